@@ -1,0 +1,320 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The surface of the native addon, by hand. `addon.test.ts` compares it with the exports of the binary.
+ *
+ * Every verb is coarse: one call carries one plan, one batch of control calls or one snapshot. Errors arrive as
+ * `Error` objects with a numeric `code` (canonical gRPC number); `ServeError.from` turns them into `ServeError`.
+ */
+
+/** Wire names of the element types (KServe v2). */
+export type DataType =
+  | 'BOOL'
+  | 'UINT8'
+  | 'UINT16'
+  | 'UINT32'
+  | 'UINT64'
+  | 'INT8'
+  | 'INT16'
+  | 'INT32'
+  | 'INT64'
+  | 'FP16'
+  | 'FP32'
+  | 'FP64'
+  | 'BYTES'
+  | 'BF16';
+
+/** One tensor as a model file declares it. `shape` has -1 for free dimensions and includes the batch dimension. */
+export interface InspectedTensor {
+  readonly name: string;
+  readonly datatype: DataType;
+  readonly shape: readonly number[];
+}
+
+/** What a backend can tell of a model file without serving it. */
+export interface ModelInspection {
+  readonly inputs: readonly InspectedTensor[];
+  readonly outputs: readonly InspectedTensor[];
+}
+
+/** One input or output of a plan. `dims` excludes the batch dimension; -1 is free. */
+export interface TensorPlan {
+  readonly name: string;
+  readonly datatype: DataType;
+  readonly dims: readonly number[];
+  /** inputs only: a request may leave it out */
+  readonly optional: boolean;
+  /** outputs only: classification labels, element i names index i; empty without a label file */
+  readonly labels: readonly string[];
+  /** dims as the model itself wants them when `reshape` is configured, else undefined */
+  readonly reshape?: readonly number[];
+}
+
+/** Dynamic batching as `config.pbtxt` says it, defaults filled in. */
+export interface BatchingPlan {
+  readonly preferredBatchSizes: readonly number[];
+  readonly maxQueueDelayUs: number;
+  readonly preserveOrdering: boolean;
+}
+
+/** Finite queue rules of one model; 0 = unlimited (Triton's default). */
+export interface QueuePlan {
+  readonly maxQueueSize: number;
+  /** 0 = none */
+  readonly defaultTimeoutUs: number;
+  readonly allowTimeoutOverride: boolean;
+  /** what a full queue answers: Triton's UNAVAILABLE, or RESOURCE_EXHAUSTED under the name `nereid` */
+  readonly fullStatus: 'Unavailable' | 'ResourceExhausted';
+}
+
+/** Everything native needs of one model version. Immutable; crosses once per load. */
+export interface ModelPlan {
+  readonly name: string;
+  readonly version: number;
+  readonly backend: string;
+  /** absolute path of the model file, empty for backends without one */
+  readonly modelFile: string;
+  /** 0 = the model has no batch dimension */
+  readonly maxBatchSize: number;
+  readonly inputs: readonly TensorPlan[];
+  readonly outputs: readonly TensorPlan[];
+  /** absent = direct scheduler: one request per execution */
+  readonly batching?: BatchingPlan;
+  readonly queue: QueuePlan;
+  /** number of instances (leases), at least 1 */
+  readonly instanceCount: number;
+  readonly decoupled: boolean;
+  /** `parameters { key value { string_value } }` of the configuration, for the backend */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** extra Prometheus labels, already prefixed with `_` */
+  readonly metricTags: Readonly<Record<string, string>>;
+}
+
+/** Why a version cannot serve, as the client is told. */
+export interface UnavailableReason {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** One version in the dispatch table. */
+export interface DispatchVersion {
+  readonly version: number;
+  /** handle returned by `load`, or undefined when the version is not served */
+  readonly handle?: number;
+  readonly ready: boolean;
+}
+
+/** One model in the dispatch table. */
+export interface DispatchModel {
+  readonly name: string;
+  /** ready versions; a request without a version goes to the highest */
+  readonly versions: readonly DispatchVersion[];
+  /** answer to an infer call when no version serves, e.g. `Request for unknown model: 'm' has no available versions` */
+  readonly unavailable: UnavailableReason;
+}
+
+/**
+ * The one immutable table the infer path reads. `publish` swaps it on every I/O thread and resolves when each has
+ * acknowledged, so a load or unload that has answered is seen by the next request everywhere.
+ */
+export interface DispatchTable {
+  readonly live: boolean;
+  readonly ready: boolean;
+  /** true while the server drains: readiness answers 503 `Server exiting`, new infer calls are refused */
+  readonly exiting: boolean;
+  readonly models: readonly DispatchModel[];
+}
+
+/** One listening socket. Port 0 picks a free one. */
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** which service answers on this port */
+  readonly service: 'http' | 'grpc' | 'metrics';
+  /** protocols recognised on it: HTTP/1.1, HTTP/2 (prior knowledge) or both */
+  readonly protocols: readonly ('http1' | 'http2')[];
+  readonly reusePort: boolean;
+}
+
+export interface ListenResult {
+  readonly id: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Set once when the engine is made. Sizes in bytes, times in milliseconds. */
+export interface EngineOptions {
+  readonly program: 'tritonserver' | 'nereid';
+  /** 0 = min(4, CPUs the process may use) */
+  readonly ioThreads: number;
+  readonly inferPath: 'native' | 'typescript';
+  readonly inlineExecution: 'auto' | 'off';
+  readonly enableTestBackends: boolean;
+  /** path of libonnxruntime, empty when not installed */
+  readonly onnxRuntimeLibrary: string;
+  /** ceiling of all request, tensor and response bytes */
+  readonly memoryLimitBytes: number;
+  /** --http-max-input-size */
+  readonly httpMaxInputBytes: number;
+  /** largest request line plus headers */
+  readonly maxHeaderBytes: number;
+  readonly idleTimeoutMs: number;
+  /** a request body must be complete within this time and arrive at least at `minBodyBytesPerSecond` */
+  readonly bodyTimeoutMs: number;
+  readonly minBodyBytesPerSecond: number;
+  readonly maxConnections: number;
+  readonly maxStreamsPerConnection: number;
+  /** answer time of control calls; past it native answers 503 / UNAVAILABLE */
+  readonly controlTimeoutMs: number;
+  /** health answers carry KServe's JSON bodies when true, Triton's empty bodies when false */
+  readonly jsonHealthBodies: boolean;
+  readonly logVerbose: number;
+  readonly logInfo: boolean;
+  readonly logWarning: boolean;
+  readonly logError: boolean;
+  readonly logFormat: 'default' | 'ISO8601';
+}
+
+/** A call that native hands to TypeScript. `headers` is flat: name, value, name, value … (names in lower case). */
+export interface ControlCall {
+  /** names the call in `reply`; unique in the life of the process */
+  readonly token: number;
+  readonly protocol: 'http' | 'grpc';
+  readonly service: 'http' | 'grpc' | 'metrics';
+  /** HTTP: the method; gRPC: always `POST` */
+  readonly method: string;
+  /** HTTP: the request target without the query; gRPC: `/package.Service/Method` */
+  readonly path: string;
+  readonly query: string;
+  readonly headers: readonly string[];
+  /** HTTP: the body; gRPC: one message without its 5-byte prefix. Owned by JavaScript (copied). */
+  readonly body: Uint8Array;
+  readonly remoteAddress: string;
+}
+
+/** Answer to an HTTP control call; `headers` flat as above. Content-Length and Date are native's. */
+export interface HttpReply {
+  readonly status: number;
+  readonly headers: readonly string[];
+  readonly body: Uint8Array | string;
+}
+
+/** Answer to a gRPC control call: one message and OK, or a status. */
+export interface GrpcReply {
+  readonly code: number;
+  readonly message: string;
+  /** encoded response message without prefix; ignored unless code is 0 */
+  readonly body: Uint8Array;
+}
+
+/** A tensor handed over for the in-process call. `data` holds the elements in row-major order, BYTES length-prefixed. */
+export interface TensorValue {
+  readonly name: string;
+  readonly datatype: DataType;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/** An in-process infer call (library and `--infer-path=typescript`). Inputs are copied before `infer` returns. */
+export interface InferCall {
+  readonly model: string;
+  /** empty or absent = highest ready version */
+  readonly version?: string;
+  readonly id?: string;
+  readonly inputs: readonly TensorValue[];
+  /** names of the outputs wanted; empty = all */
+  readonly outputs: readonly string[];
+  readonly priority?: number;
+  readonly timeoutUs?: number;
+}
+
+export interface InferAnswer {
+  readonly modelName: string;
+  readonly modelVersion: string;
+  readonly id: string;
+  readonly outputs: readonly TensorValue[];
+}
+
+/** `{count, ns}` of one stage. Nanoseconds as bigint: they pass 2^53 in production. */
+export interface DurationStat {
+  readonly count: bigint;
+  readonly ns: bigint;
+}
+
+/** Counters of one model version, all read under one lock: success + failure + pending = received. */
+export interface ModelStatistics {
+  readonly name: string;
+  readonly version: number;
+  readonly received: bigint;
+  readonly pending: bigint;
+  readonly lastInferenceMs: bigint;
+  readonly inferenceCount: bigint;
+  readonly executionCount: bigint;
+  readonly success: DurationStat;
+  readonly fail: DurationStat;
+  readonly queue: DurationStat;
+  readonly computeInput: DurationStat;
+  readonly computeInfer: DurationStat;
+  readonly computeOutput: DurationStat;
+  readonly batches: readonly {
+    readonly batchSize: bigint;
+    readonly computeInput: DurationStat;
+    readonly computeInfer: DurationStat;
+    readonly computeOutput: DurationStat;
+  }[];
+  /** requests that ended without success, by Triton's reasons */
+  readonly failures: {
+    readonly rejected: bigint;
+    readonly canceled: bigint;
+    readonly backend: bigint;
+    readonly other: bigint;
+  };
+}
+
+export interface EngineSnapshot {
+  readonly models: readonly ModelStatistics[];
+  readonly connections: number;
+  readonly inFlight: number;
+  readonly memoryUsedBytes: number;
+  readonly memoryLimitBytes: number;
+}
+
+/** One engine: I/O threads, models, listeners. Made by `binding.createEngine`; ended by `close`. */
+export interface Engine {
+  /** reads a model file's inputs and outputs. Rejects with InvalidArgument when the file is not a model. */
+  inspect(backend: string, modelFile: string): Promise<ModelInspection>;
+  /** builds and warms one version; resolves with its handle. Nothing is left behind when it rejects. */
+  load(plan: ModelPlan): Promise<number>;
+  /** resolves when the last request that holds the version has ended and its instances are destroyed */
+  unload(handle: number): Promise<void>;
+  publish(table: DispatchTable): Promise<void>;
+  listen(options: ListenOptions): ListenResult;
+  /** stops accepting on every listener; open connections live on */
+  stopListening(): Promise<void>;
+  /** resolves when nothing is in flight, or false after `timeoutMs` */
+  drain(timeoutMs: number): Promise<boolean>;
+  /** calls arrive in batches; answer each token once with `replyHttp` or `replyGrpc` */
+  onControl(handler: (calls: readonly ControlCall[]) => void): void;
+  replyHttp(token: number, reply: HttpReply): void;
+  replyGrpc(token: number, reply: GrpcReply): void;
+  /**
+   * Runs one request. The model must be in the published table. Rejects with the engine's status.
+   * @param cancelId any number the caller may pass to `cancel`
+   */
+  infer(call: InferCall, cancelId: number): Promise<InferAnswer>;
+  cancel(cancelId: number): void;
+  snapshot(): EngineSnapshot;
+  /** text block appended to `/metrics`; TypeScript renews it at most once a second */
+  setMetricsText(text: string): void;
+  /** the `/v2/test/{model}` door: JSON in, JSON out. Rejects unless the engine was made with enableTestBackends. */
+  testControl(handle: number, json: string): Promise<string>;
+  log(severity: 'error' | 'warning' | 'info' | 'verbose', file: string, line: number, message: string): void;
+  /** drains nothing: cancels what is left, closes connections, joins every thread */
+  close(): Promise<void>;
+}
+
+export interface Binding {
+  readonly version: string;
+  createEngine(options: EngineOptions): Engine;
+}

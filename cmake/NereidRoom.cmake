@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: The Nereid authors
+# SPDX-License-Identifier: Apache-2.0
+
+# Links `target` to rooms by name. `simdjson` and `node_api` are known beside the rooms.
+function(nereid_link target)
+  foreach(dep IN LISTS ARGN)
+    if(dep STREQUAL "simdjson")
+      nereid_need_simdjson()
+    elseif(dep STREQUAL "node_api")
+      nereid_need_node_api()
+    elseif(NOT TARGET nereid_${dep})
+      message(FATAL_ERROR "${target} depends on native/${dep}, which has no CMakeLists.txt yet or was left out by "
+                          "NEREID_ROOMS.")
+    endif()
+    target_link_libraries(${target} PUBLIC nereid_${dep})
+  endforeach()
+endfunction()
+
+# nereid_library(NAME room SOURCES a.cc b.cc … DEPS base tensor …)
+# A static library nereid_<room> that other rooms name as <room>. Without SOURCES (headers only) it is an interface.
+function(nereid_library)
+  cmake_parse_arguments(arg "" "NAME" "SOURCES;DEPS" ${ARGN})
+  set(target nereid_${arg_NAME})
+  if(arg_SOURCES)
+    add_library(${target} STATIC ${arg_SOURCES})
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_link_libraries(${target} PUBLIC nereid_flags)
+    nereid_link(${target} ${arg_DEPS})
+  else()
+    add_library(${target} INTERFACE)
+    target_link_libraries(${target} INTERFACE nereid_flags)
+    foreach(dep IN LISTS arg_DEPS)
+      target_link_libraries(${target} INTERFACE nereid_${dep})
+    endforeach()
+  endif()
+endfunction()
+
+# nereid_test(room SOURCES a_test.cc … DEPS room …)
+# One GoogleTest executable <room>_test in <build>/tests. A no-op unless NEREID_TESTS.
+function(nereid_test room)
+  if(NOT NEREID_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  set(target ${room}_test)
+  add_executable(${target} ${arg_SOURCES})
+  target_link_libraries(${target} PRIVATE nereid_flags nereid_gtest)
+  foreach(dep IN LISTS arg_DEPS)
+    if(dep STREQUAL "simdjson")
+      nereid_need_simdjson()
+    endif()
+    target_link_libraries(${target} PRIVATE nereid_${dep})
+  endforeach()
+  # Tests of the room that talks to Node look symbols up in the executable, as the addon does in node.
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  add_test(NAME ${target} COMMAND ${target})
+endfunction()
+
+# nereid_addon(SOURCES … DEPS …): the one shared object, nereid.node.
+function(nereid_addon)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(nereid_addon MODULE ${arg_SOURCES})
+  target_link_libraries(nereid_addon PRIVATE nereid_flags)
+  nereid_need_node_api()
+  target_link_libraries(nereid_addon PRIVATE nereid_node_api)
+  foreach(dep IN LISTS arg_DEPS)
+    target_link_libraries(nereid_addon PRIVATE nereid_${dep})
+  endforeach()
+  if(NEREID_ADDON_OUTPUT_DIR)
+    set(output "${NEREID_ADDON_OUTPUT_DIR}")
+  elseif(DEFINED CMAKE_JS_VERSION)
+    set(output "${PROJECT_SOURCE_DIR}/dist-native")
+  else()
+    set(output "${CMAKE_BINARY_DIR}")
+  endif()
+  set_target_properties(
+    nereid_addon PROPERTIES PREFIX "" SUFFIX ".node" OUTPUT_NAME nereid POSITION_INDEPENDENT_CODE ON
+                            LIBRARY_OUTPUT_DIRECTORY "${output}")
+  # -z now: under lazy binding a symbol that node lacks would end the process at its first call; this way the addon
+  # does not load, and says which. --exclude-libs: nothing of libstdc++ or simdjson may interpose on node's own.
+  target_link_options(nereid_addon PRIVATE -Wl,-z,now -Wl,--exclude-libs,ALL -Wl,--gc-sections)
+  if(NEREID_SANITIZE STREQUAL "off")
+    target_link_options(nereid_addon PRIVATE -static-libstdc++ -static-libgcc)
+    if(CMAKE_BUILD_TYPE STREQUAL "Release")
+      target_link_options(nereid_addon PRIVATE -s)
+    endif()
+  endif()
+endfunction()

@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "base/thread.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace serving::base {
+namespace {
+
+// Reads `quota period` of cgroup v2's cpu.max; 0 when there is no quota or no such file.
+int CgroupCpus() {
+  std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "re");
+  if (file == nullptr) return 0;
+  long long quota = 0;
+  long long period = 0;
+  const int read = std::fscanf(file, "%lld %lld", &quota, &period);
+  std::fclose(file);
+  if (read != 2 || quota <= 0 || period <= 0) return 0;
+  return static_cast<int>((quota + period - 1) / period);
+}
+
+}  // namespace
+
+Thread::Thread(const std::string& name, std::function<void()> body) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // inherited by the new thread from its first instruction
+  thread_ = std::thread(std::move(body));
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(thread_.native_handle(), name.substr(0, 15).c_str());
+}
+
+void Thread::Join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+int AllowedCpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  int cpus = 1;
+  if (sched_getaffinity(0, sizeof(set), &set) == 0) cpus = std::max(1, CPU_COUNT(&set));
+  const int quota = CgroupCpus();
+  return quota > 0 ? std::min(cpus, quota) : cpus;
+}
+
+}  // namespace serving::base

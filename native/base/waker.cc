@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "base/waker.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+#include "base/check.h"
+
+namespace serving::base {
+
+Waker::Waker() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  SERVING_CHECK(fd_ >= 0, "no file descriptor left for an eventfd");
+}
+
+Waker::~Waker() { close(fd_); }
+
+void Waker::Wake() {
+  const uint64_t one = 1;
+  // A full counter (EAGAIN) means the thread is being woken already.
+  [[maybe_unused]] const ssize_t written = write(fd_, &one, sizeof(one));
+}
+
+void Waker::Clear() {
+  uint64_t count;
+  [[maybe_unused]] const ssize_t got = read(fd_, &count, sizeof(count));
+}
+
+}  // namespace serving::base

@@ -1,0 +1,136 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "core/parameters.h"
+#include "core/response_sink.h"
+#include "core/stage_times.h"
+#include "core/text_arena.h"
+#include "tensor/tensor_view.h"
+
+namespace serving::core {
+
+inline constexpr uint32_t kNoSlot = UINT32_MAX;
+
+// One input as it came: a list of pieces, each somewhere in memory. Most have one piece inside the body.
+struct InputTensor {
+  std::string_view name;
+  uint32_t slot = kNoSlot;  // index in ModelPlan::inputs; set by engine/validate
+  tensor::DataType data_type = tensor::DataType::kFp32;
+  std::string_view data_type_name;  // as the client wrote it, for error texts
+  tensor::Shape shape;
+  std::vector<tensor::TensorView> parts;
+  size_t byte_size = 0;  // sum of the parts
+};
+
+// One output the client asked for by name.
+struct WantedOutput {
+  std::string_view name;
+  uint32_t slot = kNoSlot;      // set by engine/validate
+  bool binary = false;          // HTTP: answer in the binary tail
+  uint32_t classification = 0;  // top k, 0 = none
+};
+
+// Number, text, or none (monostate) for requests outside a sequence.
+using CorrelationId = std::variant<std::monostate, uint64_t, std::string_view>;
+
+class InferRequest;
+
+// Gets a request back when nobody needs it any more. Called on whatever thread dropped it.
+class RequestHome {
+ public:
+  virtual ~RequestHome() = default;
+  virtual void Recycle(InferRequest* request) = 0;
+};
+
+// One infer call on its way through the rooms. Exactly one owner at a time (RequestPtr by value); names, ids and
+// tensors are views into `body`, `kept` or `arena`, valid as long as the request.
+//
+// Its release is separate from its final response: a backend may answer early and read inputs longer, or release it
+// and go on answering through the sink.
+class InferRequest {
+ public:
+  std::string_view model_name;
+  std::string_view model_version;  // as written; empty = highest ready
+  std::string_view id;
+  Parameters parameters;
+  std::vector<InputTensor> inputs;
+  std::vector<WantedOutput> wanted;  // empty = all outputs of the plan
+  bool binary_by_default = false;    // HTTP: parameters.binary_data_output
+  int64_t batch_size = 1;            // first dimension; 1 where the model has none. Set by engine/validate
+
+  uint64_t priority = 0;
+  uint64_t timeout_us = 0;
+  CorrelationId correlation_id;
+  bool sequence_start = false;
+  bool sequence_end = false;
+
+  base::Instant deadline = base::kNever;  // end to end, from grpc-timeout
+  StageTimes times;
+
+  base::BufferRef body;
+  std::vector<base::BufferRef> kept;  // further memory that views point into
+  TextArena arena;
+  base::Ref<ResponseSink> sink;
+
+  RequestHome* home = nullptr;   // null: plain delete
+  InferRequest* next = nullptr;  // chains
+
+  // Ready for the next call; capacity of the lists is kept.
+  void Reset() {
+    model_name = model_version = id = {};
+    parameters.clear();
+    for (InputTensor& input : inputs) spare_parts_.push_back(std::move(input.parts));
+    inputs.clear();
+    wanted.clear();
+    binary_by_default = false;
+    batch_size = 1;
+    priority = timeout_us = 0;
+    correlation_id = {};
+    sequence_start = sequence_end = false;
+    deadline = base::kNever;
+    times = {};
+    body.Reset();
+    kept.clear();
+    arena.Reset();
+    sink.Reset();
+    next = nullptr;
+  }
+
+  // Appends an input whose part list reuses memory of earlier calls.
+  InputTensor& AddInput() {
+    InputTensor& input = inputs.emplace_back();
+    if (!spare_parts_.empty()) {
+      input.parts = std::move(spare_parts_.back());
+      input.parts.clear();
+      spare_parts_.pop_back();
+    }
+    return input;
+  }
+
+ private:
+  std::vector<std::vector<tensor::TensorView>> spare_parts_;
+};
+
+struct RequestDeleter {
+  void operator()(InferRequest* request) const {
+    if (request->home != nullptr) {
+      request->home->Recycle(request);
+    } else {
+      delete request;
+    }
+  }
+};
+
+using RequestPtr = std::unique_ptr<InferRequest, RequestDeleter>;
+
+}  // namespace serving::core

@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/status.h"
+#include "core/stage_times.h"
+#include "tensor/tensor_view.h"
+
+namespace serving::core {
+
+// One output of a response. `owner` keeps the bytes that `view` looks at until the socket wrote them; rows of a
+// batch share one owner.
+struct OutputTensor {
+  uint32_t slot = 0;  // index in ModelPlan::outputs
+  tensor::DataType data_type = tensor::DataType::kFp32;
+  tensor::Shape shape;  // with the batch dimension where the model has one
+  tensor::TensorView view;
+  base::BufferRef owner;
+};
+
+// One answer to a request: outputs or an error. Decoupled models give many.
+//
+// Owned by one room at a time through ResponsePtr; goes home to the sink that made it.
+struct InferResponse {
+  base::Status status;
+  std::vector<OutputTensor> outputs;  // in the order of the request's wanted outputs, else of the plan
+  StageTimes times;
+  bool is_final = false;
+  InferResponse* next = nullptr;  // chain of a sink's unsent responses
+
+  void Reset() {
+    status = {};
+    outputs.clear();
+    times = {};
+    is_final = false;
+    next = nullptr;
+  }
+};
+
+}  // namespace serving::core

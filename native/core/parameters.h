@@ -1,0 +1,24 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace serving::core {
+
+// Value of a request or response parameter as KServe v2 and Triton know them.
+using ParameterValue = std::variant<bool, int64_t, uint64_t, double, std::string_view>;
+
+// Name and text point into the request's body or its arena.
+struct Parameter {
+  std::string_view name;
+  ParameterValue value;
+};
+
+using Parameters = std::vector<Parameter>;
+
+}  // namespace serving::core

@@ -1,0 +1,111 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { writeSync } from 'node:fs';
+import { type Clock, systemClock } from './clock.ts';
+
+export type LogSeverity = 'error' | 'warning' | 'info' | 'verbose';
+export type LogFormat = 'default' | 'ISO8601';
+
+/** What is written and how: Triton's `--log-*` flags, changeable while serving. */
+export interface LogSettings {
+  readonly error: boolean;
+  readonly warning: boolean;
+  readonly info: boolean;
+  /** 0 = nothing verbose; a line of level n is written when n is at most this */
+  readonly verboseLevel: number;
+  readonly format: LogFormat;
+}
+
+export const defaultLogSettings: LogSettings = {
+  error: true,
+  warning: true,
+  info: true,
+  verboseLevel: 0,
+  format: 'default',
+};
+
+/**
+ * One line per event in Triton's layout: `I1122 18:22:53.123456 pid file:line] "msg"`, times in UTC.
+ * A message is escaped, so that text of a client can never start a line of its own.
+ */
+export class Log {
+  #settings: LogSettings;
+  readonly #clock: Clock;
+  readonly #write: (line: string) => void;
+
+  constructor(
+    settings: LogSettings = defaultLogSettings,
+    write: (line: string) => void = writeToStderr,
+    clock: Clock = systemClock,
+  ) {
+    this.#settings = settings;
+    this.#write = write;
+    this.#clock = clock;
+  }
+
+  get settings(): LogSettings {
+    return this.#settings;
+  }
+
+  update(settings: Partial<LogSettings>): void {
+    this.#settings = { ...this.#settings, ...settings };
+  }
+
+  error(message: string): void {
+    if (this.#settings.error) this.#line('E', message);
+  }
+
+  warning(message: string): void {
+    if (this.#settings.warning) this.#line('W', message);
+  }
+
+  info(message: string): void {
+    if (this.#settings.info) this.#line('I', message);
+  }
+
+  /** @param level 1 and up */
+  verbose(level: number, message: string): void {
+    if (level <= this.#settings.verboseLevel) this.#line('I', message);
+  }
+
+  /** Writes a block as it stands (the tables of the start), below a head line. */
+  block(text: string): void {
+    if (!this.#settings.info) return;
+    this.#line('I', '');
+    this.#write(`${text.replace(/\n*$/, '')}\n\n`);
+  }
+
+  #line(letter: 'E' | 'W' | 'I', message: string): void {
+    const stamp = formatStamp(letter, this.#clock.wall(), this.#settings.format);
+    this.#write(`${stamp} ${process.pid} ${callSite()}] ${quote(message)}\n`);
+  }
+}
+
+/** `I1122 18:22:53.123456`, or `2026-11-22T18:22:53Z I` in the ISO layout. */
+export function formatStamp(letter: string, now: Date, format: LogFormat): string {
+  const iso = now.toISOString();
+  if (format === 'ISO8601') return `${iso.slice(0, 19)}Z ${letter}`;
+  return `${letter}${iso.slice(5, 7)}${iso.slice(8, 10)} ${iso.slice(11, 19)}.${iso.slice(20, 23)}000`;
+}
+
+/** Double quotes around the message; quotes, backslashes and control characters escaped. */
+export function quote(message: string): string {
+  return JSON.stringify(message);
+}
+
+/** `file:line` of the first frame outside this file. */
+function callSite(): string {
+  const frames = (new Error().stack ?? '').split('\n').slice(1);
+  const outside = frames.find((frame) => !/[\\/]base[\\/]log\.[jt]s:/.test(frame));
+  return /([^\\/(]+:\d+):\d+\)?$/.exec(outside ?? '')?.[1] ?? 'unknown:0';
+}
+
+// A full pipe or a closed terminal must not take the server down, so a line that cannot be written is lost.
+function writeToStderr(line: string): void {
+  try {
+    writeSync(2, line);
+  } catch {
+    // nowhere left to say it
+  }
+}

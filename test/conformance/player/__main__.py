@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: The Nereid authors
+# SPDX-License-Identifier: Apache-2.0
+"""Plays the cases of one world at every server and writes one JSON line for each result.
+
+Servers are given as NAME=KIND,HTTP,GRPC,METRICS where KIND is `triton` or `nereid`. With --record the
+only server is the real Triton, and what it answers becomes the expectation of the cases that have none
+(of all chosen cases with --force).
+"""
+
+import argparse
+import concurrent.futures
+import json
+import sys
+import time
+
+from . import case_files, clients, grpc_wire, http_wire
+from .compare import apply_masks, differences
+
+UNTIL_S = 20
+BETWEEN_TRIES_S = 0.02
+
+
+class Server:
+    def __init__(self, text):
+        self.name, rest = text.split("=", 1)
+        self.kind, self.http, self.grpc, self.metrics = rest.split(",")
+        self.channel = grpc_wire.open_channel(self.grpc)
+
+    def send(self, part):
+        try:
+            if "grpc" in part:
+                return grpc_wire.play(self.channel, part)
+            return http_wire.play(self.metrics if part.get("to") == "metrics" else self.http, part)
+        except Exception as error:  # A broken answer is a result like any other.
+            return {"broken": f"{type(error).__name__}: {error}"}
+
+    def plays(self, case):
+        only = case.get("only")
+        return only is None or only["server"] in (self.kind, self.name)
+
+
+def expectation(part, server):
+    for entry in part.get("differs", []):
+        if entry["server"] in (server.kind, server.name):
+            return entry["expect"]
+    return part.get("expect")
+
+
+def observe(server, case, part):
+    """One answer, without what the case does not hold; many at once where the case asks for copies."""
+    with concurrent.futures.ThreadPoolExecutor(part.get("copies", 1)) as pool:
+        answers = list(pool.map(lambda _: server.send(part), range(part.get("copies", 1))))
+    masks = {key: case.get(key, []) + part.get(key, []) for key in ("ignore", "mask")}
+    answers = [apply_masks(answer, masks) for answer in answers]
+    odd = [answer for answer in answers if differences(answers[0], answer, server.kind)]
+    return {"unlike": [answers[0], odd[0]]} if odd else answers[0]
+
+
+def play_part(server, case, part):
+    """Returns (answer, problems)."""
+    expected = expectation(part, server)
+    deadline = time.monotonic() + UNTIL_S
+    while True:
+        answer = observe(server, case, part)
+        if expected is None:
+            return answer, ["no expectation is recorded"]
+        problems = differences(expected, answer, server.kind)
+        if not problems or not part.get("until") or time.monotonic() > deadline:
+            return answer, problems
+        time.sleep(BETWEEN_TRIES_S)
+
+
+def play_case(server, case):
+    answers, problems = [], []
+    for index, part in enumerate(case.get("steps", [case])):
+        answer, found = play_part(server, case, part)
+        answers.append(answer)
+        where = f"step {index + 1}: " if "steps" in case else ""
+        problems += [where + problem for problem in found]
+    return answers, problems
+
+
+def record(server, path, contents, force, chosen):
+    for case in contents["cases"]:
+        if not server.plays(case) or not chosen(case):
+            continue
+        for part in case.get("steps", [case]):
+            keep = part.get("until") or ("expect" in part and not force)
+            answer, problems = play_part(server, case, part)
+            if not keep and (problems or "expect" not in part):
+                part["expect"] = answer
+    case_files.save(path, contents)
+
+
+def play_file(servers, path, contents, chosen, report):
+    topic = path.stem
+    for case in contents["cases"]:
+        if not chosen(case):
+            continue
+        answers = {}
+        for server in servers:
+            if server.plays(case):
+                answers[server.name], problems = play_case(server, case)
+                report(f"{server.name}: {topic}: {case['name']}", problems)
+        if "native" in answers and "typescript" in answers:
+            problems = differences(answers["native"], answers["typescript"], "nereid")
+            report(f"native = typescript: {topic}: {case['name']}", problems)
+    for server in servers:
+        answer = server.send({"http": "GET /v2/health/live"})
+        report(f"{server.name}: {topic}: lives on", [] if answer.get("status") == 200 else [str(answer)])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--world", required=True)
+    parser.add_argument("--server", action="append", required=True)
+    parser.add_argument("--only", default="", help="plays the cases whose file or name contains this")
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--force", action="store_true")
+    args = parser.parse_args()
+    servers = [Server(text) for text in args.server]
+
+    def report(name, problems):
+        print(json.dumps({"name": name, "problems": problems}), flush=True)
+
+    for path, contents in case_files.load(args.world):
+        chosen = lambda case, path=path: args.only in path.stem or args.only in case["name"]
+        if args.record:
+            record(servers[0], path, contents, args.force, chosen)
+        elif any(chosen(case) for case in contents["cases"]):
+            play_file(servers, path, contents, chosen, report)
+    if args.world == "main" and not args.record:
+        for server in servers:
+            clients.play(server, args.only, report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: The Nereid authors
+# SPDX-License-Identifier: Apache-2.0
+"""gRPC calls from JSON or from raw bytes, with the messages of tritonclient."""
+
+import base64
+
+import grpc
+from google.protobuf import json_format
+from tritonclient.grpc import service_pb2
+
+from .bytes_spec import describe_tensor, is_spec, to_bytes
+
+TIMEOUT_S = 20
+SERVICE = "inference.GRPCInferenceService"
+CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_retries", 0),
+]
+
+
+def open_channel(endpoint):
+    return grpc.insecure_channel(endpoint, options=CHANNEL_OPTIONS)
+
+
+def play(channel, request):
+    """Makes one unary call and describes the answer."""
+    method = request["grpc"]
+    path = method if method.startswith("/") else f"/{SERVICE}/{method}"
+    call = channel.unary_unary(path)
+    try:
+        answer = call(
+            encode(method, request),
+            timeout=TIMEOUT_S,
+            metadata=list(request.get("metadata", {}).items()),
+            wait_for_ready=False,
+        )
+    except grpc.RpcError as error:
+        return {"code": error.code().name, "error": error.details()}
+    return {"code": "OK", **describe(method, answer)}
+
+
+def encode(method, request):
+    if "bytes" in request:
+        return to_bytes(request["bytes"])
+    message = message_type(method, "Request")()
+    json_format.ParseDict(with_base64(request.get("message", {})), message)
+    return message.SerializeToString()
+
+
+def message_type(method, suffix):
+    return getattr(service_pb2, f"{method}{suffix}")
+
+
+def with_base64(value):
+    if is_spec(value):
+        return base64.b64encode(to_bytes(value)).decode("ascii")
+    if isinstance(value, dict):
+        return {key: with_base64(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_base64(inner) for inner in value]
+    return value
+
+
+def describe(method, data):
+    if not hasattr(service_pb2, f"{method}Response"):
+        return {"bytes": data.hex()}
+    message = message_type(method, "Response").FromString(data)
+    tensors = []
+    if method == "ModelInfer":
+        for output, content in zip(message.outputs, message.raw_output_contents):
+            tensors.append(describe_tensor(output.datatype, content))
+        if len(message.raw_output_contents) != len(message.outputs):
+            tensors.append({"raw_output_contents": len(message.raw_output_contents)})
+        del message.raw_output_contents[:]
+    described = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return {"message": described, **({"raw": tensors} if tensors else {})}

@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The Nereid authors
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP/1.1 by hand, so that a case can send what no client library would."""
+
+import gzip
+import json
+import socket
+import zlib
+
+from .bytes_spec import compact_json, describe_blob, describe_tensor, to_bytes
+from .typed import typed_outputs
+
+TIMEOUT_S = 20
+# Lengths and dates say nothing a case could hold; the rest of an answer's headers is compared.
+SKIPPED_HEADERS = {
+    "content-length",
+    "date",
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "inference-header-content-length",
+}
+
+
+def play(endpoint, request):
+    """Sends one request on a connection of its own and describes the answer."""
+    return describe(*exchange(endpoint, encode(endpoint, request), request))
+
+
+def encode(endpoint, request):
+    if "raw" in request:
+        return to_bytes(request["raw"])
+    body, headers = body_and_headers(request)
+    if "chunk_bytes" in request:
+        headers.setdefault("Transfer-Encoding", "chunked")
+        body = chunked(body, request["chunk_bytes"])
+    elif not any(name.lower() == "content-length" for name in headers):
+        if body or not request["http"].startswith("GET"):
+            headers["Content-Length"] = str(len(body))
+    lines = [f"{request['http']} HTTP/1.1", f"Host: {endpoint}"]
+    for name, value in headers.items():
+        if value is not None:
+            lines.append(f"{name}: {to_bytes(value).decode('latin-1')}")
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def body_and_headers(request):
+    headers = dict(request.get("headers", {}))
+    body = to_bytes(request.get("body", ""))
+    if "json" in request:
+        body = compact_json(request["json"])
+    if "binary" in request:
+        headers.setdefault("Inference-Header-Content-Length", str(len(body)))
+        body += to_bytes(request["binary"])
+    return body, headers
+
+
+def chunked(body, size):
+    pieces = [body[i : i + size] for i in range(0, len(body), size)]
+    framed = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    return framed + b"0\r\n\r\n"
+
+
+def exchange(endpoint, data, request):
+    host, port = endpoint.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), TIMEOUT_S) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            send(connection, data, request.get("piece_bytes"))
+            if request.get("then") == "half-close":
+                connection.shutdown(socket.SHUT_WR)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # It may answer before it has read everything.
+        try:
+            reader = connection.makefile("rb")
+            return read_answer(reader, is_head=request.get("http", "").startswith("HEAD"))
+        except ConnectionResetError:
+            return None, {}, b""
+
+
+def send(connection, data, piece_bytes):
+    step = piece_bytes or max(len(data), 1)
+    for start in range(0, len(data), step):
+        connection.sendall(data[start : start + step])
+
+
+def read_answer(reader, is_head=False):
+    """Returns (status or None when the peer closed without an answer, headers, body)."""
+    line = reader.readline()
+    if not line:
+        return None, {}, b""
+    status = int(line.split()[1])
+    headers = {}
+    for raw in iter(reader.readline, b"\r\n"):
+        if not raw:
+            raise EOFError("the answer ends inside its head")
+        name, _, value = raw.decode("latin-1").partition(":")
+        headers[name.strip().lower()] = value.strip()
+    if status == 100:
+        return read_answer(reader, is_head)
+    return status, headers, b"" if is_head else read_body(reader, headers)
+
+
+def read_body(reader, headers):
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        body = b""
+        while size := int(reader.readline().split(b";")[0], 16):
+            body += reader.read(size)
+            reader.readline()
+        reader.readline()
+        return body
+    if "content-length" in headers:
+        length = int(headers["content-length"])
+        body = reader.read(length)
+        if len(body) != length:
+            raise EOFError(f"the body has {len(body)} of {length} bytes")
+        return body
+    return reader.read()
+
+
+def describe(status, headers, body):
+    if status is None:
+        return {"closed": True}
+    answer = {"status": status}
+    kept = {name: value for name, value in headers.items() if name not in SKIPPED_HEADERS}
+    if headers.get("content-encoding") == "gzip":
+        body = gzip.decompress(body)
+    elif headers.get("content-encoding") == "deflate":
+        body = zlib.decompress(body)
+    if status != 200:
+        # An error's type is no part of the contract: clients parse the body whatever it says.
+        kept.pop("content-type", None)
+    if kept and status == 200:
+        answer["headers"] = kept
+    header_length = headers.get("inference-header-content-length")
+    if header_length is not None:
+        return {**answer, **describe_binary(body, int(header_length))}
+    return {**answer, **describe_body(body)}
+
+
+def describe_body(body):
+    if not body:
+        return {}
+    try:
+        value = json.loads(body)
+    except (UnicodeDecodeError, ValueError):
+        return {"text": body.decode("latin-1")} if len(body) < 4096 else {"body": describe_blob(body)}
+    if isinstance(value, dict) and value.keys() == {"error"}:
+        return {"error": value["error"]}
+    return {"json": typed_outputs(value)}
+
+
+def describe_binary(body, header_length):
+    head, tail = body[:header_length], body[header_length:]
+    value = json.loads(head)
+    tensors = []
+    for output in value.get("outputs", []):
+        size = output.get("parameters", {}).get("binary_data_size")
+        if size is not None:
+            tensors.append(describe_tensor(output["datatype"], tail[:size]))
+            tail = tail[size:]
+    described = {"json": typed_outputs(value), "binary": tensors}
+    if tail:
+        described["left_over_bytes"] = len(tail)
+    return described

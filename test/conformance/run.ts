@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Plays the conformance cases and the real Triton clients at the real Triton and at both infer paths of
+// Nereid. README.md in this folder says how to run it, to choose cases and to record new ones.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { addModels, type Flavour, makeRepository } from '../support/model-repository.ts';
+import { projectRoot, startNereid } from '../support/nereid.ts';
+import type { Endpoints, ServerProcess } from '../support/server-process.ts';
+import { prepareTriton, startTriton, type TritonWheel } from '../support/triton.ts';
+
+interface World {
+  readonly models: 'all' | readonly string[];
+  readonly late: 'broken' | readonly string[];
+  readonly args: readonly string[];
+}
+
+interface CaseFile {
+  readonly world: string;
+  readonly cases: readonly { readonly name: string; readonly only?: { readonly server: string } }[];
+}
+
+interface Result {
+  readonly name: string;
+  readonly problems: readonly string[];
+}
+
+type ServerName = 'triton' | 'native' | 'typescript';
+type Running = ServerProcess & { endpoints: Endpoints };
+
+const SERVER_NAMES: readonly ServerName[] = ['triton', 'native', 'typescript'];
+const EXAMPLE_MODELS = ['simple', 'simple_string', 'simple_identity'];
+
+const { values: options } = parseArgs({
+  options: {
+    servers: { type: 'string', default: SERVER_NAMES.join(',') },
+    without: { type: 'string', default: process.env['NEREID_WITHOUT'] ?? '' },
+    only: { type: 'string', default: '' },
+    world: { type: 'string', default: '' },
+    record: { type: 'boolean', default: false },
+    force: { type: 'boolean', default: false },
+    log: { type: 'boolean', default: false },
+  },
+});
+
+const python = process.env['NEREID_TEST_PYTHON'] ?? 'python3';
+const counts = { passed: 0, failed: 0, skipped: 0 };
+
+function report({ name, problems }: Result): void {
+  if (problems.length === 0) {
+    counts.passed += 1;
+    return;
+  }
+  counts.failed += 1;
+  console.log(`not ok - ${name}`);
+  for (const problem of problems) console.log(`    ${problem}`);
+}
+
+function chosenServers(): ServerName[] {
+  if (options.record) return ['triton'];
+  const without = options.without.split(',');
+  const wanted = options.servers.split(',');
+  return SERVER_NAMES.filter((name) => wanted.includes(name) && !without.includes(name));
+}
+
+async function fixtureModels(world: World): Promise<readonly string[]> {
+  if (world.models !== 'all') return world.models;
+  const fixtures = await readdir(join(projectRoot, 'test/fixtures/models'));
+  return [...EXAMPLE_MODELS, ...fixtures];
+}
+
+async function lateModels(world: World): Promise<readonly string[]> {
+  return world.late === 'broken' ? readdir(join(projectRoot, 'test/fixtures/broken')) : world.late;
+}
+
+async function start(
+  name: ServerName,
+  world: World,
+  workDir: string,
+  wheel: TritonWheel | undefined,
+): Promise<Running> {
+  const flavour: Flavour = name === 'triton' ? 'triton' : 'nereid';
+  const folder = join(workDir, name);
+  await mkdir(folder);
+  const repository = await makeRepository(folder, flavour, await fixtureModels(world));
+  const args = [`--model-repository=${repository}`, ...world.args];
+  const server =
+    wheel !== undefined && name === 'triton'
+      ? await startTriton({ wheel, args })
+      : await startNereid({
+          name,
+          args: [...args, `--infer-path=${name}`, '--enable-test-backends'],
+        });
+  await addModels(repository, flavour, await lateModels(world));
+  return server;
+}
+
+async function play(worldName: string, servers: ReadonlyMap<ServerName, Running>): Promise<void> {
+  const args = ['-m', 'player', `--world=${worldName}`, `--only=${options.only}`];
+  if (options.record) args.push('--record');
+  if (options.force) args.push('--force');
+  for (const [name, { endpoints }] of servers) {
+    const kind = name === 'triton' ? 'triton' : 'nereid';
+    args.push(`--server=${name}=${kind},${endpoints.http},${endpoints.grpc},${endpoints.metrics}`);
+  }
+  const player = spawn(python, args, {
+    cwd: join(projectRoot, 'test/conformance'),
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+  });
+  const exited = once(player, 'exit');
+  for await (const line of createInterface({ input: player.stdout })) {
+    report(JSON.parse(line) as Result);
+  }
+  const [code] = await exited;
+  report({ name: `${worldName}: the player ends well`, problems: code === 0 ? [] : [`code ${code}`] });
+}
+
+async function stop(worldName: string, name: ServerName, server: Running): Promise<void> {
+  const died = server.hasExited;
+  const { code, signal } = await server.stop();
+  const problems: string[] = [];
+  if (died) problems.push(`it ended by itself (${signal ?? code})`);
+  // How the real Triton ends is not ours to judge.
+  else if (name !== 'triton' && code !== 0) problems.push(`SIGTERM ended it with ${signal ?? code}`);
+  report({ name: `${name}: ${worldName}: ends when told to`, problems });
+  if (problems.length > 0 || options.log) console.log(server.log);
+}
+
+async function playWorld(
+  worldName: string,
+  world: World,
+  workDir: string,
+  wheel: TritonWheel | undefined,
+): Promise<void> {
+  const folder = join(workDir, worldName);
+  await mkdir(folder);
+  const servers = new Map<ServerName, Running>();
+  const starts = chosenServers().map(async (name) => {
+    try {
+      servers.set(name, await start(name, world, folder, wheel));
+    } catch (error) {
+      report({ name: `${name}: ${worldName}: starts`, problems: [String(error)] });
+    }
+  });
+  await Promise.all(starts);
+  try {
+    if (servers.size > 0) await play(worldName, servers);
+  } finally {
+    await Promise.all([...servers].map(([name, server]) => stop(worldName, name, server)));
+  }
+}
+
+async function countSkipped(worldName: string): Promise<void> {
+  if (!options.without.split(',').includes('triton')) return;
+  const folder = join(projectRoot, 'test/conformance/cases');
+  for (const file of (await readdir(folder)).sort()) {
+    const contents = JSON.parse(await readFile(join(folder, file), 'utf8')) as CaseFile;
+    if (contents.world !== worldName) continue;
+    const count = contents.cases.filter(({ only }) => (only?.server ?? 'triton') === 'triton').length;
+    counts.skipped += count;
+    console.log(`skipped - triton: ${file.replace('.json', '')} (${count} cases, --without=triton)`);
+  }
+}
+
+const worlds = JSON.parse(
+  await readFile(join(projectRoot, 'test/conformance/worlds.json'), 'utf8'),
+) as Record<string, World>;
+const workDir = await mkdtemp(join(tmpdir(), 'nereid-conformance-'));
+try {
+  const wheel = chosenServers().includes('triton') ? await prepareTriton(python, workDir) : undefined;
+  for (const [name, world] of Object.entries(worlds)) {
+    if (options.world !== '' && options.world !== name) continue;
+    await playWorld(name, world, workDir, wheel);
+    await countSkipped(name);
+  }
+} finally {
+  await rm(workDir, { recursive: true, force: true });
+}
+const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
+console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
+process.exitCode = counts.failed > 0 ? 1 : 0;

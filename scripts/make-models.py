@@ -13,6 +13,7 @@ What it writes (each checked with onnx.checker and run with ONNX Runtime first):
     model_repository/simple_string/1/model.onnx  the same on decimal numbers written as strings
     test/fixtures/digits/held-out.json           the images never trained on, pixels 0..16, and their labels
     docs/examples/digits/*.png                   one held-out image of each digit, 8x8 grey, and one enlarged
+    docs/examples/digits/7.json                  the request that asks for the digit on 7.png
 
 Every run with the pinned packages gives the same bytes: the seeds are fixed, one thread does the sums, and BLAS is told
 which kernels to use. A machine without AVX2 may add in another order, which changes the last digits of the digits
@@ -210,6 +211,15 @@ def held_out_json(pixels, labels) -> bytes:
     ).encode()
 
 
+def request_json(pixels) -> bytes:
+    """The body of an infer request for one image, laid out so that the digit can be seen."""
+    rows = [", ".join(f"{value / 16:.4f}" for value in row) for row in pixels]
+    return (
+        '{\n  "inputs": [{\n    "name": "image",\n    "shape": [1, 1, 8, 8],\n'
+        '    "datatype": "FP32",\n    "data": [\n      ' + ",\n      ".join(rows) + "\n    ]\n  }]\n}\n"
+    ).encode()
+
+
 def expect(fact, sentence):
     if not fact:
         sys.exit(f"make-models: {sentence}")
@@ -252,6 +262,7 @@ def build() -> dict[str, bytes]:
         files[f"docs/examples/digits/{digit}.png"] = png(image)
         if digit == 7:
             files["docs/examples/digits/7-large.png"] = png(image, 8)
+            files["docs/examples/digits/7.json"] = request_json(image)
     return files
 
 

@@ -1,0 +1,251 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "model/execution.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "tensor/bytes_tensor.h"
+
+namespace serving::model {
+namespace {
+
+bool Contains(const base::Buffer& buffer, const tensor::TensorView& view) {
+  return view.data >= buffer.data() && view.data + view.size <= buffer.data() + buffer.capacity();
+}
+
+// The buffer that keeps the view's bytes alive; null for memory nobody owns (empty views).
+base::BufferRef OwnerOf(const core::InferRequest& request, const tensor::TensorView& view) {
+  if (request.body && Contains(*request.body, view)) return request.body;
+  for (const base::BufferRef& buffer : request.kept) {
+    if (Contains(*buffer, view)) return buffer;
+  }
+  return nullptr;
+}
+
+base::Status MemoryFull(const core::ModelPlan& plan) {
+  return base::Unavailable("memory limit reached: no room for a batch of model '" + plan.name +
+                           "', retry later");
+}
+
+// Bytes of `rows` rows at the start of what is left of an output; nothing when the backend produced too little.
+std::optional<size_t> RowsSize(const backend::BatchOutput& output, std::span<const std::byte> rest,
+                               int64_t rows) {
+  const int64_t total_rows = output.shape[0];
+  if (total_rows == 0) return 0;
+  if (output.data_type != tensor::DataType::kBytes) {
+    const size_t size = output.view.size / static_cast<size_t>(total_rows) * static_cast<size_t>(rows);
+    if (size > rest.size()) return std::nullopt;
+    return size;
+  }
+  tensor::Shape one_row = output.shape;
+  one_row.Set(0, rows);
+  const auto elements = one_row.ElementCount();
+  if (!elements) return std::nullopt;
+  return tensor::BytesPrefixSize(rest, static_cast<size_t>(*elements));
+}
+
+}  // namespace
+
+const core::InputTensor* FindInput(const core::InferRequest& request, uint32_t slot) {
+  for (const core::InputTensor& input : request.inputs) {
+    if (input.slot == slot) return &input;
+  }
+  return nullptr;
+}
+
+bool WantsOutput(const core::InferRequest& request, uint32_t slot) {
+  return request.wanted.empty() ||
+         std::ranges::any_of(request.wanted, [&](const auto& wanted) { return wanted.slot == slot; });
+}
+
+Execution::Execution(const core::ModelPlan& plan, int instance, size_t input_alignment,
+                     std::shared_ptr<base::MemoryBudget> budget, ExecutionListener* listener)
+    : plan_(plan),
+      instance_(instance),
+      input_alignment_(input_alignment),
+      listener_(listener),
+      pool_(base::MakeRef<device::HostPool>(std::move(budget))) {
+  inputs_.resize(plan.inputs.size());
+  outputs_.resize(plan.outputs.size());
+  wanted_.resize(plan.outputs.size());
+  allocator_ = pool_.get();
+}
+
+void Execution::Add(core::RequestPtr request) {
+  rows_ += request->batch_size;
+  requests_.push_back(request.get());
+  owned_.push_back(std::move(request));
+}
+
+void Execution::Run(backend::Instance& instance, base::Instant now) {
+  times_ = {.compute_start = now, .input_end = now, .infer_end = now, .output_end = now};
+  if (base::Status status = Gather(); !status.ok()) {
+    Complete(std::move(status));
+    return;
+  }
+  times_.input_end = std::chrono::steady_clock::now();
+  instance.Execute(*this);
+}
+
+base::Status Execution::Gather() {
+  for (uint32_t slot = 0; slot < wanted_.size(); ++slot) {
+    wanted_[slot] = std::ranges::any_of(requests_, [&](const core::InferRequest* request) {
+      return WantsOutput(*request, slot);
+    });
+  }
+  for (uint32_t slot = 0; slot < inputs_.size(); ++slot) RETURN_IF_ERROR(GatherInput(slot));
+  return {};
+}
+
+base::Status Execution::GatherInput(uint32_t slot) {
+  backend::BatchInput& target = inputs_[slot];
+  const core::InputTensor* first = FindInput(*requests_[0], slot);
+  target.present = first != nullptr;
+  target.owner.Reset();
+  if (first == nullptr) return {};
+  target.data_type = first->data_type;
+  target.shape = first->shape;
+  if (plan_.max_batch_size > 0) target.shape.Set(0, rows_);
+  if (requests_.size() == 1 && LendInput(*requests_[0], *first, target)) return {};
+  return CopyInput(slot, target);
+}
+
+bool Execution::LendInput(const core::InferRequest& request, const core::InputTensor& input,
+                          backend::BatchInput& target) const {
+  if (input.parts.size() != 1) return false;
+  const tensor::TensorView& view = input.parts[0];
+  const size_t alignment = std::max(tensor::ByteSize(input.data_type), input_alignment_);
+  if (reinterpret_cast<uintptr_t>(view.data) % std::max<size_t>(alignment, 1) != 0) return false;
+  target.owner = OwnerOf(request, view);
+  target.view = view;
+  return static_cast<bool>(target.owner);
+}
+
+base::Status Execution::CopyInput(uint32_t slot, backend::BatchInput& target) {
+  size_t size = 0;
+  for (const core::InferRequest* request : requests_) size += FindInput(*request, slot)->byte_size;
+  target.owner = pool_->Allocate(size);
+  if (!target.owner) return MemoryFull(plan_);
+  std::byte* out = target.owner->data();
+  for (const core::InferRequest* request : requests_) {
+    for (const tensor::TensorView& part : FindInput(*request, slot)->parts) {
+      if (part.size != 0) std::memcpy(out, part.data, part.size);
+      out += part.size;
+    }
+  }
+  target.view = {.data = target.owner->data(), .size = size};
+  return {};
+}
+
+void Execution::Complete(base::Status status) {
+  times_.infer_end = std::chrono::steady_clock::now();
+  for (const core::RequestPtr& request : owned_) responses_.push_back(request->sink->NewResponse());
+  if (status.ok()) status = Scatter();
+  if (!status.ok()) PrepareErrors(status);
+  times_.output_end = responses_.size() == 1 && status.ok() ? times_.infer_end
+                                                            : std::chrono::steady_clock::now();
+  for (size_t i = 0; i < responses_.size(); ++i) {
+    core::InferResponse& response = *responses_[i];
+    response.is_final = true;
+    response.times = owned_[i]->times;
+    response.times.compute_start = times_.compute_start;
+    response.times.input_end = times_.input_end;
+    response.times.infer_end = times_.infer_end;
+    response.times.output_end = times_.output_end;
+  }
+  listener_->OnExecuted(instance_, status, false);
+}
+
+void Execution::CompleteAnswered() {
+  times_.infer_end = times_.output_end = std::chrono::steady_clock::now();
+  listener_->OnExecuted(instance_, {}, true);
+}
+
+base::Status Execution::Scatter() {
+  for (uint32_t slot = 0; slot < outputs_.size(); ++slot) {
+    if (wanted_[slot] != 0) RETURN_IF_ERROR(ScatterOutput(slot));
+  }
+  // Outputs leave in the order in which a request named them.
+  for (size_t i = 0; i < owned_.size(); ++i) {
+    const auto& wanted = owned_[i]->wanted;
+    auto& outputs = responses_[i]->outputs;
+    if (wanted.size() < 2) continue;
+    const auto place = [&](const core::OutputTensor& output) {
+      return std::ranges::find(wanted, output.slot, &core::WantedOutput::slot) - wanted.begin();
+    };
+    std::ranges::sort(outputs, {}, place);
+  }
+  return {};
+}
+
+base::Status Execution::ScatterOutput(uint32_t slot) {
+  backend::BatchOutput& output = outputs_[slot];
+  const std::string& name = plan_.outputs[slot].tensor.name;
+  if (!output.owner) {
+    return base::Internal("model '" + plan_.name + "' did not produce output '" + name + "'");
+  }
+  const bool has_rows = plan_.max_batch_size > 0;
+  if (has_rows && (output.shape.rank() == 0 || output.shape[0] != rows_)) {
+    return base::Internal("model '" + plan_.name + "' produced output '" + name + "' with shape " +
+                          output.shape.ToString() + " for a batch of " + std::to_string(rows_) +
+                          ": expected that as the first dimension");
+  }
+  std::span<const std::byte> rest{output.view.data, output.view.size};
+  for (size_t i = 0; i < owned_.size(); ++i) {
+    const core::InferRequest& request = *owned_[i];
+    size_t size = rest.size();
+    if (owned_.size() > 1) {
+      const auto rows_size = RowsSize(output, rest, request.batch_size);
+      if (!rows_size) {
+        return base::Internal("model '" + plan_.name + "' produced too few elements of output '" +
+                              name + "'");
+      }
+      size = *rows_size;
+    }
+    if (WantsOutput(request, slot)) {
+      core::OutputTensor& part = responses_[i]->outputs.emplace_back();
+      part.slot = slot;
+      part.data_type = output.data_type;
+      part.shape = output.shape;
+      if (has_rows) part.shape.Set(0, request.batch_size);
+      part.view = {.data = rest.data(), .size = size};
+      part.owner = output.owner;
+    }
+    rest = rest.subspan(size);
+  }
+  output.owner.Reset();
+  return {};
+}
+
+void Execution::PrepareErrors(const base::Status& status) {
+  for (core::InferResponse* response : responses_) {
+    response->outputs.clear();
+    response->status = status;
+  }
+  for (backend::BatchOutput& output : outputs_) output.owner.Reset();
+}
+
+void Execution::Deliver() {
+  for (size_t i = 0; i < responses_.size(); ++i) {
+    base::Waker* waker = owned_[i]->sink->Send(responses_[i]);
+    if (waker != nullptr && std::ranges::find(wakers_, waker) == wakers_.end()) {
+      waker->AddRef();
+      wakers_.push_back(waker);
+    }
+  }
+  responses_.clear();
+  for (backend::BatchInput& input : inputs_) input.owner.Reset();
+  requests_.clear();
+  owned_.clear();
+  rows_ = 0;
+  for (base::Waker* waker : wakers_) {
+    waker->Wake();
+    waker->Unref();
+  }
+  wakers_.clear();
+}
+
+}  // namespace serving::model

@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "base/ref.h"
+#include "base/status.h"
+#include "core/infer_request.h"
+#include "core/infer_response.h"
+#include "core/model_plan.h"
+#include "device/host_pool.h"
+
+namespace serving::model {
+
+// Times of one execution, shared by its requests.
+struct ExecutionTimes {
+  base::Instant compute_start;
+  base::Instant input_end;
+  base::Instant infer_end;
+  base::Instant output_end;
+};
+
+// Told by Execution when a batch has its answers. Called on the completing thread; the lease is still held.
+class ExecutionListener {
+ public:
+  virtual ~ExecutionListener() = default;
+  // Counters first, then Deliver, then the lease is free. `answered` = the backend has sent the responses itself.
+  virtual void OnExecuted(int instance, const base::Status& status, bool answered) = 0;
+};
+
+// One lease's working place: gathers the requests of a batch into contiguous inputs, lends them to the backend and
+// scatters its outputs into one response per request. Reused for every batch of its instance.
+//
+// Threads: whoever holds the lease. Owns the requests from Add until Deliver.
+class Execution final : public backend::Batch {
+ public:
+  Execution(const core::ModelPlan& plan, int instance, size_t input_alignment,
+            std::shared_ptr<base::MemoryBudget> budget, ExecutionListener* listener);
+
+  void Add(core::RequestPtr request);
+  bool empty() const { return owned_.empty(); }
+
+  // Gathers and calls the backend. Complete may have been called when it returns.
+  void Run(backend::Instance& instance, base::Instant now);
+
+  void Complete(base::Status status) override;
+  void CompleteAnswered() override;
+
+  std::span<const core::RequestPtr> owned() const { return owned_; }
+  const ExecutionTimes& times() const { return times_; }
+
+  // Sends the prepared responses and lets the requests go.
+  void Deliver();
+
+ private:
+  base::Status Gather();
+  base::Status GatherInput(uint32_t slot);
+  // A single request's input in one aligned piece is used where it is.
+  bool LendInput(const core::InferRequest& request, const core::InputTensor& input,
+                 backend::BatchInput& target) const;
+  base::Status CopyInput(uint32_t slot, backend::BatchInput& target);
+  base::Status Scatter();
+  base::Status ScatterOutput(uint32_t slot);
+  void PrepareErrors(const base::Status& status);
+
+  const core::ModelPlan& plan_;
+  const int instance_;
+  const size_t input_alignment_;
+  ExecutionListener* const listener_;
+  base::Ref<device::HostPool> pool_;
+  std::vector<core::RequestPtr> owned_;
+  std::vector<core::InferResponse*> responses_;  // one per request; empty when the backend answered
+  std::vector<base::Waker*> wakers_;
+  ExecutionTimes times_;
+};
+
+// Finds the input of a request by slot; null when absent.
+const core::InputTensor* FindInput(const core::InferRequest& request, uint32_t slot);
+
+// True when the request wants the output.
+bool WantsOutput(const core::InferRequest& request, uint32_t slot);
+
+}  // namespace serving::model

@@ -1,0 +1,450 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "model/model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace serving::model {
+namespace {
+
+using base::Instant;
+using base::Nanoseconds;
+using std::chrono::duration_cast;
+using std::chrono::steady_clock;
+
+// A batch size runs on the I/O thread if it was measured to take less than this.
+constexpr Nanoseconds kInlineLimit = std::chrono::microseconds(200);
+// An inline run that took longer is a strike. One may be the kernel's doing (the thread was preempted), three in
+// kStrikeWindow runs are the model's: it is threaded until it is loaded again.
+constexpr Nanoseconds kInlineStrike = std::chrono::milliseconds(1);
+constexpr int kMaxStrikes = 3;
+constexpr uint64_t kStrikeWindow = 10'000;
+constexpr size_t kMaxMeasuredInputBytes = 1 << 20;
+constexpr int kMeasuredRuns = 5;
+
+uint64_t WallClockMs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+bool HasFreeShapes(const core::ModelPlan& plan) {
+  return std::ranges::any_of(plan.inputs, [](const core::TensorPlan& input) {
+    return input.optional ||
+           std::ranges::any_of(input.tensor.dims.dims(), [](int64_t dim) { return dim < 0; });
+  });
+}
+
+// Throws measured answers away.
+class MeasuringSink final : public core::ResponseSink {
+ public:
+  core::InferResponse* NewResponse() override { return new core::InferResponse; }
+  base::BufferRef AllocateOutput(uint32_t, size_t) override { return nullptr; }
+  base::Waker* Send(core::InferResponse* response) override {
+    ok = response->status.ok();
+    delete response;
+    return nullptr;
+  }
+  bool ok = false;
+};
+
+class MeasuringListener final : public ExecutionListener {
+ public:
+  void OnExecuted(int, const base::Status&, bool) override {}
+};
+
+// A request of zeros (empty strings for BYTES), free dimensions 1; null when it would be too large to measure.
+core::RequestPtr MakeZeroRequest(const core::ModelPlan& plan, int64_t rows,
+                                 base::BufferAllocator& allocator) {
+  core::RequestPtr request(new core::InferRequest);
+  request->batch_size = rows;
+  for (uint32_t slot = 0; slot < plan.inputs.size(); ++slot) {
+    core::InputTensor& input = request->AddInput();
+    input.slot = slot;
+    input.data_type = plan.inputs[slot].tensor.data_type;
+    if (plan.max_batch_size > 0) input.shape.Append(rows);
+    for (const int64_t dim : plan.inputs[slot].tensor.dims.dims()) {
+      if (!input.shape.Append(std::max<int64_t>(dim, 1))) return nullptr;
+    }
+    const auto elements = input.shape.ElementCount();
+    const bool is_bytes = input.data_type == tensor::DataType::kBytes;
+    const size_t element_size = is_bytes ? 4 : tensor::ByteSize(input.data_type);
+    if (!elements || static_cast<uint64_t>(*elements) > kMaxMeasuredInputBytes / element_size) {
+      return nullptr;
+    }
+    input.byte_size = static_cast<size_t>(*elements) * element_size;
+    base::BufferRef buffer = allocator.Allocate(input.byte_size);
+    if (!buffer) return nullptr;
+    std::memset(buffer->data(), 0, input.byte_size);
+    input.parts.push_back({.data = buffer->data(), .size = input.byte_size});
+    request->kept.push_back(std::move(buffer));
+  }
+  return request;
+}
+
+}  // namespace
+
+base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backend& backend,
+                                           const ModelOptions& options) {
+  const Instant start = steady_clock::now();
+  ASSIGN_OR_RETURN(auto backend_model, backend.Load(plan));
+  auto model =
+      base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model), options));
+  RETURN_IF_ERROR(model->MakeInstances(backend, options));
+  if (options.allow_inline && backend.may_run_inline(model->plan_)) model->MeasureInlineCosts();
+  model->StartThreads();
+  model->load_seconds_ = std::chrono::duration<double>(steady_clock::now() - start).count();
+  return model;
+}
+
+Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
+             const ModelOptions&)
+    : plan_(std::move(plan)),
+      backend_model_(std::move(backend_model)),
+      // Answers come in the order of arrival if no batch can overtake another.
+      lease_limit_(plan_.batching && plan_.batching->preserve_ordering
+                       ? 1
+                       : static_cast<size_t>(plan_.instance_count)),
+      has_free_shapes_(HasFreeShapes(plan_)) {}
+
+Model::~Model() { Stop(); }
+
+base::Status Model::MakeInstances(backend::Backend& backend, const ModelOptions& options) {
+  for (int i = 0; i < plan_.instance_count; ++i) {
+    auto lease = std::make_unique<Lease>();
+    ASSIGN_OR_RETURN(lease->instance, backend_model_->CreateInstance(i));
+    lease->execution = std::make_unique<Execution>(plan_, i, backend.input_alignment(),
+                                                   options.budget,
+                                                   static_cast<ExecutionListener*>(this));
+    leases_.push_back(std::move(lease));
+  }
+  return {};
+}
+
+void Model::MeasureInlineCosts() {
+  for (int64_t rows = 1;; rows = std::min(rows * 2, plan_.max_batch_size)) {
+    const auto cost = MeasureBatch(rows);
+    if (!cost || *cost >= kInlineLimit) break;
+    inline_costs_.emplace_back(rows, *cost);
+    if (rows >= plan_.max_batch_size) break;
+  }
+  inline_allowed_ = !inline_costs_.empty();
+}
+
+// Median of a few runs after a cold one; nothing when the model does not run on zeros.
+std::optional<Nanoseconds> Model::MeasureBatch(int64_t rows) {
+  auto pool = base::MakeRef<device::HostPool>(
+      std::make_shared<base::MemoryBudget>(kMaxMeasuredInputBytes * (plan_.inputs.size() + 1)));
+  auto budget = std::make_shared<base::MemoryBudget>(SIZE_MAX / 2);
+  MeasuringListener listener;
+  Execution execution(plan_, 0, 1, budget, &listener);
+  auto sink = base::MakeRef<MeasuringSink>();
+  std::vector<Nanoseconds> runs;
+  for (int run = 0; run <= kMeasuredRuns; ++run) {
+    core::RequestPtr request = MakeZeroRequest(plan_, rows, *pool);
+    if (!request) return std::nullopt;
+    request->sink = sink;
+    execution.Add(std::move(request));
+    const Instant start = steady_clock::now();
+    execution.Run(*leases_[0]->instance, start);
+    const Nanoseconds took = steady_clock::now() - start;
+    execution.Deliver();
+    if (!sink->ok) return std::nullopt;
+    if (run > 0) runs.push_back(took);
+  }
+  std::ranges::sort(runs);
+  return runs[runs.size() / 2];
+}
+
+void Model::StartThreads() {
+  for (size_t i = 0; i < leases_.size(); ++i) {
+    leases_[i]->thread = base::Thread("model-" + plan_.name, [this, i] { InstanceLoop(i); });
+  }
+}
+
+bool Model::runs_inline() const {
+  std::lock_guard lock(mutex_);
+  return inline_allowed_;
+}
+
+void Model::Submit(RequestChain chain, InlineAllowance* allowance) {
+  const Instant now = steady_clock::now();
+  std::vector<Refusal> refusals;
+  {
+    std::unique_lock lock(mutex_);
+    while (!chain.empty()) EnqueueLocked(chain.TakeFirst(), now, refusals);
+    if (allowance != nullptr) RunInline(lock, *allowance, refusals);
+    if (!queue_.empty()) WakeOneLocked();
+  }
+  Refuse(refusals);
+}
+
+void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Refusal>& refusals) {
+  ++statistics_.received;
+  ++statistics_.pending;
+  request->times.queued = now;
+  const int64_t limit = plan_.queue.max_queue_size;
+  const bool is_full = limit > 0 && queue_.size() >= static_cast<size_t>(limit);
+  if (is_full) DropDeadLocked(now, refusals);
+  if (is_stopping_ || (limit > 0 && queue_.size() >= static_cast<size_t>(limit))) {
+    CountEndLocked(*request, metrics::FailureReason::kRejected, now);
+    refusals.push_back({std::move(request),
+                        is_stopping_ ? base::Unavailable("Server is stopping, scheduler for model "
+                                                         "has stopped accepting new inference requests")
+                                     : base::Status(plan_.queue.full_status,
+                                                    "Exceeds maximum queue size")});
+    return;
+  }
+  const auto timeout = QueueTimeout(*request);
+  scheduler::QueuedRequest queued;
+  queued.rows = request->batch_size;
+  queued.enqueued = now;
+  queued.expires = timeout ? now + *timeout : base::kNever;
+  queued.shape_key = has_free_shapes_ ? ShapeKey(*request) : 0;
+  queued.request = std::move(request);
+  queue_.Push(std::move(queued));
+  statistics_.queued = queue_.size();
+}
+
+uint64_t Model::ShapeKey(const core::InferRequest& request) const {
+  uint64_t key = 0xcbf29ce484222325;  // FNV-1a over slots and dimensions
+  const auto mix = [&key](uint64_t value) { key = (key ^ value) * 0x100000001b3; };
+  for (uint32_t slot = 0; slot < plan_.inputs.size(); ++slot) {
+    const core::InputTensor* input = FindInput(request, slot);
+    mix(input == nullptr ? 0 : input->shape.rank() + 1);
+    if (input == nullptr) continue;
+    const size_t first = plan_.max_batch_size > 0 ? 1 : 0;
+    for (size_t axis = first; axis < input->shape.rank(); ++axis) {
+      mix(static_cast<uint64_t>(input->shape[axis]));
+    }
+  }
+  return key;
+}
+
+std::optional<Nanoseconds> Model::QueueTimeout(const core::InferRequest& request) const {
+  const core::QueuePlan& policy = plan_.queue;
+  if (policy.default_timeout.count() == 0) return std::nullopt;
+  // A request may only shorten the model's timeout.
+  if (policy.allow_timeout_override && request.timeout_us != 0 &&
+      request.timeout_us < static_cast<uint64_t>(policy.default_timeout.count() / 1000)) {
+    return std::chrono::microseconds(request.timeout_us);
+  }
+  return policy.default_timeout;
+}
+
+void Model::DropDeadLocked(Instant now, std::vector<Refusal>& refusals) {
+  for (size_t i = 0; i < queue_.size();) {
+    const bool is_cancelled = queue_[i].request->sink->is_cancelled();
+    if (!is_cancelled && queue_[i].expires > now) {
+      ++i;
+      continue;
+    }
+    core::RequestPtr request = queue_.Remove(i).request;
+    CountEndLocked(*request,
+                   is_cancelled ? metrics::FailureReason::kCanceled : metrics::FailureReason::kRejected,
+                   now);
+    refusals.push_back({std::move(request), is_cancelled ? base::Cancelled("Request is cancelled")
+                                                         : base::Unavailable("Request timeout expired")});
+  }
+  statistics_.queued = queue_.size();
+}
+
+bool Model::RemoveQueued(const core::ResponseSink* sink, base::Status status,
+                         metrics::FailureReason reason) {
+  std::vector<Refusal> refusals;
+  {
+    std::lock_guard lock(mutex_);
+    for (size_t i = 0; i < queue_.size(); ++i) {
+      if (queue_[i].request->sink.get() != sink) continue;
+      core::RequestPtr request = queue_.Remove(i).request;
+      statistics_.queued = queue_.size();
+      CountEndLocked(*request, reason, steady_clock::now());
+      refusals.push_back({std::move(request), std::move(status)});
+      break;
+    }
+  }
+  if (refusals.empty()) return false;
+  Refuse(refusals);
+  return true;
+}
+
+void Model::CountEndLocked(const core::InferRequest& request, metrics::FailureReason reason,
+                           Instant now) {
+  --statistics_.pending;
+  ++statistics_.failures[static_cast<size_t>(reason)];
+  statistics_.fail.Add(now - request.times.queued);
+  if (statistics_.pending == 0) idle_.notify_all();
+}
+
+void Model::Refuse(std::vector<Refusal>& refusals) {
+  for (Refusal& refusal : refusals) {
+    core::InferResponse* response = refusal.request->sink->NewResponse();
+    response->status = std::move(refusal.status);
+    response->times = refusal.request->times;
+    response->is_final = true;
+    core::SendNow(*refusal.request->sink, response);
+  }
+  refusals.clear();
+}
+
+Model::Lease* Model::FreeLeaseLocked() {
+  if (held_ >= lease_limit_) return nullptr;
+  for (const auto& lease : leases_) {
+    if (!lease->is_held) return lease.get();
+  }
+  return nullptr;
+}
+
+void Model::WakeOneLocked() {
+  Lease* lease = FreeLeaseLocked();
+  if (lease == nullptr || lease->is_notified) return;
+  lease->is_notified = true;
+  lease->work.notify_one();
+}
+
+void Model::TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lease) {
+  lease.is_held = true;
+  ++held_;
+  for (size_t i = 0; i < decision.send; ++i) {
+    scheduler::QueuedRequest queued = queue_.PopFront();
+    lease.execution->Add(std::move(queued.request));
+  }
+  statistics_.queued = queue_.size();
+}
+
+bool Model::MayRunInlineLocked(int64_t rows, const InlineAllowance& allowance) const {
+  if (!inline_allowed_ || is_stopping_) return false;
+  const auto cost = std::ranges::lower_bound(inline_costs_, rows, {},
+                                             &std::pair<int64_t, Nanoseconds>::first);
+  return cost != inline_costs_.end() && cost->second <= allowance.left;
+}
+
+void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allowance,
+                      std::vector<Refusal>& refusals) {
+  while (!queue_.empty()) {
+    Lease* lease = FreeLeaseLocked();
+    if (lease == nullptr) return;
+    const Instant start = steady_clock::now();
+    DropDeadLocked(start, refusals);
+    const scheduler::BatchDecision decision = scheduler::NextBatch(queue_, start, plan_);
+    if (decision.send == 0 || !MayRunInlineLocked(decision.rows, allowance)) return;
+    TakeBatchLocked(decision, *lease);
+    lease->is_inline = true;
+    lock.unlock();
+    lease->execution->Run(*lease->instance, start);
+    const Nanoseconds took = steady_clock::now() - start;
+    allowance.left -= took;
+    lock.lock();
+    if (took > kInlineStrike && ++inline_strikes_ >= kMaxStrikes) inline_allowed_ = false;
+    if (statistics_.execution_count % kStrikeWindow == 0) inline_strikes_ = 0;
+  }
+}
+
+void Model::InstanceLoop(size_t index) {
+  Lease& lease = *leases_[index];
+  std::vector<Refusal> refusals;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    lease.is_notified = false;
+    if (lease.is_held || held_ >= lease_limit_) {
+      lease.work.wait(lock);
+      continue;
+    }
+    const Instant now = steady_clock::now();
+    DropDeadLocked(now, refusals);
+    scheduler::BatchDecision decision = scheduler::NextBatch(queue_, now, plan_);
+    if (decision.send == 0 && is_stopping_ && !queue_.empty()) {
+      decision = scheduler::NextBatch(queue_, base::kNever, plan_);  // nothing more will come
+    }
+    if (decision.send != 0) {
+      TakeBatchLocked(decision, lease);
+      if (!queue_.empty()) WakeOneLocked();
+      lock.unlock();
+      Refuse(refusals);
+      lease.execution->Run(*lease.instance, now);
+      lock.lock();
+    } else if (!refusals.empty()) {
+      lock.unlock();
+      Refuse(refusals);
+      lock.lock();
+    } else if (is_stopping_) {
+      return;
+    } else if (decision.wait_until != base::kNever) {
+      lease.work.wait_until(lock, decision.wait_until);
+    } else {
+      lease.work.wait(lock);
+    }
+  }
+}
+
+void Model::OnExecuted(int instance, const base::Status& status, bool) {
+  Lease& lease = *leases_[static_cast<size_t>(instance)];
+  {
+    // Counted before the answer can be seen: a client that has its answer sees itself counted.
+    std::lock_guard lock(mutex_);
+    CountExecutionLocked(*lease.execution, status);
+  }
+  lease.execution->Deliver();
+  // The model may end as soon as the lease is free and nothing is pending: no member is touched after the lock.
+  std::lock_guard lock(mutex_);
+  lease.is_held = false;
+  --held_;
+  // Whoever runs inline goes on with the queue itself, and wakes a thread for what it leaves.
+  const bool runner_goes_on = std::exchange(lease.is_inline, false);
+  if (is_stopping_) {
+    for (const auto& other : leases_) other->work.notify_one();
+    idle_.notify_all();
+  } else if (!queue_.empty() && !runner_goes_on) {
+    WakeOneLocked();
+  }
+}
+
+void Model::CountExecutionLocked(const Execution& execution, const base::Status& status) {
+  const ExecutionTimes& times = execution.times();
+  const auto count = static_cast<uint64_t>(execution.owned().size());
+  statistics_.pending -= count;
+  if (!status.ok()) {
+    statistics_.failures[static_cast<size_t>(metrics::FailureReason::kBackend)] += count;
+    for (const auto& request : execution.owned()) {
+      statistics_.fail.Add(times.output_end - request->times.queued);
+    }
+    return;
+  }
+  const Nanoseconds input = times.input_end - times.compute_start;
+  const Nanoseconds infer = times.infer_end - times.input_end;
+  const Nanoseconds output = times.output_end - times.infer_end;
+  for (const auto& request : execution.owned()) {
+    statistics_.success.Add(times.output_end - request->times.received);
+    statistics_.queue.Add(times.compute_start - request->times.queued);
+  }
+  statistics_.compute_input.Add(input, count);
+  statistics_.compute_infer.Add(infer, count);
+  statistics_.compute_output.Add(output, count);
+  metrics::BatchStatistics& batch = statistics_.batches[execution.rows()];
+  batch.compute_input.Add(input);
+  batch.compute_infer.Add(infer);
+  batch.compute_output.Add(output);
+  statistics_.inference_count += static_cast<uint64_t>(execution.rows());
+  ++statistics_.execution_count;
+  statistics_.last_inference_ms = WallClockMs();
+}
+
+metrics::ModelStatistics Model::Statistics() const {
+  std::lock_guard lock(mutex_);
+  return statistics_;
+}
+
+void Model::Stop() {
+  {
+    std::unique_lock lock(mutex_);
+    is_stopping_ = true;
+    for (const auto& lease : leases_) lease->work.notify_one();
+    idle_.wait(lock, [this] { return statistics_.pending == 0 && held_ == 0; });
+    for (const auto& lease : leases_) lease->work.notify_one();
+  }
+  for (const auto& lease : leases_) lease->thread.Join();
+}
+
+}  // namespace serving::model

@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "engine/dispatch_table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+namespace serving::engine {
+namespace {
+
+std::string Quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
+
+base::Status UnknownModel(std::string_view name) {
+  return base::NotFound("Request for unknown model: " + Quoted(name) + " is not found");
+}
+
+base::Status UnknownVersion(std::string_view name, std::string_view version) {
+  return base::NotFound("Request for unknown model: " + Quoted(name) + " version " +
+                        std::string(version) + " is not found");
+}
+
+// -1 stands for the highest ready version, as an empty string does.
+base::Result<int64_t> ParseVersion(std::string_view text) {
+  int64_t version = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (end.ec != std::errc() || end.ptr != text.data() + text.size()) {
+    return base::InvalidArgument("failed to get model version from specified version string '" +
+                                 std::string(text) +
+                                 "' (details: stoll), version should be an integral value > 0");
+  }
+  if (version < 0) {
+    return base::InvalidArgument("failed to get model version from specified version string '" +
+                                 std::string(text) +
+                                 "', version should be an integral value > 0");
+  }
+  return version;
+}
+
+}  // namespace
+
+base::Result<const DispatchModel*> DispatchTable::FindModel(std::string_view name,
+                                                            std::string_view) const {
+  const auto found = models_.find(name);
+  if (found == models_.end()) return UnknownModel(name);
+  return &found->second;
+}
+
+base::Result<model::Model*> DispatchTable::Resolve(std::string_view name,
+                                                   std::string_view version_text) const {
+  std::optional<int64_t> version;
+  if (!version_text.empty()) {
+    ASSIGN_OR_RETURN(version, ParseVersion(version_text));
+  }
+  ASSIGN_OR_RETURN(const DispatchModel* entry, FindModel(name, version_text));
+  bool any_ready = false;
+  for (auto candidate = entry->versions.rbegin(); candidate != entry->versions.rend(); ++candidate) {
+    if (!candidate->is_ready || !candidate->model) continue;
+    any_ready = true;
+    if (!version || *version == candidate->version) return candidate->model.get();
+  }
+  if (!version || !any_ready) return entry->unavailable;
+  const bool is_known = std::ranges::any_of(
+      entry->versions, [&](const DispatchVersion& known) { return known.version == *version; });
+  if (is_known) {
+    return base::Unavailable("Request for unknown model: " + Quoted(name) + " version " +
+                             std::string(version_text) + " is not at ready state");
+  }
+  return UnknownVersion(name, version_text);
+}
+
+base::Result<bool> DispatchTable::IsReady(std::string_view name,
+                                          std::string_view version_text) const {
+  std::optional<int64_t> version;
+  if (!version_text.empty()) {
+    ASSIGN_OR_RETURN(version, ParseVersion(version_text));
+  }
+  ASSIGN_OR_RETURN(const DispatchModel* entry, FindModel(name, version_text));
+  if (!version) {
+    return std::ranges::any_of(entry->versions, &DispatchVersion::is_ready);
+  }
+  for (const DispatchVersion& known : entry->versions) {
+    if (known.version == *version) return known.is_ready;
+  }
+  return UnknownVersion(name, version_text);
+}
+
+}  // namespace serving::engine

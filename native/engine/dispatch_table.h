@@ -1,0 +1,58 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ref.h"
+#include "base/status.h"
+#include "model/model.h"
+
+namespace serving::engine {
+
+struct DispatchVersion {
+  int64_t version = 0;
+  base::Ref<model::Model> model;  // null: known, not served
+  bool is_ready = false;
+};
+
+struct DispatchModel {
+  std::vector<DispatchVersion> versions;  // ascending
+  base::Status unavailable;               // answer when no version serves
+};
+
+// What TypeScript has published: the one thing the infer path and the health routes look at. Immutable; swapped as a
+// whole on every I/O thread, and dies with its last reader.
+class DispatchTable final : public base::RefCounted {
+ public:
+  bool is_live = true;
+  bool is_ready = false;
+  bool is_exiting = false;
+
+  void Add(std::string name, DispatchModel model) { models_[std::move(name)] = std::move(model); }
+
+  // The model that serves `name` and `version` (decimal; empty = highest ready). Fails with Triton's words.
+  base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
+
+  // Readiness of a version (empty = highest): NotFound for an unknown model or version.
+  base::Result<bool> IsReady(std::string_view name, std::string_view version) const;
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  base::Result<const DispatchModel*> FindModel(std::string_view name, std::string_view version) const;
+
+  std::unordered_map<std::string, DispatchModel, Hash, std::equal_to<>> models_;
+};
+
+using DispatchTableRef = base::Ref<const DispatchTable>;
+
+}  // namespace serving::engine

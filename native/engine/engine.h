@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/memory_budget.h"
+#include "base/status.h"
+#include "engine/dispatch_table.h"
+#include "metrics/exposition.h"
+#include "model/model.h"
+
+namespace serving::engine {
+
+// A loaded version in the eyes of TypeScript. Never used twice.
+using ModelHandle = int64_t;
+
+struct EngineOptions {
+  size_t memory_limit_bytes = 0;
+  bool allow_inline = true;
+};
+
+// Keeps backends, loaded versions and the published table. Knows no protocol and no socket.
+//
+// Threads: every function from any thread; Load and Unload block (a model file is read, requests are waited for).
+class Engine {
+ public:
+  explicit Engine(const EngineOptions& options);
+  ~Engine();
+
+  // Before anything is loaded. The composition root names the backends; the engine includes none.
+  void Register(std::unique_ptr<backend::Backend> backend);
+
+  base::Result<backend::Inspection> Inspect(std::string_view backend, const std::string& model_file);
+  base::Result<ModelHandle> Load(core::ModelPlan plan);
+  // After a table without the version has been published: waits for its last request, then destroys it.
+  base::Status Unload(ModelHandle handle);
+  // Null for a handle that is not loaded.
+  base::Ref<model::Model> Find(ModelHandle handle) const;
+
+  DispatchTableRef table() const;
+  void SetTable(DispatchTableRef table);
+
+  struct NamedSample {
+    base::Ref<model::Model> model;
+    metrics::ModelStatistics statistics;
+  };
+  // Every loaded version, by name and version.
+  std::vector<NamedSample> Snapshot() const;
+
+  const std::shared_ptr<base::MemoryBudget>& budget() const { return budget_; }
+
+ private:
+  base::Result<backend::Backend*> FindBackend(std::string_view name) const;
+
+  const EngineOptions options_;
+  const std::shared_ptr<base::MemoryBudget> budget_;
+  std::vector<std::unique_ptr<backend::Backend>> backends_;
+  mutable std::mutex mutex_;
+  std::map<ModelHandle, base::Ref<model::Model>> models_;  // guarded by mutex_
+  DispatchTableRef table_;                                 // guarded by mutex_
+  ModelHandle next_handle_ = 1;                            // guarded by mutex_
+};
+
+}  // namespace serving::engine

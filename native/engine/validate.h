@@ -1,0 +1,21 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "base/status.h"
+#include "core/infer_request.h"
+#include "core/model_plan.h"
+
+namespace serving::engine {
+
+// Holds a request against the plan: binds names to slots, sets batch_size, checks types, shapes and sizes. After OK
+// every input is present once, optional ones aside, and its parts hold exactly what its shape says.
+//
+// Errors carry Triton's words with the prefix `[request id: …] `. O(inputs + bytes of BYTES tensors).
+base::Status Validate(const core::ModelPlan& plan, core::InferRequest& request);
+
+// `[request id: 7] `, or `<id_unknown>` where the client gave none.
+std::string RequestPrefix(std::string_view id);
+
+}  // namespace serving::engine

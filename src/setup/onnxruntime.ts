@@ -55,6 +55,11 @@ function installedFolder(cache: string, version: string = ONNXRUNTIME_PACKAGE.ve
   return join(cache, 'onnxruntime', `${version}-linux-${process.arch}`);
 }
 
+/** Where `setupOnnxRuntime` puts the library, whether or not it is there. */
+export function cachedLibrary(env: NodeJS.ProcessEnv = process.env): string {
+  return join(installedFolder(cacheFolder(env)), LIBRARY);
+}
+
 /**
  * Where libonnxruntime is, without fetching anything: `$NEREID_ONNXRUNTIME` (taken as it is, so that a wrong path is
  * reported by the load), then the cache, then an `onnxruntime-node` that is installed beside Nereid.
@@ -62,7 +67,7 @@ function installedFolder(cache: string, version: string = ONNXRUNTIME_PACKAGE.ve
  */
 export function findOnnxRuntime(env: NodeJS.ProcessEnv = process.env): string | undefined {
   if (env.NEREID_ONNXRUNTIME) return env.NEREID_ONNXRUNTIME;
-  const cached = join(installedFolder(cacheFolder(env)), LIBRARY);
+  const cached = cachedLibrary(env);
   if (existsSync(cached)) return cached;
   return findInNodeModules();
 }

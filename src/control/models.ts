@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { DataType } from '../addon/types.ts';
+import { invalidArgument } from '../base/status.ts';
+import type { ModelConfig, ModelInput, ModelOutput } from '../config/model-config.ts';
+import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
+import { dataTypeOf } from '../lifecycle/plan.ts';
+
+export interface TensorMetadata {
+  readonly name: string;
+  readonly datatype: DataType;
+  /** with a leading -1 when the model has a batch dimension */
+  readonly shape: readonly bigint[];
+}
+
+export interface ModelMetadata {
+  readonly name: string;
+  readonly versions: readonly string[];
+  readonly platform: string;
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+}
+
+/** What one asks about a model. */
+export class ModelQueries {
+  readonly #lifecycle: Pick<ModelLifecycle, 'find' | 'served'>;
+
+  constructor(lifecycle: Pick<ModelLifecycle, 'find' | 'served'>) {
+    this.#lifecycle = lifecycle;
+  }
+
+  /**
+   * @param version text of the request; empty = highest that serves
+   * @throws ServeError NotFound, Unavailable or InvalidArgument in Triton's words
+   */
+  metadata(name: string, version: string): ModelMetadata {
+    const asked = parseVersion(version);
+    const { config, version: found } = this.#lifecycle.find(name, asked);
+    const versions =
+      asked === undefined ? this.#lifecycle.served(name).map((one) => one.version) : [found];
+    const isBatched = config.max_batch_size > 0;
+    return {
+      name,
+      versions: versions.map(String),
+      platform: config.platform === '' ? config.backend : config.platform,
+      inputs: config.input.map((input) => tensorMetadata(input, isBatched)),
+      outputs: config.output.map((output) => tensorMetadata(output, isBatched)),
+    };
+  }
+
+  /** The complete configuration. Parameters and errors as `metadata`. */
+  config(name: string, version: string): ModelConfig {
+    return this.#lifecycle.find(name, parseVersion(version)).config;
+  }
+}
+
+/**
+ * A version as clients write it.
+ * @returns undefined for the empty text
+ * @throws ServeError InvalidArgument, in Triton's words
+ */
+export function parseVersion(text: string): number | undefined {
+  if (text === '') return undefined;
+  const version = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(version)) {
+    throw invalidArgument(
+      `failed to get model version from specified version string '${text}' (details: stol), ` +
+        'version should be an integral value > 0',
+    );
+  }
+  return version;
+}
+
+function tensorMetadata(tensor: ModelInput | ModelOutput, isBatched: boolean): TensorMetadata {
+  return {
+    name: tensor.name,
+    datatype: dataTypeOf(tensor.data_type),
+    shape: isBatched ? [-1n, ...tensor.dims] : tensor.dims,
+  };
+}

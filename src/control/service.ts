@@ -1,0 +1,15 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { ModelQueries } from './models.ts';
+import type { RepositoryVerbs } from './repository.ts';
+import type { ServerMetadata } from './server.ts';
+import type { StatisticsQueries } from './statistics.ts';
+
+/** The control verbs, written once; HTTP and gRPC are two thin columns over it. */
+export interface ControlService {
+  readonly metadata: ServerMetadata;
+  readonly models: ModelQueries;
+  readonly repository: RepositoryVerbs;
+  readonly statistics: StatisticsQueries;
+}

@@ -1,0 +1,114 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { ControlCall, HttpReply } from '../addon/types.ts';
+import { invalidArgument, unimplemented } from '../base/status.ts';
+import { modelConfigJson } from '../config/write.ts';
+import { notBuilt, SHARED_MEMORY_ABSENT } from '../control/absent.ts';
+import type { LoadParameter } from '../control/repository.ts';
+import type { ControlService } from '../control/service.ts';
+import type { InferPath } from '../control/infer-path.ts';
+import type { IndexRow } from '../lifecycle/model-state.ts';
+import { errorReply, jsonReply, methodReply, notFoundReply } from './error.ts';
+import { readJsonObject, writeJson } from './json.ts';
+import { matchRoute, type Route } from './routes.ts';
+
+export interface HttpHandlerOptions {
+  readonly control: ControlService;
+  /** present under `--infer-path=typescript` */
+  readonly inferPath?: InferPath | undefined;
+  /** the `/v2/test` door; absent unless test backends are on */
+  readonly testDoor?: ((model: string, version: string, json: string) => Promise<string>) | undefined;
+}
+
+const EMPTY: HttpReply = { status: 200, headers: [], body: '' };
+
+/**
+ * Answers one HTTP call that native handed over. Never rejects: what goes wrong becomes the answer.
+ */
+export async function handleHttp(call: ControlCall, options: HttpHandlerOptions): Promise<HttpReply> {
+  // The metrics port answers any other path with an empty page, as Triton does.
+  if (call.service === 'metrics') return call.method === 'GET' ? EMPTY : methodReply(['GET']);
+  try {
+    const match = matchRoute(call.path);
+    if (match === undefined) return notFoundReply();
+    if (match.route.kind === 'test-backend' && options.testDoor === undefined) return notFoundReply();
+    if (!match.methods.includes(call.method)) return methodReply(match.methods);
+    return await answer(match.route, call, options);
+  } catch (error) {
+    return errorReply(error);
+  }
+}
+
+async function answer(
+  route: Route,
+  call: ControlCall,
+  { control, inferPath, testDoor }: HttpHandlerOptions,
+): Promise<HttpReply> {
+  switch (route.kind) {
+    case 'server-metadata':
+      return jsonReply(writeJson(control.metadata));
+    case 'model-metadata':
+      return jsonReply(writeJson(control.models.metadata(route.model, route.version)));
+    case 'model-config':
+      return jsonReply(modelConfigJson(control.models.config(route.model, route.version)));
+    case 'statistics': {
+      const rows = control.statistics.read(route.model, route.version);
+      return jsonReply(`{"model_stats":${writeJson(rows)}}`);
+    }
+    case 'repository-index': {
+      const ready = readJsonObject(call.body)['ready'] ?? false;
+      if (typeof ready !== 'boolean') {
+        throw invalidArgument("Invalid value for 'ready': expected a boolean");
+      }
+      return jsonReply(writeJson((await control.repository.index(ready)).map(indexRow)));
+    }
+    case 'load':
+    case 'unload': {
+      const { repository, model, kind } = route;
+      const parameters = readParameters(readJsonObject(call.body));
+      await control.repository[kind]({ repository, model, parameters });
+      return EMPTY;
+    }
+    case 'infer':
+      if (inferPath === undefined) throw unimplemented('infer calls are answered in native');
+      return inferPath.http(call, route.model, route.version);
+    case 'test-backend':
+      if (testDoor === undefined) return notFoundReply();
+      return jsonReply(
+        await testDoor(route.model, route.version, new TextDecoder().decode(call.body)),
+      );
+    case 'shared-memory-status':
+      return jsonReply('[]');
+    case 'shared-memory-unregister':
+      return EMPTY;
+    case 'shared-memory-register':
+      throw unimplemented(SHARED_MEMORY_ABSENT);
+    case 'absent':
+      throw unimplemented(notBuilt(route.what));
+  }
+}
+
+function indexRow({ name, version, state, reason }: IndexRow): object {
+  return {
+    name,
+    version: version === undefined ? undefined : String(version),
+    state,
+    reason,
+  };
+}
+
+function readParameters(body: Record<string, unknown>): Map<string, LoadParameter> {
+  const result = new Map<string, LoadParameter>();
+  const given = body['parameters'];
+  if (given === undefined || given === null) return result;
+  if (typeof given !== 'object' || Array.isArray(given)) {
+    throw invalidArgument("Invalid value for 'parameters': expected an object");
+  }
+  for (const [key, value] of Object.entries(given)) {
+    if (typeof value === 'string' || typeof value === 'boolean') result.set(key, value);
+    else if (typeof value === 'number' && Number.isSafeInteger(value)) result.set(key, BigInt(value));
+    else throw invalidArgument(`parameter '${key}': expected a string, an integer or a boolean`);
+  }
+  return result;
+}

@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+/** What a path names. Versions are the digits of the path, empty when it has none. */
+export type Route =
+  | { readonly kind: 'server-metadata' }
+  | { readonly kind: 'model-metadata'; readonly model: string; readonly version: string }
+  | { readonly kind: 'model-config'; readonly model: string; readonly version: string }
+  | { readonly kind: 'infer'; readonly model: string; readonly version: string }
+  | { readonly kind: 'statistics'; readonly model: string; readonly version: string }
+  | { readonly kind: 'repository-index' }
+  | { readonly kind: 'load'; readonly repository: string; readonly model: string }
+  | { readonly kind: 'unload'; readonly repository: string; readonly model: string }
+  | { readonly kind: 'test-backend'; readonly model: string; readonly version: string }
+  | { readonly kind: 'shared-memory-status' }
+  | { readonly kind: 'shared-memory-register' }
+  | { readonly kind: 'shared-memory-unregister' }
+  /** known to the protocol, absent here */
+  | { readonly kind: 'absent'; readonly what: string };
+
+/** A route and the methods it answers. */
+export interface RouteMatch {
+  readonly route: Route;
+  readonly methods: readonly string[];
+}
+
+const GET = ['GET'] as const;
+const POST = ['POST'] as const;
+const GET_OR_POST = ['GET', 'POST'] as const;
+
+const MODEL =
+  /^\/v2\/models\/([^/]+)(?:\/versions\/(\d+))?(?:\/(infer|generate|generate_stream|config|stats|trace\/setting))?$/;
+const REPOSITORY = /^\/v2\/repository(?:\/([^/]+))?\/(?:index|models\/([^/]+)\/(load|unload))$/;
+const SHARED_MEMORY =
+  /^\/v2\/(?:system|cuda)sharedmemory(?:\/region\/([^/]+))?\/(status|register|unregister)$/;
+const TEST = /^\/v2\/test\/([^/]+)(?:\/versions\/(\d+))?$/;
+
+/**
+ * Finds the route of a path: full match, no trailing slash, query not included. Health is answered in native.
+ * @returns undefined for a path that the protocol does not know
+ */
+export function matchRoute(path: string): RouteMatch | undefined {
+  if (path === '/v2') return { route: { kind: 'server-metadata' }, methods: GET };
+  if (path === '/v2/models/stats') {
+    return { route: { kind: 'statistics', model: '', version: '' }, methods: GET };
+  }
+  if (path === '/v2/logging') return absent('the logging extension', GET_OR_POST);
+  if (path === '/v2/trace/setting') return absent('the trace extension', GET_OR_POST);
+  return matchModel(path) ?? matchRepository(path) ?? matchSharedMemory(path) ?? matchTest(path);
+}
+
+function matchModel(path: string): RouteMatch | undefined {
+  const match = MODEL.exec(path);
+  if (match === null) return undefined;
+  const model = decode(match[1]);
+  if (model === undefined) return undefined;
+  const version = match[2] ?? '';
+  switch (match[3]) {
+    case undefined:
+      return { route: { kind: 'model-metadata', model, version }, methods: GET };
+    case 'config':
+      return { route: { kind: 'model-config', model, version }, methods: GET };
+    case 'stats':
+      return { route: { kind: 'statistics', model, version }, methods: GET };
+    case 'infer':
+      return { route: { kind: 'infer', model, version }, methods: POST };
+    case 'trace/setting':
+      return version === '' ? absent('the trace extension', GET_OR_POST) : undefined;
+    default:
+      return absent('the generate extension', POST);
+  }
+}
+
+function matchRepository(path: string): RouteMatch | undefined {
+  const match = REPOSITORY.exec(path);
+  if (match === null) return undefined;
+  const [, repository = '', name, verb] = match;
+  if (name === undefined) return { route: { kind: 'repository-index' }, methods: POST };
+  const model = decode(name);
+  if (model === undefined) return undefined;
+  const kind = verb === 'load' ? 'load' : 'unload';
+  return { route: { kind, repository, model }, methods: POST };
+}
+
+function matchSharedMemory(path: string): RouteMatch | undefined {
+  const match = SHARED_MEMORY.exec(path);
+  if (match === null) return undefined;
+  switch (match[2]) {
+    case 'status':
+      return { route: { kind: 'shared-memory-status' }, methods: GET };
+    case 'register':
+      if (match[1] === undefined) return undefined;
+      return { route: { kind: 'shared-memory-register' }, methods: POST };
+    default:
+      return { route: { kind: 'shared-memory-unregister' }, methods: POST };
+  }
+}
+
+function matchTest(path: string): RouteMatch | undefined {
+  const match = TEST.exec(path);
+  if (match === null) return undefined;
+  const model = decode(match[1]);
+  if (model === undefined) return undefined;
+  return { route: { kind: 'test-backend', model, version: match[2] ?? '' }, methods: POST };
+}
+
+function absent(what: string, methods: readonly string[]): RouteMatch {
+  return { route: { kind: 'absent', what }, methods };
+}
+
+function decode(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,347 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { DispatchTable, Engine } from '../addon/types.ts';
+import { abortable, throwIfAborted } from '../base/abort.ts';
+import type { Log } from '../base/log.ts';
+import { notFound, ServeError, type StatusCode, unavailable } from '../base/status.ts';
+import { checkModelName, DUPLICATE_REASON, listModels, readModel } from '../repository/scan.ts';
+import type { ModelFolder, RepositorySource } from '../repository/source.ts';
+import { Exclusive, Semaphore } from './exclusive.ts';
+import { buildVersion, ConfigError, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
+import { type IndexRow, ModelState, noVersions, type ServedVersion } from './model-state.ts';
+import { Publisher } from './publisher.ts';
+
+export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
+  readonly engine: Engine;
+  readonly sources: readonly RepositorySource[];
+  /** models that may load at the same time */
+  readonly loadThreads: number;
+  readonly strictReadiness: boolean;
+  readonly log: Pick<Log, 'info' | 'error'>;
+}
+
+export interface LoadOptions {
+  /** JSON of a ModelConfig that replaces config.pbtxt for this load */
+  readonly config?: string | undefined;
+  /** stops the waiting, not the load */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One model that could not be loaded at the start. */
+export interface StartFailure {
+  readonly name: string;
+  readonly error: ServeError;
+}
+
+interface Model {
+  readonly state: ModelState;
+  /** fingerprint of the folder the serving builds came from; empty when the next load must build anew */
+  fingerprint: string;
+}
+
+/**
+ * Loads, replaces and unloads models. A new build takes over only once it stands: build → warm up → publish →
+ * drain the old → destroy the old. What fails on the way leaves the serving versions alone.
+ *
+ * Operations on one model run one after the other; `load` and `unload` resolve when every I/O thread has the new
+ * table.
+ */
+export class ModelLifecycle {
+  readonly #options: LifecycleOptions;
+  readonly #models = new Map<string, Model>();
+  readonly #exclusive = new Exclusive();
+  readonly #slots: Semaphore;
+  readonly #publisher: Publisher;
+  readonly #destroying = new Set<Promise<void>>();
+  #isStarted = false;
+  #isExiting = false;
+
+  constructor(options: LifecycleOptions) {
+    this.#options = options;
+    this.#slots = new Semaphore(options.loadThreads);
+    this.#publisher = new Publisher(options.engine, () => this.#table());
+  }
+
+  get isReady(): boolean {
+    if (!this.#isStarted || this.#isExiting) return false;
+    if (!this.#options.strictReadiness) return true;
+    return [...this.#models.values()].every(({ state }) => state.isSatisfied);
+  }
+
+  /**
+   * Loads what the server serves from its start.
+   * @param names models to load; `'*'` loads every model of the repositories
+   * @returns those that failed; the others serve
+   * @throws ServeError Internal when a repository cannot be read
+   */
+  async start(names: readonly string[] | '*'): Promise<StartFailure[]> {
+    // Also with no model to load: an unreadable repository must be told at the start, not at the first load.
+    const listed = await listModels(this.#options.sources);
+    const wanted = names === '*' ? listed.map((model) => model.name) : [...new Set(names)];
+    const failures: StartFailure[] = [];
+    await Promise.all(
+      wanted.map((name) =>
+        this.#load(name, {}).catch((thrown: unknown) => {
+          const error = ServeError.from(thrown);
+          // A model asked for by name holds readiness back even when no repository has it.
+          if (!this.#models.has(name)) this.#model(name).state.failBeforeVersions(error.message);
+          failures.push({ name, error });
+        }),
+      ),
+    );
+    this.#isStarted = true;
+    await this.#publisher.publish();
+    return failures;
+  }
+
+  /**
+   * Loads a model, or brings a loaded one to what the repository holds now. Nothing happens when nothing changed.
+   * @throws ServeError Internal when the model or its configuration cannot be read, InvalidArgument when it cannot
+   *   be built, Unavailable while the server stops; Triton's sentences
+   */
+  async load(name: string, options: LoadOptions = {}): Promise<void> {
+    throwIfAborted(options.signal);
+    if (this.#isExiting) throw unavailable('Server exiting');
+    await abortable(this.#load(name, options), options.signal);
+  }
+
+  /**
+   * Takes a model out of service. Resolves when no new request reaches it; those in flight still run.
+   * An unknown name is no error.
+   */
+  async unload(name: string, signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
+    const work = this.#exclusive.run(name, async () => {
+      const model = this.#models.get(name);
+      if (model === undefined) return;
+      model.fingerprint = '';
+      const old = model.state.beginUnload();
+      await this.#publisher.publish();
+      if (!model.state.hasVersions) this.#models.delete(name);
+      this.#destroy(model.state, old);
+    });
+    await abortable(work, signal);
+  }
+
+  /** The repository index: every model in a repository or in service, sorted by name. */
+  async index(signal?: AbortSignal): Promise<IndexRow[]> {
+    const rows = new Map<string, IndexRow[]>();
+    for (const { name, isDuplicate } of await listModels(this.#options.sources, signal)) {
+      rows.set(name, [
+        isDuplicate ? { name, state: 'UNAVAILABLE', reason: DUPLICATE_REASON } : { name },
+      ]);
+    }
+    for (const [name, { state }] of this.#models) {
+      const inRepository = rows.get(name);
+      const own = state.rows();
+      const isGone = inRepository === undefined && state.served().length === 0;
+      if (!isGone && (state.hasVersions || own[0]?.state !== undefined)) rows.set(name, own);
+    }
+    return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, list]) => list);
+  }
+
+  /**
+   * The build that a request for this model and version reaches.
+   * @param version absent = highest that serves
+   * @throws ServeError NotFound or Unavailable, in Triton's words
+   */
+  find(name: string, version?: number): ServedVersion {
+    const model = this.#models.get(name);
+    if (model === undefined || !model.state.hasVersions) {
+      throw notFound(`Request for unknown model: '${name}' is not found`);
+    }
+    const served = model.state.served();
+    if (version === undefined) {
+      const newest = served.at(-1);
+      if (newest === undefined) throw notFound(noVersions(name));
+      return newest;
+    }
+    const found = served.find((one) => one.version === version);
+    if (found !== undefined) return found;
+    if (model.state.stateOf(version) === undefined) {
+      throw notFound(`Request for unknown model: '${name}' version ${version} is not found`);
+    }
+    throw unavailable(
+      `Request for unknown model: '${name}' version ${version} is not at ready state`,
+    );
+  }
+
+  /** Builds of one model that serve, ascending by version; empty for an unknown name. */
+  served(name: string): ServedVersion[] {
+    return this.#models.get(name)?.state.served() ?? [];
+  }
+
+  /** Every build that serves, by name and version. */
+  allServed(): ServedVersion[] {
+    return [...this.#models.keys()].sort().flatMap((name) => this.served(name));
+  }
+
+  /** Rows of the models that were asked for, without looking at the repositories. */
+  knownRows(): IndexRow[] {
+    return [...this.#models.keys()].sort().flatMap((name) => this.#models.get(name)?.state.rows() ?? []);
+  }
+
+  /** Not ready from now on, no new load; resolves when every I/O thread knows. */
+  async beginExit(): Promise<void> {
+    this.#isExiting = true;
+    await this.#publisher.publish();
+  }
+
+  /** Unloads everything and waits until it is gone. To be called after `beginExit` and a drain. */
+  async close(): Promise<void> {
+    await this.#exclusive.idle();
+    const all = [...this.#models.values()].map(({ state }) => ({ state, old: state.beginUnload() }));
+    await this.#publisher.publish();
+    for (const { state, old } of all) this.#destroy(state, old);
+    await Promise.all(this.#destroying);
+  }
+
+  #load(name: string, options: LoadOptions): Promise<void> {
+    checkModelName(name);
+    return this.#exclusive.run(name, () => this.#slots.run(() => this.#replace(name, options)));
+  }
+
+  async #replace(name: string, options: LoadOptions): Promise<void> {
+    const { log } = this.#options;
+    const folder = await this.#readFolder(name);
+    const model = this.#model(name);
+    const { state } = model;
+    const isOverride = options.config !== undefined;
+    if (!isOverride && state.served().length > 0 && model.fingerprint === folder.fingerprint) return;
+    let draft: DraftModel;
+    try {
+      draft = draftModel(folder, options.config);
+    } catch (thrown) {
+      throw this.#configFailure(state, isOverride, ServeError.from(thrown));
+    }
+    if (draft.versions.length === 0) {
+      const reason = `at least one version must be available under the version policy of model '${name}'`;
+      state.failBeforeVersions(reason);
+      throw this.#failure('InvalidArgument', `load failed for model '${name}': ${reason}\n`);
+    }
+    state.beginLoad(draft.versions.map((one) => one.version));
+    if (!state.isSatisfied) await this.#publisher.publish();
+    for (const { version } of draft.versions) log.info(`loading: ${name}:${version}`);
+    const { built, failed } = await this.#build(draft);
+    if (failed.size > 0) {
+      for (const one of built) this.#destroy(state, [one]);
+      throw await this.#buildFailure(state, isOverride, failed);
+    }
+    const old = state.finishLoad(built);
+    model.fingerprint = isOverride ? '' : folder.fingerprint;
+    await this.#publisher.publish();
+    log.info(`successfully loaded '${name}'`);
+    this.#destroy(state, old);
+  }
+
+  async #readFolder(name: string): Promise<ModelFolder> {
+    try {
+      return await readModel(this.#options.sources, name);
+    } catch (thrown) {
+      const error = ServeError.from(thrown);
+      if (error.code !== 'Internal') throw error;
+      throw this.#failure('Internal', `${failedToPoll(name)}: ${error.message}`, error);
+    }
+  }
+
+  async #build(
+    draft: DraftModel,
+  ): Promise<{ built: ServedVersion[]; failed: Map<number, ServeError | ConfigError> }> {
+    const built: ServedVersion[] = [];
+    const failed = new Map<number, ServeError | ConfigError>();
+    for (const version of draft.versions) {
+      try {
+        built.push(await buildVersion(draft, version, this.#options));
+      } catch (thrown) {
+        failed.set(version.version, thrown instanceof ConfigError ? thrown : ServeError.from(thrown));
+      }
+    }
+    return { built, failed };
+  }
+
+  async #buildFailure(
+    state: ModelState,
+    isOverride: boolean,
+    failed: ReadonlyMap<number, ServeError | ConfigError>,
+  ): Promise<ServeError> {
+    const reasons = new Map<number, string>();
+    let text = '';
+    let configError: ConfigError | undefined;
+    for (const [version, error] of failed) {
+      const reason = `${tritonName(error.code)}: ${error.message}`;
+      reasons.set(version, reason);
+      text += `version ${version} is at UNAVAILABLE state: ${reason};\n`;
+      if (error instanceof ConfigError) configError ??= error;
+    }
+    state.failLoad(reasons);
+    await this.#publisher.publish();
+    if (configError !== undefined) {
+      return this.#configFailure(state, isOverride, ServeError.from(configError.cause));
+    }
+    return this.#failure('InvalidArgument', `load failed for model '${state.name}': ${text}`);
+  }
+
+  #configFailure(state: ModelState, isOverride: boolean, error: ServeError): ServeError {
+    const reason = isOverride ? `Invalid config override: ${error.message}` : error.message;
+    state.failBeforeVersions(reason);
+    return this.#failure('Internal', `${failedToPoll(state.name)}: ${reason}`, error);
+  }
+
+  #failure(code: StatusCode, message: string, cause?: unknown): ServeError {
+    this.#options.log.error(message.trimEnd());
+    return new ServeError(code, message, cause === undefined ? undefined : { cause });
+  }
+
+  /** Waits in the background until the last request left each build; `close` waits for them all. */
+  #destroy(state: ModelState, builds: readonly ServedVersion[]): void {
+    const { engine, log } = this.#options;
+    for (const build of builds) {
+      const gone = engine
+        .unload(build.handle)
+        .then(() => {
+          state.destroyed(build);
+          log.info(`successfully unloaded '${state.name}' version ${build.version}`);
+        })
+        .catch((thrown: unknown) => {
+          log.error(`failed to unload '${state.name}': ${ServeError.from(thrown).message}`);
+        })
+        .finally(() => this.#destroying.delete(gone));
+      this.#destroying.add(gone);
+    }
+  }
+
+  #model(name: string): Model {
+    let model = this.#models.get(name);
+    if (model === undefined) {
+      model = { state: new ModelState(name), fingerprint: '' };
+      this.#models.set(name, model);
+    }
+    return model;
+  }
+
+  #table(): DispatchTable {
+    const models = [...this.#models.values()].map(({ state }) => state.dispatch());
+    return {
+      live: true,
+      ready: this.isReady,
+      exiting: this.#isExiting,
+      models: models.filter((model) => model !== undefined),
+    };
+  }
+}
+
+const failedToPoll = (name: string): string =>
+  `failed to load '${name}', failed to poll from model repository`;
+
+// The words Triton puts before a reason.
+const TRITON_NAMES: Partial<Record<StatusCode, string>> = {
+  InvalidArgument: 'Invalid argument',
+  NotFound: 'Not found',
+  AlreadyExists: 'Already exists',
+  Unimplemented: 'Unsupported',
+};
+
+function tritonName(code: StatusCode): string {
+  return TRITON_NAMES[code] ?? code;
+}

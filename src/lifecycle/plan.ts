@@ -1,0 +1,127 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { BatchingPlan, DataType, ModelPlan, QueuePlan, TensorPlan } from '../addon/types.ts';
+import { invalidArgument } from '../base/status.ts';
+import type {
+  ConfigDataType,
+  ModelConfig,
+  ModelInput,
+  ModelOutput,
+} from '../config/model-config.ts';
+import type { BackendSetting } from '../config/options.ts';
+
+/** What a plan takes from the server rather than from the model. */
+export interface PlanDefaults {
+  /** requests that may wait where the configuration sets no limit; 0 = no limit */
+  readonly maxQueueSize: number;
+  readonly queueFullStatus: QueuePlan['fullStatus'];
+  readonly backendConfig: readonly BackendSetting[];
+}
+
+/** What a plan takes from the model's folder. */
+export interface PlanFiles {
+  readonly version: number;
+  /** absolute path of the model file; empty for backends without one */
+  readonly modelFile: string;
+  /** labels by output name; an output without a label file is absent */
+  readonly labels: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Settings of `--backend-config` that are the server's own and reach no backend. */
+const SERVER_SETTINGS = new Set(['default-max-batch-size', 'cmdline']);
+
+/**
+ * Compiles a complete, validated configuration to the plan that native executes. Pure.
+ * @throws ServeError InvalidArgument for a dimension that no tensor can have
+ */
+export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDefaults): ModelPlan {
+  return {
+    name: config.name,
+    version: files.version,
+    backend: config.backend,
+    modelFile: files.modelFile,
+    maxBatchSize: config.max_batch_size,
+    inputs: config.input.map((input) => tensorPlan(input, input.optional, [])),
+    outputs: config.output.map((output) =>
+      tensorPlan(output, false, files.labels.get(output.name) ?? []),
+    ),
+    ...batching(config),
+    queue: queuePlan(config, defaults),
+    instanceCount: countInstances(config),
+    decoupled: config.model_transaction_policy?.decoupled === true,
+    parameters: parametersOf(config, defaults.backendConfig),
+    metricTags: Object.fromEntries([...config.metric_tags].map(([key, tag]) => [`_${key}`, tag])),
+  };
+}
+
+/** The wire's name of a configuration's element type. */
+export function dataTypeOf(type: ConfigDataType): DataType {
+  if (type === 'TYPE_INVALID') throw invalidArgument("data_type: expected a type, got 'TYPE_INVALID'");
+  return type === 'TYPE_STRING' ? 'BYTES' : (type.slice('TYPE_'.length) as DataType);
+}
+
+function tensorPlan(
+  tensor: ModelInput | ModelOutput,
+  optional: boolean,
+  labels: readonly string[],
+): TensorPlan {
+  return {
+    name: tensor.name,
+    datatype: dataTypeOf(tensor.data_type),
+    dims: tensor.dims.map(toDim),
+    optional,
+    labels,
+    ...(tensor.reshape === undefined ? {} : { reshape: tensor.reshape.shape.map(toDim) }),
+  };
+}
+
+function toDim(dim: bigint): number {
+  if (dim > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw invalidArgument(`dims: expected at most ${Number.MAX_SAFE_INTEGER}, got ${dim}`);
+  }
+  return Number(dim);
+}
+
+function batching(config: ModelConfig): { batching?: BatchingPlan } {
+  const given = config.dynamic_batching;
+  if (given === undefined || config.max_batch_size === 0) return {};
+  return {
+    batching: {
+      preferredBatchSizes: given.preferred_batch_size,
+      maxQueueDelayUs: Number(given.max_queue_delay_microseconds),
+      preserveOrdering: given.preserve_ordering,
+    },
+  };
+}
+
+function queuePlan(config: ModelConfig, defaults: PlanDefaults): QueuePlan {
+  const policy = config.dynamic_batching?.default_queue_policy;
+  const limit = policy?.max_queue_size ?? 0;
+  return {
+    maxQueueSize: limit > 0 ? limit : defaults.maxQueueSize,
+    defaultTimeoutUs: Number(policy?.default_timeout_microseconds ?? 0n),
+    allowTimeoutOverride: policy?.allow_timeout_override ?? false,
+    fullStatus: defaults.queueFullStatus,
+  };
+}
+
+function countInstances(config: ModelConfig): number {
+  let count = 0;
+  for (const group of config.instance_group) {
+    if (!group.passive) count += group.count * Math.max(1, group.gpus.length);
+  }
+  return Math.max(1, count);
+}
+
+function parametersOf(
+  config: ModelConfig,
+  settings: readonly BackendSetting[],
+): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const { backend, key, value } of settings) {
+    if (backend === config.backend && !SERVER_SETTINGS.has(key)) result[key] = value;
+  }
+  for (const [key, { string_value }] of config.parameters) result[key] = string_value;
+  return result;
+}

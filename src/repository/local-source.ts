@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { createHash } from 'node:crypto';
+import type { Dirent } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { internal } from '../base/status.ts';
+import type { ModelFolder, RepositorySource, VersionFolder } from './source.ts';
+import { versionOfFolder } from './version-policy.ts';
+
+/** A configuration larger than this is a mistake, not a configuration. */
+const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+/** Deeper trees are taken for a loop of links. */
+const MAX_DEPTH = 16;
+
+/** A folder of this machine whose folders are models. Links are followed. */
+export class LocalSource implements RepositorySource {
+  readonly location: string;
+
+  constructor(path: string) {
+    this.location = resolve(path);
+  }
+
+  async list(signal?: AbortSignal): Promise<string[]> {
+    signal?.throwIfAborted();
+    const entries = await this.#entries(this.location);
+    const names: string[] = [];
+    for (const entry of entries) {
+      if (entry.name.startsWith('.')) continue;
+      if (await isFolder(entry, this.location)) names.push(entry.name);
+    }
+    return names.sort();
+  }
+
+  async read(name: string, signal?: AbortSignal): Promise<ModelFolder | undefined> {
+    signal?.throwIfAborted();
+    const path = join(this.location, name);
+    const info = await stat(path).catch(() => undefined);
+    if (info?.isDirectory() !== true) return undefined;
+    const entries = await this.#entries(path);
+    const versions: VersionFolder[] = [];
+    for (const entry of entries) {
+      const version = versionOfFolder(entry.name);
+      if (version === undefined || !(await isFolder(entry, path))) continue;
+      const folder = join(path, entry.name);
+      const files = (await this.#entries(folder)).map((file) => file.name).sort();
+      versions.push({ version, path: folder, files });
+    }
+    versions.sort((a, b) => a.version - b.version);
+    return {
+      name,
+      path,
+      configText: await this.#config(join(path, 'config.pbtxt')),
+      versions,
+      fingerprint: await fingerprint(path),
+    };
+  }
+
+  async #entries(path: string): Promise<Dirent[]> {
+    try {
+      return await readdir(path, { withFileTypes: true });
+    } catch (error) {
+      const code = errorCode(error);
+      const what = path === this.location ? 'the model repository' : 'a folder of the repository';
+      const expected = 'expected a folder that this user may read';
+      throw internal(`cannot read ${what} '${path}': ${expected}, got ${code}`, error);
+    }
+  }
+
+  async #config(path: string): Promise<string | undefined> {
+    try {
+      const { size } = await stat(path);
+      if (size > MAX_CONFIG_BYTES) {
+        throw internal(`config.pbtxt: expected at most ${MAX_CONFIG_BYTES} bytes, got ${size}`);
+      }
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      if (errorCode(error) === '') throw error;
+      throw internal(`cannot read config.pbtxt: got ${errorCode(error)}`, error);
+    }
+  }
+}
+
+async function isFolder(entry: Dirent, parent: string): Promise<boolean> {
+  if (entry.isDirectory()) return true;
+  if (!entry.isSymbolicLink()) return false;
+  const info = await stat(join(parent, entry.name)).catch(() => undefined);
+  return info?.isDirectory() === true;
+}
+
+// Size and time instead of content: model files have gigabytes, and a load that changes nothing must be quick.
+async function fingerprint(root: string): Promise<string> {
+  const hash = createHash('sha256');
+  const visit = async (path: string, relative: string, depth: number): Promise<void> => {
+    if (depth > MAX_DEPTH) return;
+    const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      const child = join(path, entry.name);
+      const info = await stat(child, { bigint: true }).catch(() => undefined);
+      if (info === undefined) continue;
+      const name = `${relative}/${entry.name}`;
+      if (info.isDirectory()) {
+        hash.update(`d${name}\0`);
+        await visit(child, name, depth + 1);
+      } else {
+        hash.update(`f${name}\0${info.size}\0${info.mtimeNs}\0${info.ino}\0`);
+      }
+    }
+  };
+  await visit(root, '', 0);
+  return hash.digest('hex');
+}
+
+function errorCode(error: unknown): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && /^E[A-Z]/.test(code) ? code : '';
+}

@@ -1,0 +1,41 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+/** One numbered folder of a model. */
+export interface VersionFolder {
+  readonly version: number;
+  /** absolute path */
+  readonly path: string;
+  /** names directly inside, sorted */
+  readonly files: readonly string[];
+}
+
+/** One model as a repository holds it. Nothing of it was interpreted. */
+export interface ModelFolder {
+  readonly name: string;
+  /** absolute path */
+  readonly path: string;
+  /** text of config.pbtxt; undefined when there is none */
+  readonly configText: string | undefined;
+  /** ascending */
+  readonly versions: readonly VersionFolder[];
+  /** changes when a file of the model is added, removed, renamed or rewritten */
+  readonly fingerprint: string;
+}
+
+/** A place that holds models. */
+export interface RepositorySource {
+  /** how messages to the operator name it */
+  readonly location: string;
+  /**
+   * Names of the models it holds, sorted.
+   * @throws ServeError Internal when it cannot be read
+   */
+  list(signal?: AbortSignal): Promise<string[]>;
+  /**
+   * Reads one model.
+   * @returns undefined when the repository does not hold it
+   * @throws ServeError Internal when a file of it cannot be read
+   */
+  read(name: string, signal?: AbortSignal): Promise<ModelFolder | undefined>;
+}

@@ -1,0 +1,284 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { Binding, ControlCall, Engine, EngineOptions, ListenResult } from '../addon/types.ts';
+import type { Log } from '../base/log.ts';
+import { internal, ServeError } from '../base/status.ts';
+import { metricsHost, type ServerOptions } from '../config/options.ts';
+import type { InferPath } from '../control/infer-path.ts';
+import { ModelQueries } from '../control/models.ts';
+import { RepositoryVerbs } from '../control/repository.ts';
+import { serverMetadata } from '../control/server.ts';
+import type { ControlService } from '../control/service.ts';
+import { StatisticsQueries } from '../control/statistics.ts';
+import { handleGrpc } from '../grpc/handlers.ts';
+import { handleHttp, type HttpHandlerOptions } from '../http/handlers.ts';
+import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
+import { ProcessMetrics } from '../metrics/process-metrics.ts';
+import { LocalSource } from '../repository/local-source.ts';
+import { type Ask, BackendSetup } from './backends.ts';
+import { defaultMemoryLimit } from './memory-limit.ts';
+import { packageVersion } from './package-version.ts';
+
+/** Triton's batch size for models that are auto-completed. */
+const DEFAULT_MAX_BATCH_SIZE = 4;
+
+// Limits that are no flags. Header block: above what browsers and gateways send. Idle connections cost a descriptor
+// each, and clients keep pools for long. A body may be slow, but not slower than any working link. Control calls
+// include loads, which may build a large model.
+const LIMITS = {
+  maxHeaderBytes: 64 * 1024,
+  idleTimeoutMs: 3_600_000,
+  bodyTimeoutMs: 600_000,
+  minBodyBytesPerSecond: 1024,
+  maxConnections: 65_536,
+  maxStreamsPerConnection: 1024,
+  controlTimeoutMs: 1_800_000,
+} as const;
+
+export type Service = 'http' | 'grpc' | 'metrics';
+
+/** Real addresses; a service that is off is absent. */
+export type Addresses = { readonly [K in Service]?: ListenResult };
+
+export interface ServerParts {
+  readonly binding: Binding;
+  readonly options: ServerOptions;
+  readonly log: Log;
+  readonly ask?: Ask;
+}
+
+/** The engine with everything that steers it. Serves nothing until `start`, listens to nothing until `listen`. */
+export class Server implements AsyncDisposable {
+  readonly options: ServerOptions;
+  readonly engine: Engine;
+  readonly lifecycle: ModelLifecycle;
+  readonly control: ControlService;
+  readonly #log: Log;
+  #handlers: HttpHandlerOptions;
+  #metrics: Promise<ProcessMetrics> | undefined;
+  #closing: Promise<boolean> | undefined;
+
+  constructor({ binding, options, log, ask }: ServerParts) {
+    this.options = options;
+    this.#log = log;
+    const backends = new BackendSetup(options, log, ask);
+    this.engine = binding.createEngine(engineOptions(options, backends.libraryPath));
+    this.lifecycle = new ModelLifecycle({
+      engine: this.engine,
+      sources: options.modelRepositories.map((path) => new LocalSource(path)),
+      loadThreads: options.modelLoadThreadCount,
+      strictReadiness: options.strictReadiness,
+      autoComplete: options.autoCompleteConfig,
+      serverDefaults: { defaultMaxBatchSize: defaultMaxBatchSize(options) },
+      maxQueueSize: options.maxQueueSize,
+      queueFullStatus: options.queueFullStatus,
+      backendConfig: options.backendConfig,
+      ensureBackend: (backend) => backends.ensure(backend),
+      log,
+    });
+    this.control = {
+      metadata: serverMetadata(options.program, options.id, packageVersion()),
+      models: new ModelQueries(this.lifecycle),
+      repository: new RepositoryVerbs(this.lifecycle, options.modelControlMode),
+      statistics: new StatisticsQueries(this.engine, this.lifecycle),
+    };
+    this.#handlers = {
+      control: this.control,
+      testDoor: options.enableTestBackends
+        ? (model, version, json) => this.#testControl(model, version, json)
+        : undefined,
+    };
+    this.engine.onControl((calls) => {
+      for (const call of calls) void this.#answer(call);
+    });
+  }
+
+  /**
+   * Loads what is to be served from the start.
+   * @returns models that failed; the others serve
+   * @throws ServeError Internal when a repository cannot be read
+   */
+  async start(): Promise<StartFailure[]> {
+    if (this.options.allowMetrics) this.#metrics = ProcessMetrics.start(this.engine);
+    if (this.options.inferPath === 'typescript') {
+      this.#handlers = { ...this.#handlers, inferPath: await loadInferPath(this) };
+    }
+    const { modelControlMode, loadModels } = this.options;
+    const isAll = modelControlMode === 'none' || loadModels[0] === '*';
+    const failures = await this.lifecycle.start(isAll ? '*' : loadModels);
+    await this.#metrics;
+    return failures;
+  }
+
+  /**
+   * Opens one port of each service that is on.
+   * @throws ServeError Unavailable that names the flag and the port
+   */
+  listen(services: readonly Service[] = enabledServices(this.options)): Addresses {
+    const result: { -readonly [K in Service]?: ListenResult } = {};
+    for (const service of services) result[service] = this.listenOn(service);
+    return result;
+  }
+
+  /** Opens one port; host and port as the options say unless given. */
+  listenOn(service: Service, at: { host?: string; port?: number } = {}): ListenResult {
+    const wanted = listenOptions(service, this.options);
+    const host = at.host ?? wanted.host;
+    const port = at.port ?? wanted.port;
+    try {
+      return this.engine.listen({ ...wanted, host, port });
+    } catch (thrown) {
+      throw listenFailure(service, host, port, thrown);
+    }
+  }
+
+  /**
+   * Not ready → stop accepting → drain → unload → end. Later calls wait for the first.
+   * @returns false when requests were still in flight after `timeoutMs` and were cancelled
+   */
+  close(timeoutMs: number): Promise<boolean> {
+    this.#closing ??= this.#close(timeoutMs);
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close(this.options.exitTimeoutSecs * 1000);
+  }
+
+  async #close(timeoutMs: number): Promise<boolean> {
+    const deadline = Date.now() + timeoutMs;
+    let isClean = false;
+    try {
+      await this.lifecycle.beginExit();
+      await this.engine.stopListening();
+      isClean = await this.engine.drain(timeoutMs);
+      if (isClean) isClean = await within(this.lifecycle.close(), deadline - Date.now());
+    } catch (thrown) {
+      this.#log.error(`stopping: ${ServeError.from(thrown).message}`);
+      isClean = false;
+    }
+    (await this.#metrics?.catch(() => undefined))?.[Symbol.dispose]();
+    await this.engine.close();
+    return isClean;
+  }
+
+  async #answer(call: ControlCall): Promise<void> {
+    if (call.protocol === 'grpc') {
+      const reply = await handleGrpc(call, this.#handlers);
+      this.#send(() => this.engine.replyGrpc(call.token, reply));
+    } else {
+      const reply = await handleHttp(call, this.#handlers);
+      this.#send(() => this.engine.replyHttp(call.token, reply));
+    }
+  }
+
+  // The engine may have ended while a slow call was answered.
+  #send(reply: () => void): void {
+    try {
+      reply();
+    } catch (thrown) {
+      this.#log.verbose(1, `a control call could not be answered: ${ServeError.from(thrown).message}`);
+    }
+  }
+
+  async #testControl(model: string, version: string, json: string): Promise<string> {
+    const asked = version === '' ? undefined : Number(version);
+    const { handle } = this.lifecycle.find(model, asked);
+    return this.engine.testControl(handle, json);
+  }
+}
+
+/** Services that the flags left on, in the order their ports open. */
+export function enabledServices(options: ServerOptions): Service[] {
+  const all: [Service, boolean][] = [
+    ['grpc', options.allowGrpc],
+    ['http', options.allowHttp],
+    ['metrics', options.allowMetrics],
+  ];
+  return all.filter(([, isOn]) => isOn).map(([service]) => service);
+}
+
+function listenOptions(service: Service, options: ServerOptions) {
+  const both = ['http1', 'http2'] as const;
+  switch (service) {
+    case 'http':
+      return {
+        service,
+        host: options.httpAddress,
+        port: options.httpPort,
+        protocols: options.singleProtocolPorts ? (['http1'] as const) : both,
+        reusePort: options.reuseHttpPort,
+      };
+    case 'grpc':
+      return {
+        service,
+        host: options.grpcAddress,
+        port: options.grpcPort,
+        protocols: options.singleProtocolPorts ? (['http2'] as const) : both,
+        reusePort: options.reuseGrpcPort,
+      };
+    case 'metrics':
+      return {
+        service,
+        host: metricsHost(options),
+        port: options.metricsPort,
+        protocols: ['http1'] as const,
+        reusePort: false,
+      };
+  }
+}
+
+function listenFailure(service: Service, host: string, port: number, thrown: unknown): ServeError {
+  const error = ServeError.from(thrown);
+  const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const isTaken = /EADDRINUSE|in use/i.test(error.message);
+  const reason = isTaken ? 'another program listens there' : error.message;
+  return new ServeError(
+    'Unavailable',
+    `cannot listen on ${where} (--${service}-port): ${reason}; choose another with --${service}-port`,
+    { cause: error },
+  );
+}
+
+function engineOptions(options: ServerOptions, onnxRuntimeLibrary: string): EngineOptions {
+  return {
+    program: options.program,
+    ioThreads: options.ioThreads,
+    inferPath: options.inferPath,
+    inlineExecution: options.inlineExecution,
+    enableTestBackends: options.enableTestBackends,
+    onnxRuntimeLibrary,
+    memoryLimitBytes:
+      options.memoryLimitBytes > 0 ? options.memoryLimitBytes : defaultMemoryLimit(),
+    httpMaxInputBytes: options.httpMaxInputBytes,
+    ...LIMITS,
+    jsonHealthBodies: options.jsonHealthBodies,
+    logVerbose: options.logVerbose,
+    logInfo: options.logInfo,
+    logWarning: options.logWarning,
+    logError: options.logError,
+    logFormat: options.logFormat,
+  };
+}
+
+function defaultMaxBatchSize(options: ServerOptions): number {
+  const given = options.backendConfig.findLast(({ key }) => key === 'default-max-batch-size');
+  return given === undefined ? DEFAULT_MAX_BATCH_SIZE : Number(given.value);
+}
+
+async function within(work: Promise<void>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), Math.max(0, timeoutMs));
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function loadInferPath(_server: Server): Promise<InferPath> {
+  throw internal('--infer-path=typescript is not built yet');
+}

@@ -1,0 +1,28 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { existsSync } from 'node:fs';
+
+/**
+ * Runs src/main.ts in a clone (never a dist/ that an older build left there) and dist/main.js in the package.
+ * @param {'nereid' | 'tritonserver'} name chooses the set of defaults
+ */
+export async function launch(name) {
+  const source = new URL('../src/main.ts', import.meta.url);
+  const isClone = existsSync(source);
+  if (isClone && !stripsTypes()) {
+    console.error(
+      `${name}: this clone runs on Node 22.18 or newer, and this is Node ${process.versions.node}; 'npm start' brings its own, 'sh scripts/run.sh start bin/${name} …' passes any arguments on.`,
+    );
+    process.exit(1);
+  }
+  const compiled = new URL('../dist/main.js', import.meta.url);
+  const { main } = await import((isClone ? source : compiled).href);
+  // The server has drained when main returns; whatever is still open must not keep the process.
+  process.exit(await main(name, process.argv.slice(2)));
+}
+
+function stripsTypes() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  return major >= 24 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18);
+}

@@ -1,12 +1,22 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
-import type { ModelInspection } from '../addon/types.ts';
-import type { ConfigSource, ModelConfig } from './model-config.ts';
 
-/** What the server was started with, as far as a configuration depends on it. */
+import type { ModelInspection } from '../addon/types.ts';
+import { autofill } from './autofill.ts';
+import { fillBackend } from './backend-name.ts';
+import { ConfigError, type ConfigProblem } from './config-error.ts';
+import { isEnsemble, normalizeConfig } from './defaults.ts';
+import type { ConfigSource, ModelConfig } from './model-config.ts';
+import { modelFileProblems } from './model-file.ts';
+import { configError } from './read.ts';
+import { configProblems } from './validate.ts';
+
+/** What the server was started with and found, as far as a configuration depends on it. */
 export interface ServerDefaults {
-  /** `--backend-config=default-max-batch-size`; Triton's default is 4 */
-  readonly defaultMaxBatchSize: number;
+  /** `--backend-config=default-max-batch-size`; default 4, as Triton's */
+  readonly defaultMaxBatchSize?: number | undefined;
+  /** ordinals of the GPUs that may be used; default none */
+  readonly gpus?: readonly number[] | undefined;
 }
 
 /** What is known of a model besides its configuration. */
@@ -27,20 +37,62 @@ export interface CompleteOptions {
 /**
  * First half of auto-completion: fills `name`, `backend`, `platform` and `default_model_filename` from the model's
  * name and the files of a version, so that the loader knows which file to have inspected by which backend.
- * @throws ServeError InvalidArgument when no backend can be told
+ * @throws ConfigError when no backend can be told
  */
 export function resolveBackend(
   config: ModelConfig,
-  options: Pick<CompleteOptions, 'modelName' | 'versionDirFiles' | 'autoComplete' | 'source'>,
+  options: Pick<CompleteOptions, 'modelName' | 'versionDirFiles' | 'source'>,
 ): ModelConfig {
-  throw new Error(`not built yet: ${config.name} ${options.modelName}`);
+  return unlessProblem(fillBackend(config, options), options.source);
 }
 
 /**
  * Auto-completes, normalises and validates: the result is what `/config` prints and what a plan is made from.
  * Calls `resolveBackend` itself; calling it before does no harm.
- * @throws ServeError InvalidArgument, `file:line:column: field path: …` where the source is known
+ * @throws ConfigError for the first problem, `file:line:column: field path: …` where the source is known
  */
 export function completeModelConfig(config: ModelConfig, options: CompleteOptions): ModelConfig {
-  throw new Error(`not built yet: ${config.name} ${options.modelName}`);
+  const complete = fillIn(config, options);
+  for (const problem of problemsOf(complete, options)) throw configError(problem, options.source);
+  return complete;
+}
+
+/** As {@link completeModelConfig}, but names every problem it finds instead of the first: for `nereid check`. */
+export function checkModelConfig(config: ModelConfig, options: CompleteOptions): string[] {
+  try {
+    const complete = fillIn(config, options);
+    return [...problemsOf(complete, options)].map(
+      (problem) => configError(problem, options.source).message,
+    );
+  } catch (thrown) {
+    if (thrown instanceof ConfigError) return [thrown.message];
+    throw thrown;
+  }
+}
+
+function fillIn(config: ModelConfig, options: CompleteOptions): ModelConfig {
+  const { inspection, autoComplete, serverDefaults, source } = options;
+  const resolved = resolveBackend(config, options);
+  const filled =
+    autoComplete && inspection && !isEnsemble(resolved)
+      ? autofill(resolved, inspection, serverDefaults?.defaultMaxBatchSize ?? 4)
+      : resolved;
+  return normalizeConfig(unlessProblem(filled, source), serverDefaults?.gpus ?? []);
+}
+
+function* problemsOf(config: ModelConfig, options: CompleteOptions): Generator<ConfigProblem> {
+  yield* configProblems(config, {
+    modelName: options.modelName,
+    gpus: options.serverDefaults?.gpus ?? [],
+    ioPhase: options.autoComplete ? 'load' : 'read',
+  });
+  if (options.inspection) yield* modelFileProblems(config, options.inspection);
+}
+
+function unlessProblem(
+  result: ModelConfig | ConfigProblem,
+  source: ConfigSource | undefined,
+): ModelConfig {
+  if ('phase' in result) throw configError(result, source);
+  return result;
 }

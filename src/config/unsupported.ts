@@ -1,12 +1,76 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
+
 import type { ModelConfig } from './model-config.ts';
 
 /**
  * Features a configuration asks for that this server reads but cannot honour. The loader refuses such a model, so
- * that nothing is silently ignored.
+ * that nothing is silently ignored. Settings that only tune speed or that Triton ignores on a CPU are no reason to
+ * refuse; docs/config.md lists them.
+ * @param config a completed configuration
  * @returns one clear sentence each; empty when the model can be served
  */
 export function unsupportedFeatures(config: ModelConfig): string[] {
-  throw new Error(`not built yet: ${config.name}`);
+  return FEATURES.filter(([, wanted]) => wanted(config)).map(
+    ([field, , what]) => `model '${config.name}' asks for ${what} (${field}), which this server does not support yet`,
+  );
 }
+
+type Feature = readonly [field: string, wanted: (config: ModelConfig) => boolean, what: string];
+
+const FEATURES: readonly Feature[] = [
+  ['ensemble_scheduling', (c) => c.ensemble_scheduling !== undefined, 'an ensemble'],
+  ['sequence_batching', (c) => c.sequence_batching !== undefined, 'sequence batching'],
+  [
+    'dynamic_batching.priority_levels',
+    (c) =>
+      (c.dynamic_batching?.priority_levels ?? 0n) > 0n ||
+      (c.dynamic_batching?.priority_queue_policy.size ?? 0) > 0,
+    'request priorities',
+  ],
+  [
+    'dynamic_batching.default_queue_policy.timeout_action',
+    ({ dynamic_batching: batching }) =>
+      batching?.default_queue_policy?.timeout_action === 'DELAY' &&
+      batching.default_queue_policy.default_timeout_microseconds > 0n,
+    'timed out requests to be delayed instead of rejected',
+  ],
+  ['batch_input', (c) => c.batch_input.length > 0, 'tensors made from the batch'],
+  ['batch_output', (c) => c.batch_output.length > 0, 'outputs split by the shapes of inputs'],
+  ['input.allow_ragged_batch', (c) => c.input.some((i) => i.allow_ragged_batch), 'ragged batches'],
+  [
+    'is_shape_tensor',
+    (c) => [...c.input, ...c.output].some((t) => t.is_shape_tensor || t.is_non_linear_format_io),
+    'TensorRT tensors',
+  ],
+  ['model_warmup', (c) => c.model_warmup.length > 0, 'warm-up requests'],
+  ['response_cache.enable', (c) => c.response_cache?.enable === true, 'the response cache'],
+  [
+    'instance_group.rate_limiter',
+    (c) => c.instance_group.some((g) => (g.rate_limiter?.resources.length ?? 0) > 0 || (g.rate_limiter?.priority ?? 0) > 0),
+    'the rate limiter',
+  ],
+  ['instance_group.kind', (c) => c.instance_group.some((g) => g.kind === 'KIND_GPU'), 'GPU instances'],
+  ['instance_group.passive', (c) => c.instance_group.some((g) => g.passive), 'passive instances'],
+  [
+    'instance_group.secondary_devices',
+    (c) => c.instance_group.some((g) => g.secondary_devices.length > 0),
+    'secondary devices',
+  ],
+  ['instance_group.profile', (c) => c.instance_group.some((g) => g.profile.length > 0), 'TensorRT profiles'],
+  [
+    'optimization.execution_accelerators',
+    ({ optimization }) =>
+      (optimization?.execution_accelerators?.gpu_execution_accelerator.length ?? 0) > 0 ||
+      (optimization?.execution_accelerators?.cpu_execution_accelerator.length ?? 0) > 0,
+    'an execution accelerator',
+  ],
+  ['model_repository_agents', (c) => (c.model_repository_agents?.agents.length ?? 0) > 0, 'repository agents'],
+  ['model_operations', (c) => (c.model_operations?.op_library_filename.length ?? 0) > 0, 'custom operator libraries'],
+  ['runtime', (c) => c.runtime !== '', 'a backend library of its own'],
+  [
+    'parameters["TRITON_BATCH_STRATEGY_PATH"]',
+    (c) => c.parameters.has('TRITON_BATCH_STRATEGY_PATH'),
+    'a custom batching library',
+  ],
+];

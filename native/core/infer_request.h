@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -39,6 +40,13 @@ struct WantedOutput {
   bool binary = false;          // HTTP: answer in the binary tail
   uint32_t classification = 0;  // top k, 0 = none
 };
+
+// `[request id: 7] `, or `<id_unknown>` where the client gave none: how the server's own errors about a request begin.
+inline std::string RequestPrefix(std::string_view id) {
+  std::string prefix = "[request id: ";
+  prefix.append(id.empty() ? std::string_view("<id_unknown>") : id).append("] ");
+  return prefix;
+}
 
 // Number, text, or none (monostate) for requests outside a sequence.
 using CorrelationId = std::variant<std::monostate, uint64_t, std::string_view>;

@@ -25,6 +25,8 @@ struct OutputTensor {
   base::BufferRef owner;
 };
 
+class ResponseSink;
+
 // One answer to a request: outputs or an error. Decoupled models give many.
 //
 // Owned by one room at a time through ResponsePtr; goes home to the sink that made it.
@@ -33,6 +35,7 @@ struct InferResponse {
   std::vector<OutputTensor> outputs;  // in the order of the request's wanted outputs, else of the plan
   StageTimes times;
   bool is_final = false;
+  ResponseSink* sink = nullptr;   // that made it; set once
   InferResponse* next = nullptr;  // chain of a sink's unsent responses
 
   void Reset() {

@@ -227,14 +227,10 @@ base::Status Check(const ModelPlan& plan, InferRequest& request) {
 
 }  // namespace
 
-std::string RequestPrefix(std::string_view id) {
-  return "[request id: " + (id.empty() ? std::string("<id_unknown>") : std::string(id)) + "] ";
-}
-
 base::Status Validate(const ModelPlan& plan, InferRequest& request) {
   base::Status status = Check(plan, request);
   if (status.ok()) return status;
-  return {status.code(), RequestPrefix(request.id) + status.message()};
+  return {status.code(), core::RequestPrefix(request.id) + status.message()};
 }
 
 }  // namespace serving::engine

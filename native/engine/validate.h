@@ -15,7 +15,4 @@ namespace serving::engine {
 // Errors carry Triton's words with the prefix `[request id: …] `. O(inputs + bytes of BYTES tensors).
 base::Status Validate(const core::ModelPlan& plan, core::InferRequest& request);
 
-// `[request id: 7] `, or `<id_unknown>` where the client gave none.
-std::string RequestPrefix(std::string_view id);
-
 }  // namespace serving::engine

@@ -281,7 +281,8 @@ void Model::CountEndLocked(const core::InferRequest& request, metrics::FailureRe
 void Model::Refuse(std::vector<Refusal>& refusals) {
   for (Refusal& refusal : refusals) {
     core::InferResponse* response = refusal.request->sink->NewResponse();
-    response->status = std::move(refusal.status);
+    response->status = {refusal.status.code(),
+                        core::RequestPrefix(refusal.request->id) + refusal.status.message()};
     response->times = refusal.request->times;
     response->is_final = true;
     core::SendNow(*refusal.request->sink, response);

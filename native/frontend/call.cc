@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "frontend/call.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "frontend/io_handler.h"
+
+namespace serving::frontend {
+namespace {
+
+constexpr size_t kFirstBodyBytes = 16 << 10;
+
+// Refused bodies are read and thrown away here, up to what net allows.
+thread_local std::array<std::byte, 64 << 10> t_waste;
+
+}  // namespace
+
+void Call::Reset() {
+  stream = nullptr;
+  state = State::kReading;
+  prefix_received = body_size = body_limit = body_offset = received = 0;
+  is_length_known = false;
+  body.Reset();
+  model.Reset();
+  sink.Reset();
+  json_length.reset();
+  wanted.clear();
+  binary_by_default = false;
+  deadline = queue_expires = retry_body_at = control_expires = timer_at = base::kNever;
+  control.reset();
+}
+
+std::span<std::byte> Call::Swallow(size_t want) {
+  return {t_waste.data(), std::min(want, t_waste.size())};
+}
+
+std::span<std::byte> Call::BodySpace(size_t want) {
+  if (state != State::kReading) return Swallow(want);
+  if (is_grpc && prefix_received < prefix.size()) {
+    return std::span(prefix).subspan(prefix_received, std::min(want, prefix.size() - prefix_received));
+  }
+  if (received == body_size && !GrowBody(want)) {
+    return state == State::kReading ? std::span<std::byte>() : Swallow(want);
+  }
+  // Charged in steps as bytes arrive, so that a claim alone costs nothing.
+  const size_t space = std::min({want, body_size - received, size_t{256 << 10}});
+  if (!body->ChargeTo(received + space)) {
+    handler_->PauseBody(*this);
+    return {};
+  }
+  return {body->data() + body_offset + received, space};
+}
+
+// Room for a body whose length nobody has told. False = refused or out of memory for now.
+bool Call::GrowBody(size_t) {
+  if (is_length_known || is_grpc) {
+    handler_->RefuseBody(*this, base::InvalidArgument(
+                                    "unexpected additional bytes behind the request message"));
+    return false;
+  }
+  if (received >= body_limit) {
+    handler_->RefuseBody(*this, base::InvalidArgument("request body is over the limit of " +
+                                                      std::to_string(body_limit) + " bytes"));
+    return false;
+  }
+  const size_t larger = std::min(std::max(kFirstBodyBytes, body_size * 2), body_limit);
+  base::BufferRef grown = handler_->Reserve(larger);
+  if (!grown || !grown->ChargeTo(received)) {
+    handler_->PauseBody(*this);
+    return false;
+  }
+  if (received != 0) std::memcpy(grown->data(), body->data(), received);
+  body = std::move(grown);
+  body_size = larger;
+  return true;
+}
+
+void Call::BodyArrived(size_t n) {
+  if (state != State::kReading) return;
+  if (is_grpc && prefix_received < prefix.size()) {
+    prefix_received += n;
+    if (prefix_received == prefix.size()) handler_->OnGrpcPrefix(*this);
+    return;
+  }
+  received += n;
+}
+
+void Call::OnBodyEnd() {
+  if (state == State::kReading) handler_->OnRequestComplete(*this);
+}
+
+void Call::OnTimer() { handler_->OnCallTimer(*this); }
+
+void Call::OnClosed(bool answered) { handler_->OnCallClosed(*this, answered); }
+
+Call& CallTable::Open() {
+  if (free_ == nullptr) {
+    calls_.push_back(std::make_unique<Call>(handler_, static_cast<uint32_t>(calls_.size())));
+    free_ = calls_.back().get();
+  }
+  Call& call = *free_;
+  free_ = call.next_free;
+  call.next_free = nullptr;
+  ++open_;
+  return call;
+}
+
+void CallTable::Close(Call& call) {
+  call.Reset();
+  call.generation = (call.generation + 1) % kGenerations;
+  call.next_free = free_;
+  free_ = &call;
+  --open_;
+}
+
+}  // namespace serving::frontend

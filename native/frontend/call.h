@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/ref.h"
+#include "core/infer_request.h"
+#include "frontend/control_call.h"
+#include "frontend/mailbox.h"
+#include "frontend/routes.h"
+#include "model/model.h"
+#include "net/exchange.h"
+#include "protocol/grpc_frame.h"
+
+namespace serving::frontend {
+
+class IoHandler;
+
+// One request of any kind on its I/O thread, from its head to its last byte. Lives in a slot of the thread's
+// CallTable and is used again; `generation` tells the uses apart.
+//
+//   kReading    the body is coming in
+//   kWaiting    submitted to the engine or handed to TypeScript; no answer yet
+//   kAnswered   the answer is with net; body bytes that still come are swallowed
+//
+// Threads: its I/O thread only.
+class Call final : public net::Exchange {
+ public:
+  enum class State : uint8_t { kReading, kWaiting, kAnswered };
+
+  Call(IoHandler* handler, uint32_t slot) : slot(slot), handler_(handler) {}
+
+  // net::Exchange
+  std::span<std::byte> BodySpace(size_t want) override;
+  void BodyArrived(size_t n) override;
+  void OnBodyEnd() override;
+  void OnTimer() override;
+  void OnClosed(bool answered) override;
+
+  // Bytes of the body so far; of a gRPC call, of its message without the prefix.
+  std::span<const std::byte> body_bytes() const {
+    return body ? std::span<const std::byte>(body->data() + body_offset, received)
+                : std::span<const std::byte>();
+  }
+
+  void Reset();
+
+  // Set once per slot.
+  const uint32_t slot;
+  uint32_t generation = 1;
+
+  net::Stream* stream = nullptr;
+  State state = State::kReading;
+  bool is_grpc = false;
+  Service service = Service::kHttp;
+  RouteKind kind = RouteKind::kControl;
+  base::Instant received_at;
+
+  // Body. `body_offset` puts the end of a large body on a 64-byte border: tensors come last, so they are aligned to
+  // their element size without a look at them.
+  std::array<std::byte, protocol::kGrpcPrefixBytes> prefix{};
+  size_t prefix_received = 0;
+  bool is_length_known = false;
+  size_t body_size = 0;       // claimed; with unknown length, room so far
+  size_t body_limit = 0;      // most bytes a body of unknown length may have
+  size_t body_offset = 0;
+  size_t received = 0;
+  base::BufferRef body;
+
+  // Infer.
+  std::string model_name;     // from the path
+  std::string model_version;
+  std::optional<std::string> json_length;  // Inference-Header-Content-Length
+  base::Ref<model::Model> model;
+  base::Ref<NetSink> sink;
+  std::string id;
+  std::vector<core::WantedOutput> wanted;
+  bool binary_by_default = false;
+  base::Instant deadline = base::kNever;        // end to end
+  base::Instant queue_expires = base::kNever;   // the model's queue policy
+  base::Instant retry_body_at = base::kNever;   // the memory budget was full
+
+  base::Instant timer_at = base::kNever;        // what net was last asked for
+
+  // Control.
+  std::unique_ptr<ControlCall> control;
+  base::Instant control_expires = base::kNever;
+
+  Call* next_free = nullptr;
+
+ private:
+  std::span<std::byte> Swallow(size_t want);
+  bool GrowBody(size_t want);
+
+  IoHandler* const handler_;
+};
+
+// Slots of one I/O thread. A lookup with an old generation finds nothing.
+class CallTable {
+ public:
+  explicit CallTable(IoHandler* handler) : handler_(handler) {}
+
+  Call& Open();
+  void Close(Call& call);
+  Call* Find(uint32_t slot, uint32_t generation) {
+    if (slot >= calls_.size() || calls_[slot]->generation != generation) return nullptr;
+    return calls_[slot]->stream == nullptr ? nullptr : calls_[slot].get();
+  }
+  size_t open() const { return open_; }
+
+ private:
+  static constexpr uint32_t kGenerations = 1u << 27;
+
+  IoHandler* const handler_;
+  std::vector<std::unique_ptr<Call>> calls_;
+  Call* free_ = nullptr;
+  size_t open_ = 0;
+};
+
+}  // namespace serving::frontend

@@ -1,0 +1,118 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "frontend/frontend.h"
+
+#include <utility>
+
+#include "frontend/io_handler.h"
+
+namespace serving::frontend {
+namespace {
+
+// thread 3 bits | generation 27 | slot 22: 52 bits, exact in a double.
+constexpr int kSlotBits = 22;
+constexpr int kGenerationBits = 27;
+
+}  // namespace
+
+CallToken MakeToken(int thread, uint32_t generation, uint32_t slot) {
+  return (static_cast<CallToken>(thread) << (kSlotBits + kGenerationBits)) |
+         (static_cast<CallToken>(generation) << kSlotBits) | slot;
+}
+
+Frontend::Frontend(const FrontendOptions& options, engine::Engine& engine, ControlPort& control)
+    : options_(options), engine_(engine), control_(control) {}
+
+Frontend::~Frontend() {
+  Stop();
+  for (const auto& mailbox : mailboxes_) mailbox->Discard();
+}
+
+void Frontend::Attach(int thread_index, base::Ref<Mailbox> mailbox) {
+  std::lock_guard lock(mutex_);
+  const auto index = static_cast<size_t>(thread_index);
+  if (mailboxes_.size() <= index) mailboxes_.resize(index + 1);
+  mailboxes_[index] = std::move(mailbox);
+}
+
+base::Status Frontend::StartThreads() {
+  auto server = net::Server::Start(
+      options_.io_threads, options_.limits, [this](int index, base::Ref<base::Waker> waker) {
+        return std::unique_ptr<net::RequestHandler>(
+            std::make_unique<IoHandler>(*this, index, std::move(waker)));
+      });
+  if (!server.ok()) return server.status();
+  server_ = server.Take();
+  return {};
+}
+
+base::Result<net::Listening> Frontend::Listen(const net::ListenerOptions& options) {
+  if (!server_) RETURN_IF_ERROR(StartThreads());
+  return server_->Listen(options);
+}
+
+void Frontend::StopListening() {
+  if (server_) server_->StopListening();
+}
+
+void Frontend::Stop() {
+  if (server_) server_->Stop();
+  is_stopped_ = true;
+  // Nobody looks any more: whoever waits for a table to be seen is told so.
+  for (const auto& mailbox : mailboxes_) mailbox->Discard();
+}
+
+void Frontend::Publish(engine::DispatchTableRef table, std::function<void()> seen) {
+  engine_.SetTable(table);
+  std::vector<base::Ref<Mailbox>> mailboxes;
+  {
+    std::lock_guard lock(mutex_);
+    mailboxes = mailboxes_;
+  }
+  if (mailboxes.empty() || is_stopped_) {
+    seen();
+    return;
+  }
+  auto acknowledgement =
+      base::MakeRef<Acknowledgement>(static_cast<int>(mailboxes.size()), std::move(seen));
+  for (const auto& mailbox : mailboxes) {
+    mailbox->Notify(new TableNotice{.table = table, .acknowledgement = acknowledgement});
+  }
+}
+
+void Frontend::Reply(CallToken token, std::unique_ptr<ControlReply> reply) {
+  reply->slot = static_cast<uint32_t>(token & ((1u << kSlotBits) - 1));
+  reply->generation = static_cast<uint32_t>(token >> kSlotBits) & ((1u << kGenerationBits) - 1);
+  const auto thread = static_cast<size_t>(token >> (kSlotBits + kGenerationBits));
+  base::Ref<Mailbox> mailbox;
+  {
+    std::lock_guard lock(mutex_);
+    if (thread >= mailboxes_.size()) return;
+    mailbox = mailboxes_[thread];
+  }
+  mailbox->Reply(reply.release());
+}
+
+void Frontend::SetMetricsText(std::string text) {
+  std::lock_guard lock(mutex_);
+  metrics_text_ = std::move(text);
+}
+
+std::string Frontend::RenderMetrics() {
+  const auto snapshot = engine_.Snapshot();
+  std::vector<metrics::ModelSample> samples;
+  for (const auto& entry : snapshot) {
+    samples.push_back({.plan = &entry.model->plan(),
+                       .statistics = entry.statistics,
+                       .load_seconds = entry.model->load_seconds()});
+  }
+  std::string text;
+  metrics::AppendModelMetrics(samples, text);
+  std::lock_guard lock(mutex_);
+  host_metrics_.Append(text);
+  text += metrics_text_;
+  return text;
+}
+
+}  // namespace serving::frontend

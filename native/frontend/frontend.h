@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "engine/engine.h"
+#include "frontend/control_call.h"
+#include "frontend/mailbox.h"
+#include "metrics/exposition.h"
+#include "net/server.h"
+
+namespace serving::frontend {
+
+struct FrontendOptions {
+  int io_threads = 1;
+  net::Limits limits;
+  bool native_infer_path = true;     // false: infer calls go to TypeScript too
+  bool json_health_bodies = false;   // KServe's bodies instead of Triton's empty ones
+  size_t max_input_bytes = 64 << 20; // --http-max-input-size
+  base::Nanoseconds control_timeout = std::chrono::seconds(30);
+};
+
+// The composition of net, protocol and engine: I/O threads with their handlers, the published table, control calls
+// to and from TypeScript, the metrics page.
+//
+// Threads: all functions on the owner's thread, except those marked.
+class Frontend {
+ public:
+  Frontend(const FrontendOptions& options, engine::Engine& engine, ControlPort& control);
+  ~Frontend();
+
+  // Starts the I/O threads with the first listener.
+  base::Result<net::Listening> Listen(const net::ListenerOptions& options);
+  void StopListening();
+  // Ends connections and I/O threads. Answers that come later are thrown away. Idempotent.
+  void Stop();
+
+  // Swaps the table on every I/O thread; `seen` is called once, on any thread, when the last one has it and has
+  // submitted what it had read under the old one.
+  void Publish(engine::DispatchTableRef table, std::function<void()> seen);
+
+  // Any thread. A token that is not waiting any more is ignored.
+  void Reply(CallToken token, std::unique_ptr<ControlReply> reply);
+
+  // Any thread.
+  void SetMetricsText(std::string text);
+  std::string RenderMetrics();
+
+  // Requests from their head to the last byte of their answer. Any thread.
+  size_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+  size_t connections() const { return server_ ? server_->connections() : 0; }
+
+  // For the I/O threads' handlers.
+  const FrontendOptions& options() const { return options_; }
+  engine::Engine& engine() { return engine_; }
+  ControlPort& control() { return control_; }
+  std::atomic<size_t>& in_flight_counter() { return in_flight_; }
+  void Attach(int thread_index, base::Ref<Mailbox> mailbox);
+
+ private:
+  base::Status StartThreads();
+
+  const FrontendOptions options_;
+  engine::Engine& engine_;
+  ControlPort& control_;
+  std::atomic<size_t> in_flight_{0};
+  std::mutex mutex_;
+  std::vector<base::Ref<Mailbox>> mailboxes_;  // by thread; guarded by mutex_
+  std::string metrics_text_;                   // guarded by mutex_
+  metrics::HostMetrics host_metrics_;          // guarded by mutex_
+  bool is_stopped_ = false;
+  std::unique_ptr<net::Server> server_;
+};
+
+CallToken MakeToken(int thread, uint32_t generation, uint32_t slot);
+
+}  // namespace serving::frontend

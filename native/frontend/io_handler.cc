@@ -1,0 +1,591 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "frontend/io_handler.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "engine/validate.h"
+#include "protocol/grpc_error.h"
+#include "protocol/grpc_frame.h"
+#include "protocol/grpc_infer_request.h"
+#include "protocol/grpc_infer_response.h"
+#include "protocol/http_error.h"
+#include "protocol/http_infer_request.h"
+#include "protocol/http_infer_response.h"
+
+namespace serving::frontend {
+namespace {
+
+using base::Instant;
+using std::chrono::steady_clock;
+
+// An I/O thread spends at most this much of a loop turn on running batches itself.
+constexpr base::Nanoseconds kInlinePerTurn = std::chrono::microseconds(500);
+constexpr base::Nanoseconds kBodyRetry = std::chrono::milliseconds(20);
+// Bodies up to here are charged and allocated at once; larger ones are address space that is charged as it fills.
+constexpr size_t kEagerBodyBytes = 64 << 10;
+constexpr size_t kBodyEndAlignment = 64;
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kGrpcContentType = "application/grpc";
+
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+// Bytes inside another buffer, from an offset to its end.
+class BufferSlice final : public base::Buffer {
+ public:
+  BufferSlice(base::BufferRef whole, size_t offset)
+      : Buffer(whole->data() + offset, whole->capacity() - offset, whole->kind(), whole->device()),
+        whole_(std::move(whole)) {}
+
+ private:
+  base::BufferRef whole_;
+};
+
+base::Status Exiting(bool is_grpc) {
+  return base::Unavailable(is_grpc ? "GRPC server is shutting down and has stopped accepting new "
+                                     "requests."
+                                   : "Server exiting");
+}
+
+}  // namespace
+
+IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker)
+    : frontend_(frontend),
+      options_(frontend.options()),
+      index_(index),
+      mailbox_(base::MakeRef<Mailbox>(std::move(waker))),
+      pool_(base::MakeRef<device::HostPool>(frontend.engine().budget())),
+      calls_(this) {
+  SetCurrentMailbox(mailbox_.get());
+  // Attached first: a table published from here on comes as a notice as well.
+  frontend_.Attach(index, mailbox_);
+  table_ = frontend_.engine().table();
+}
+
+IoHandler::~IoHandler() {
+  for (const auto& acknowledgement : unacknowledged_) acknowledgement->Arrive();
+  while (free_requests_ != nullptr) delete std::exchange(free_requests_, free_requests_->next);
+}
+
+// ---- heads
+
+net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead& head) {
+  Call& call = calls_.Open();
+  frontend_.in_flight_counter().fetch_add(1, std::memory_order_relaxed);
+  call.stream = &stream;
+  call.service = static_cast<Service>(head.service);
+  call.received_at = steady_clock::now();
+  const bool is_http2 = head.protocol == net::Protocol::kHttp2;
+  const auto content_type = head.Find("content-type");
+  call.is_grpc = is_http2 && content_type && content_type->starts_with(kGrpcContentType);
+  if (call.is_grpc) {
+    StartGrpc(call, head);
+  } else {
+    StartHttp(call, head);
+  }
+  return &call;
+}
+
+void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
+  const Route route =
+      call.service == Service::kMetrics ? MatchMetrics(head.path) : MatchHttp(head.path);
+  call.kind = route.kind;
+  if (call.service == Service::kGrpc) {
+    AnswerHttp(call, 415, kJson, R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
+    return;
+  }
+  if (call.kind == RouteKind::kInfer && !options_.native_infer_path) call.kind = RouteKind::kControl;
+  if (call.kind == RouteKind::kControl) {
+    TakeControlHead(call, head);
+    const bool is_infer = route.kind == RouteKind::kInfer;
+    const size_t limit = is_infer ? frontend_.engine().budget()->limit() / 4 : options_.max_input_bytes;
+    StartHttpBody(call, head, limit);
+    return;
+  }
+  const std::string_view method = call.kind == RouteKind::kInfer ? "POST" : "GET";
+  if (head.method != method) {
+    AnswerHttp(call, 405, kJson, R"({"error":"Method Not Allowed"})");
+    return;
+  }
+  call.model_name = route.model;
+  call.model_version = route.version;
+  if (call.kind != RouteKind::kInfer) {
+    StartHttpBody(call, head, options_.max_input_bytes);
+    return;
+  }
+  if (const auto encoding = head.Find("content-encoding"); encoding && *encoding != "identity") {
+    AnswerError(call, base::Unimplemented("Unsupported compression type: " + std::string(*encoding)));
+    return;
+  }
+  if (const auto length = head.Find("inference-header-content-length")) call.json_length = *length;
+  if (!call.json_length && head.content_length.value_or(0) > options_.max_input_bytes) {
+    AnswerError(call, base::InvalidArgument(
+                          "Request JSON size " + std::to_string(*head.content_length) +
+                          " bytes exceeds the maximum allowed input size of " +
+                          std::to_string(options_.max_input_bytes) +
+                          " bytes. Use --http-max-input-size to increase the limit."));
+    return;
+  }
+  StartHttpBody(call, head, frontend_.engine().budget()->limit() / 4);
+}
+
+void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t limit) {
+  if (!head.content_length) {
+    call.body_limit = limit;
+    return;
+  }
+  if (*head.content_length > limit) {
+    text_ = "{\"error\":\"request body of " + std::to_string(*head.content_length) +
+            " bytes is over the limit of " + std::to_string(limit) + " bytes\"}";
+    AnswerHttp(call, 413, kJson, text_);
+    return;
+  }
+  ReserveBody(call, *head.content_length);
+}
+
+void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
+  const Route route = MatchGrpc(head.path);
+  call.kind = route.kind;
+  if (call.kind == RouteKind::kInfer && !options_.native_infer_path) call.kind = RouteKind::kControl;
+  if (call.kind == RouteKind::kControl) TakeControlHead(call, head);
+  if (const auto timeout = head.Find("grpc-timeout")) {
+    const auto parsed = protocol::ParseGrpcTimeout(*timeout);
+    if (!parsed) {
+      AnswerError(call, base::InvalidArgument("malformed grpc-timeout '" + std::string(*timeout) +
+                                              "': expected up to 8 digits and one of HMSmun"));
+      return;
+    }
+    call.deadline = call.received_at + *parsed;
+    Rearm(call);
+  }
+}
+
+void IoHandler::OnGrpcPrefix(Call& call) {
+  const auto prefix = protocol::ParseGrpcPrefix(call.prefix);
+  if (!prefix || prefix->compressed) {
+    AnswerError(call, base::Unimplemented("compressed request messages are not supported: send "
+                                          "grpc-encoding identity"));
+    return;
+  }
+  const size_t limit = std::min<size_t>(INT32_MAX, frontend_.engine().budget()->limit() / 4);
+  if (prefix->length > limit) {
+    AnswerError(call, base::ResourceExhausted("Received message larger than max (" +
+                                              std::to_string(prefix->length) + " vs. " +
+                                              std::to_string(limit) + ")"));
+    return;
+  }
+  ReserveBody(call, prefix->length);
+}
+
+void IoHandler::ReserveBody(Call& call, size_t size) {
+  call.is_length_known = true;
+  call.body_size = size;
+  if (size == 0) return;
+  if (size <= kEagerBodyBytes) {
+    call.body = pool_->Allocate(size);
+  } else {
+    call.body_offset = (kBodyEndAlignment - size % kBodyEndAlignment) % kBodyEndAlignment;
+    call.body = pool_->Reserve(size + call.body_offset);
+  }
+  if (!call.body) {
+    AnswerError(call, base::Unavailable("memory limit reached: no room for a request of " +
+                                        std::to_string(size) + " bytes, retry later"));
+  }
+}
+
+void IoHandler::TakeControlHead(Call& call, const net::RequestHead& head) {
+  call.control = std::make_unique<ControlCall>();
+  ControlCall& control = *call.control;
+  control.token = MakeToken(index_, call.generation, call.slot);
+  control.is_grpc = call.is_grpc;
+  control.service = call.service;
+  control.method = head.method;
+  control.path = head.path;
+  control.query = head.query;
+  control.remote_address = head.remote_address;
+  for (const net::Header& header : head.headers) {
+    control.headers.emplace_back(header.name);
+    control.headers.emplace_back(header.value);
+  }
+}
+
+void IoHandler::PauseBody(Call& call) {
+  call.retry_body_at = steady_clock::now() + kBodyRetry;
+  Rearm(call);
+}
+
+// ---- complete requests
+
+void IoHandler::OnRequestComplete(Call& call) {
+  if (call.is_grpc &&
+      (call.prefix_received < call.prefix.size() || call.received < call.body_size)) {
+    AnswerError(call, base::Internal("the request ended before its message was complete: got " +
+                                     std::to_string(call.received) + " of " +
+                                     std::to_string(call.body_size) + " bytes"));
+    return;
+  }
+  call.state = Call::State::kWaiting;
+  switch (call.kind) {
+    case RouteKind::kControl:
+      return PostControl(call);
+    case RouteKind::kInfer:
+      return call.is_grpc ? SubmitGrpcInfer(call) : SubmitHttpInfer(call);
+    case RouteKind::kMetrics:
+      return AnswerHttp(call, 200, "text/plain; charset=utf-8", frontend_.RenderMetrics());
+    case RouteKind::kNothing:
+      return AnswerHttp(call, 200, {}, {});
+    case RouteKind::kLive:
+    case RouteKind::kReady:
+    case RouteKind::kModelReady:
+    case RouteKind::kHealthCheck:
+      return call.is_grpc ? AnswerGrpcHealth(call) : AnswerHttpHealth(call);
+  }
+}
+
+core::RequestPtr IoHandler::NewRequest(Call& call) {
+  if (free_requests_ == nullptr) free_requests_ = mailbox_->requests.TakeAll();
+  core::InferRequest* request = free_requests_;
+  if (request != nullptr) {
+    free_requests_ = request->next;
+    request->next = nullptr;
+  } else {
+    request = new core::InferRequest;
+    request->home = mailbox_.get();
+  }
+  request->times.received = call.received_at;
+  request->body = call.body_offset != 0
+                      ? base::BufferRef(base::MakeRef<BufferSlice>(call.body, call.body_offset))
+                      : call.body;
+  return core::RequestPtr(request);
+}
+
+base::Result<model::Model*> IoHandler::Resolve(std::string_view name,
+                                               std::string_view version) const {
+  return table_->Resolve(name, version);
+}
+
+void IoHandler::SubmitHttpInfer(Call& call) {
+  if (table_->is_exiting) return AnswerError(call, Exiting(false));
+  auto model = Resolve(call.model_name, call.model_version);
+  if (!model.ok()) return AnswerError(call, model.status());
+  if (model.value()->plan().decoupled) {
+    return AnswerError(call, base::Unimplemented("HTTP end point doesn't support models with "
+                                                 "decoupled transaction policy"));
+  }
+  core::RequestPtr request = NewRequest(call);
+  request->model_name = call.model_name;
+  request->model_version = call.model_version;
+  const auto json_length = call.json_length ? std::optional<std::string_view>(*call.json_length)
+                                            : std::nullopt;
+  base::Status status = protocol::ReadHttpInferRequest(
+      request->body, call.received, json_length, options_.max_input_bytes, *pool_,
+      &model.value()->plan(), *request);
+  if (status.ok()) status = engine::Validate(model.value()->plan(), *request);
+  if (!status.ok()) return AnswerError(call, status);
+  Submit(call, std::move(request), model.value());
+}
+
+void IoHandler::SubmitGrpcInfer(Call& call) {
+  if (table_->is_exiting) return AnswerError(call, Exiting(true));
+  core::RequestPtr request = NewRequest(call);
+  const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
+  if (!read.ok() && read.code() == base::StatusCode::kInternal) return AnswerError(call, read);
+  auto model = Resolve(request->model_name, request->model_version);
+  if (!model.ok()) return AnswerError(call, model.status());
+  if (model.value()->plan().decoupled) {
+    return AnswerError(call, base::Unimplemented("ModelInfer RPC doesn't support models with "
+                                                 "decoupled transaction policy"));
+  }
+  if (!read.ok()) return AnswerError(call, read);
+  const base::Status valid = engine::Validate(model.value()->plan(), *request);
+  if (!valid.ok()) return AnswerError(call, valid);
+  Submit(call, std::move(request), model.value());
+}
+
+void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model) {
+  call.model = base::Ref<model::Model>::Share(model);
+  call.id = request->id;
+  call.wanted = request->wanted;
+  call.binary_by_default = request->binary_by_default;
+  call.sink = base::MakeRef<NetSink>(mailbox_, call.slot, call.generation);
+  call.body.Reset();  // the request has it
+  request->sink = call.sink;
+  request->deadline = call.deadline;
+  if (const auto timeout = model->QueueTimeout(*request)) {
+    call.queue_expires = steady_clock::now() + *timeout;
+    Rearm(call);
+  }
+  auto found = std::ranges::find(pending_, model, [](const Pending& p) { return p.model.get(); });
+  if (found == pending_.end()) {
+    pending_.push_back({.model = call.model, .chain = {}});
+    found = pending_.end() - 1;
+  }
+  found->chain.Append(std::move(request));
+}
+
+void IoHandler::PostControl(Call& call) {
+  const auto body = call.body_bytes();
+  call.control->body.assign(reinterpret_cast<const char*>(body.data()), body.size());
+  call.body.Reset();
+  if (!frontend_.control().Post(std::move(call.control))) {
+    AnswerError(call, base::Unavailable("too many management calls are waiting, retry later"));
+    return;
+  }
+  call.control_expires = steady_clock::now() + options_.control_timeout;
+  Rearm(call);
+}
+
+// ---- health, from the dispatch table
+
+void IoHandler::AnswerHttpHealth(Call& call) {
+  const bool json = options_.json_health_bodies;
+  const auto answer = [&](bool good, std::string_view body) {
+    AnswerHttp(call, good ? 200 : 400, json ? kJson : std::string_view(), json ? body : "");
+  };
+  if (call.kind == RouteKind::kLive) {
+    return answer(table_->is_live, table_->is_live ? R"({"live":true})" : R"({"live":false})");
+  }
+  if (table_->is_exiting) return AnswerError(call, Exiting(false));
+  if (call.kind == RouteKind::kReady) {
+    return answer(table_->is_ready, table_->is_ready ? R"({"ready":true})" : R"({"ready":false})");
+  }
+  const auto ready = table_->IsReady(call.model_name, call.model_version);
+  if (!ready.ok()) return AnswerError(call, ready.status());
+  if (!ready.value()) return AnswerError(call, base::InvalidArgument("Model version not ready"));
+  text_ = "{\"name\":\"";
+  for (const char c : call.model_name) {
+    if (c == '"' || c == '\\') text_ += '\\';
+    text_ += c;
+  }
+  text_ += "\",\"ready\":true}";
+  answer(true, text_);
+}
+
+void IoHandler::AnswerGrpcHealth(Call& call) {
+  // One bool or enum in field 1, absent when it is 0.
+  const auto field_one = [](int value) {
+    return value == 0 ? std::string() : std::string({'\x08', static_cast<char>(value)});
+  };
+  if (call.kind == RouteKind::kLive) return AnswerGrpcMessage(call, field_one(table_->is_live));
+  const bool is_ready = table_->is_ready && !table_->is_exiting;
+  if (call.kind == RouteKind::kReady) return AnswerGrpcMessage(call, field_one(is_ready));
+  if (call.kind == RouteKind::kHealthCheck) {
+    return AnswerGrpcMessage(call, field_one(is_ready ? 1 : 2));  // SERVING, NOT_SERVING
+  }
+  core::RequestPtr request = NewRequest(call);
+  // ModelReadyRequest has name and version where ModelInferRequest has them.
+  const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
+  if (!read.ok()) return AnswerError(call, read);
+  const auto ready = table_->IsReady(request->model_name, request->model_version);
+  if (!ready.ok()) return AnswerError(call, ready.status());
+  AnswerGrpcMessage(call, field_one(ready.value()));
+}
+
+// ---- answers
+
+void IoHandler::MarkAnswered(Call& call) {
+  call.state = Call::State::kAnswered;
+  call.deadline = call.queue_expires = call.control_expires = call.retry_body_at = base::kNever;
+  Rearm(call);
+}
+
+void IoHandler::AnswerHttp(Call& call, int status, std::string_view content_type,
+                           std::string_view body) {
+  net::Stream& stream = *call.stream;
+  MarkAnswered(call);
+  const net::Header header{.name = "content-type", .value = content_type};
+  stream.SendHead(status, {&header, content_type.empty() ? 0u : 1u}, body.size());
+  if (!body.empty()) stream.SendBytes(AsBytes(body));
+  stream.Finish({});
+}
+
+void IoHandler::AnswerError(Call& call, const base::Status& status) {
+  if (call.is_grpc) return AnswerGrpcStatus(call, status);
+  std::string body;
+  protocol::AppendHttpError(body, status.message());
+  AnswerHttp(call, base::HttpStatus(status.code()), kJson, body);
+}
+
+void IoHandler::AnswerGrpcStatus(Call& call, const base::Status& status) {
+  net::Stream& stream = *call.stream;
+  MarkAnswered(call);
+  const std::string code = std::to_string(static_cast<int>(status.code()));
+  std::string message;
+  protocol::AppendGrpcMessage(message, status.message());
+  const net::Header fields[] = {{"content-type", kGrpcContentType},
+                                {"grpc-status", code},
+                                {"grpc-message", message}};
+  stream.SendTrailersOnly(fields);
+}
+
+void IoHandler::AnswerGrpcMessage(Call& call, std::string_view message) {
+  writer_.Clear();
+  const auto prefix =
+      protocol::WriteGrpcPrefix({.compressed = false, .length = static_cast<uint32_t>(message.size())});
+  writer_.Append({reinterpret_cast<const char*>(prefix.data()), prefix.size()});
+  writer_.Append(message);
+  SendParts(call);
+}
+
+// The writer's bytes as a gRPC answer with status OK, or as an HTTP infer answer.
+void IoHandler::SendParts(Call& call) {
+  net::Stream& stream = *call.stream;
+  MarkAnswered(call);
+  if (call.is_grpc) {
+    static constexpr net::Header kHead[] = {{"content-type", kGrpcContentType}};
+    stream.SendHead(200, kHead, std::nullopt);
+  } else {
+    char digits[24];
+    net::Header head[] = {{"content-type", kJson}, {"inference-header-content-length", {}}};
+    size_t count = 1;
+    if (const auto json_size = writer_.json_size()) {
+      head[0].value = "application/octet-stream";
+      const auto end = std::to_chars(digits, digits + sizeof(digits), *json_size);
+      head[1].value = {digits, static_cast<size_t>(end.ptr - digits)};
+      count = 2;
+    }
+    stream.SendHead(200, {head, count}, writer_.size());
+  }
+  for (const protocol::MessagePart& part : writer_.Parts()) {
+    if (part.owner == nullptr) {
+      stream.SendBytes(part.bytes);
+    } else {
+      stream.SendBuffer(*part.owner, part.bytes);
+    }
+  }
+  static constexpr net::Header kOk[] = {{"grpc-status", "0"}};
+  stream.Finish(call.is_grpc ? std::span<const net::Header>(kOk) : std::span<const net::Header>());
+}
+
+void IoHandler::AnswerResponse(core::InferResponse& response) {
+  const auto* sink = static_cast<NetSink*>(response.sink);
+  Call* call = calls_.Find(sink->slot(), sink->generation());
+  if (call == nullptr || call->state != Call::State::kWaiting) return;  // nobody waits any more
+  if (response.status.ok()) {
+    AnswerInfer(*call, response);
+  } else {
+    AnswerError(*call, response.status);
+  }
+}
+
+void IoHandler::AnswerInfer(Call& call, const core::InferResponse& response) {
+  const protocol::AnswerForm form{
+      .id = call.id, .wanted = call.wanted, .binary_by_default = call.binary_by_default};
+  writer_.Clear();
+  const core::ModelPlan& plan = call.model->plan();
+  const base::Status status = call.is_grpc
+                                  ? protocol::WriteGrpcInferResponse(plan, form, response, writer_)
+                                  : protocol::WriteHttpInferResponse(plan, form, response, writer_);
+  if (!status.ok()) return AnswerError(call, status);
+  SendParts(call);
+}
+
+void IoHandler::AnswerReply(ControlReply& reply) {
+  Call* call = calls_.Find(reply.slot, reply.generation);
+  if (call == nullptr || call->state != Call::State::kWaiting) return;
+  if (call->is_grpc) {
+    if (!reply.grpc_status.ok()) return AnswerGrpcStatus(*call, reply.grpc_status);
+    return AnswerGrpcMessage(*call, reply.body);
+  }
+  std::vector<net::Header> headers;
+  for (const auto& [name, value] : reply.headers) headers.push_back({name, value});
+  net::Stream& stream = *call->stream;
+  MarkAnswered(*call);
+  stream.SendHead(reply.http_status, headers, reply.body.size());
+  if (!reply.body.empty()) stream.SendBytes(AsBytes(reply.body));
+  stream.Finish({});
+}
+
+// ---- the loop
+
+void IoHandler::OnWake() {
+  for (TableNotice* notice = mailbox_->tables.TakeAll(); notice != nullptr;) {
+    std::unique_ptr<TableNotice> owned(notice);
+    notice = notice->next;
+    table_ = owned->table;
+    // Seen is said after the turn: what was read under the old table has been submitted by then.
+    unacknowledged_.push_back(std::move(owned->acknowledgement));
+  }
+  for (ControlReply* reply = mailbox_->replies.TakeAll(); reply != nullptr;) {
+    std::unique_ptr<ControlReply> owned(reply);
+    reply = reply->next;
+    AnswerReply(*owned);
+  }
+  DeliverResponses();
+}
+
+void IoHandler::OnTurnEnd() {
+  Flush();
+  DeliverResponses();
+  for (const auto& acknowledgement : unacknowledged_) acknowledgement->Arrive();
+  unacknowledged_.clear();
+}
+
+void IoHandler::Flush() {
+  if (pending_.empty()) return;
+  model::InlineAllowance allowance{.left = kInlinePerTurn};
+  for (Pending& pending : pending_) pending.model->Submit(pending.chain, &allowance);
+  pending_.clear();
+}
+
+void IoHandler::DeliverResponses() {
+  for (core::InferResponse* response = mailbox_->responses.TakeAll(); response != nullptr;) {
+    core::InferResponse* following = response->next;
+    AnswerResponse(*response);
+    NetSink::Recycle(response);
+    response = following;
+  }
+}
+
+void IoHandler::Rearm(Call& call) {
+  const Instant earliest =
+      std::min({call.deadline, call.queue_expires, call.retry_body_at, call.control_expires});
+  if (earliest == call.timer_at) return;
+  call.timer_at = earliest;
+  call.stream->SetTimer(earliest);
+}
+
+void IoHandler::OnCallTimer(Call& call) {
+  const Instant now = steady_clock::now();
+  call.timer_at = base::kNever;
+  if (call.deadline <= now) {
+    if (call.model) {
+      call.sink->Cancel();
+      call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
+                               metrics::FailureReason::kCanceled);
+    }
+    return AnswerError(call, base::DeadlineExceeded("Deadline Exceeded"));
+  }
+  if (call.control_expires <= now) {
+    return AnswerError(call, base::Unavailable("the control plane did not answer in time, retry later"));
+  }
+  if (call.queue_expires <= now) {
+    call.queue_expires = base::kNever;
+    call.model->RemoveQueued(call.sink.get(), base::Unavailable("Request timeout expired"),
+                             metrics::FailureReason::kRejected);
+  }
+  if (call.retry_body_at <= now) {
+    call.retry_body_at = base::kNever;
+    call.stream->ResumeBody();
+  }
+  Rearm(call);
+}
+
+void IoHandler::OnCallClosed(Call& call, bool answered) {
+  if (!answered && call.sink) {
+    call.sink->Cancel();
+    call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
+                             metrics::FailureReason::kCanceled);
+  }
+  calls_.Close(call);
+  frontend_.in_flight_counter().fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace serving::frontend

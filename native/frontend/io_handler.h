@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "device/host_pool.h"
+#include "engine/dispatch_table.h"
+#include "frontend/call.h"
+#include "frontend/frontend.h"
+#include "frontend/mailbox.h"
+#include "model/model.h"
+#include "net/exchange.h"
+#include "protocol/response_writer.h"
+
+namespace serving::frontend {
+
+// What one I/O thread does with requests: infer and health here, the rest to TypeScript. Infer requests of one loop
+// turn gather per model and are submitted together at its end, so they share batches without any timer.
+//
+// Threads: its I/O thread only.
+class IoHandler final : public net::RequestHandler {
+ public:
+  IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker);
+  ~IoHandler() override;
+
+  net::Exchange* OnRequest(net::Stream& stream, const net::RequestHead& head) override;
+  void OnWake() override;
+  void OnTurnEnd() override;
+
+  // Called by Call.
+  void OnGrpcPrefix(Call& call);
+  void OnRequestComplete(Call& call);
+  void OnCallTimer(Call& call);
+  void OnCallClosed(Call& call, bool answered);
+  void PauseBody(Call& call);
+  void RefuseBody(Call& call, base::Status status) { AnswerError(call, status); }
+  base::BufferRef Reserve(size_t bytes) { return pool_->Reserve(bytes); }
+
+ private:
+  struct Pending {
+    base::Ref<model::Model> model;
+    model::RequestChain chain;
+  };
+
+  // Heads.
+  void StartHttp(Call& call, const net::RequestHead& head);
+  void StartGrpc(Call& call, const net::RequestHead& head);
+  void StartHttpBody(Call& call, const net::RequestHead& head, size_t limit);
+  void TakeControlHead(Call& call, const net::RequestHead& head);
+  void ReserveBody(Call& call, size_t size);
+
+  // Complete requests.
+  void SubmitHttpInfer(Call& call);
+  void SubmitGrpcInfer(Call& call);
+  void Submit(Call& call, core::RequestPtr request, model::Model* model);
+  void PostControl(Call& call);
+  void AnswerHttpHealth(Call& call);
+  void AnswerGrpcHealth(Call& call);
+  core::RequestPtr NewRequest(Call& call);
+  base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
+
+  // Answers. Each ends in state kAnswered.
+  void AnswerResponse(core::InferResponse& response);
+  void AnswerInfer(Call& call, const core::InferResponse& response);
+  void AnswerReply(ControlReply& reply);
+  void AnswerError(Call& call, const base::Status& status);
+  void AnswerHttp(Call& call, int status, std::string_view content_type, std::string_view body);
+  void AnswerGrpcMessage(Call& call, std::string_view message);
+  void AnswerGrpcStatus(Call& call, const base::Status& status);
+  void SendParts(Call& call);
+  void MarkAnswered(Call& call);
+
+  void Flush();
+  void DeliverResponses();
+  void Rearm(Call& call);
+
+  Frontend& frontend_;
+  const FrontendOptions& options_;
+  const int index_;
+  base::Ref<Mailbox> mailbox_;
+  base::Ref<device::HostPool> pool_;
+  engine::DispatchTableRef table_;
+  CallTable calls_;
+  protocol::ResponseWriter writer_;
+  std::string text_;                                 // scratch for heads and errors
+  std::vector<Pending> pending_;                     // by model, of this turn
+  core::InferRequest* free_requests_ = nullptr;
+  std::vector<base::Ref<Acknowledgement>> unacknowledged_;
+};
+
+}  // namespace serving::frontend

@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "frontend/routes.h"
+
+#include <algorithm>
+
+namespace serving::frontend {
+namespace {
+
+bool TakePrefix(std::string_view& text, std::string_view prefix) {
+  if (!text.starts_with(prefix)) return false;
+  text.remove_prefix(prefix.size());
+  return true;
+}
+
+// Up to the next '/', which stays.
+std::string_view TakeSegment(std::string_view& text) {
+  const std::string_view segment = text.substr(0, text.find('/'));
+  text.remove_prefix(segment.size());
+  return segment;
+}
+
+bool IsDigits(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+Route MatchHttp(std::string_view path) {
+  if (!TakePrefix(path, "/v2/")) return {};
+  if (TakePrefix(path, "models/")) {
+    Route route;
+    route.model = TakeSegment(path);
+    if (route.model.empty()) return {};
+    if (TakePrefix(path, "/versions/")) {
+      route.version = TakeSegment(path);
+      if (!IsDigits(route.version)) return {};
+    }
+    if (path == "/infer") {
+      route.kind = RouteKind::kInfer;
+    } else if (path == "/ready") {
+      route.kind = RouteKind::kModelReady;
+    }
+    return route;
+  }
+  if (path == "health/live") return {.kind = RouteKind::kLive, .model = {}, .version = {}};
+  if (path == "health/ready") return {.kind = RouteKind::kReady, .model = {}, .version = {}};
+  return {};
+}
+
+Route MatchGrpc(std::string_view path) {
+  const auto kind_of = [](std::string_view method) {
+    if (method == "ModelInfer") return RouteKind::kInfer;
+    if (method == "ServerLive") return RouteKind::kLive;
+    if (method == "ServerReady") return RouteKind::kReady;
+    if (method == "ModelReady") return RouteKind::kModelReady;
+    return RouteKind::kControl;
+  };
+  if (TakePrefix(path, "/inference.GRPCInferenceService/")) {
+    return {.kind = kind_of(path), .model = {}, .version = {}};
+  }
+  if (path == "/grpc.health.v1.Health/Check") {
+    return {.kind = RouteKind::kHealthCheck, .model = {}, .version = {}};
+  }
+  return {};
+}
+
+Route MatchMetrics(std::string_view path) {
+  const bool is_metrics = path == "/metrics" || path == "/metrics/";
+  return {.kind = is_metrics ? RouteKind::kMetrics : RouteKind::kNothing, .model = {}, .version = {}};
+}
+
+}  // namespace serving::frontend

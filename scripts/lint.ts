@@ -1,0 +1,71 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Biome for TypeScript and JSON, clang-format for C++ where it is installed, and the two SPDX lines on every source
+ * file. `--write` formats instead of complaining.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { trackedFiles } from './tracked-files.ts';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const writes = process.argv.includes('--write');
+
+/** Files whose first lines do not carry the two SPDX lines. */
+export function filesWithoutSpdx(
+  files: readonly string[],
+  read: (file: string) => string,
+): readonly string[] {
+  return files
+    .filter((file) =>
+      /\.(ts|js|mjs|cc|cu|h|py|sh|proto|cmake|gyp|json5)$|(^|\/)CMakeLists\.txt$/.test(file),
+    )
+    .filter((file) => {
+      const head = read(file).slice(0, 400);
+      return (
+        !head.includes('SPDX-FileCopyrightText: The Nereid authors') ||
+        !head.includes('SPDX-License-Identifier: Apache-2.0')
+      );
+    });
+}
+
+function biome(): boolean {
+  const binary = join(root, 'node_modules/@biomejs/biome/bin/biome');
+  const args = [
+    'check',
+    '--colors=off',
+    '--diagnostic-level=warn',
+    '--max-diagnostics=20',
+    ...(writes ? ['--write'] : []),
+    root,
+  ];
+  // Biome's log would go to the home folder.
+  const env = { ...process.env, BIOME_LOG_PATH: join(root, '.nereid/biome') };
+  return (
+    spawnSync(process.execPath, [binary, ...args], { cwd: root, env, stdio: 'inherit' }).status ===
+    0
+  );
+}
+
+function clangFormat(files: readonly string[]): boolean {
+  const sources = files.filter(
+    (file) => /^(native|bench)\/.*\.(cc|cu|h)$/.test(file) && !file.includes('third_party/'),
+  );
+  const found = spawnSync('clang-format', ['--version']).status === 0;
+  if (!found || sources.length === 0) return true;
+  const mode = writes ? ['-i'] : ['--dry-run', '--Werror'];
+  return (
+    spawnSync('clang-format', [...mode, ...sources], { cwd: root, stdio: 'inherit' }).status === 0
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const files = trackedFiles(root);
+  const headless = filesWithoutSpdx(files, (file) => readFileSync(join(root, file), 'utf8'));
+  for (const file of headless) console.error(`${file}: the two SPDX lines are missing`);
+  const isClean = [biome(), clangFormat(files), headless.length === 0].every(Boolean);
+  process.exitCode = isClean ? 0 : 1;
+}

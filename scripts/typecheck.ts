@@ -1,0 +1,22 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Checks the types twice: everything as Node 24 runs it, and what is published against the library of ES2022, since the
+ * package runs on Node 20.
+ */
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
+
+const codes = ['tsconfig.json', 'tsconfig.build.json'].map(
+  (project) =>
+    spawnSync(process.execPath, [tsc, '--noEmit', '--pretty', 'false', '-p', join(root, project)], {
+      cwd: root,
+      stdio: 'inherit',
+    }).status,
+);
+process.exitCode = codes.every((code) => code === 0) ? 0 : 1;

@@ -4,10 +4,10 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -43,15 +43,24 @@ class ResponseWriter {
 
   void Clear();
 
-  void Append(std::string_view text) { scratch_.append(text); }
-  void Append(char c) { scratch_.push_back(c); }
+  // Room for `bytes` more in the scratch. What is written there counts after Commit; the place moves with the next
+  // Reserve.
+  char* Reserve(size_t bytes) {
+    if (bytes > capacity_ - used_) Grow(bytes);
+    return scratch_.get() + used_;
+  }
+  void Commit(const char* end) { used_ = static_cast<size_t>(end - scratch_.get()); }
+
+  void Append(std::string_view text) {
+    char* place = Reserve(text.size());
+    std::memcpy(place, text.data(), text.size());
+    Commit(place + text.size());
+  }
   // Tensor bytes that `owner` keeps alive; copied or lent by size. Without an owner they are copied.
   void AppendTensor(std::span<const std::byte> bytes, const base::BufferRef& owner);
-  // The scratch itself, for writers that grow it in place.
-  std::string& scratch() { return scratch_; }
 
   // Bytes so far, lent ones included.
-  size_t size() const { return scratch_.size() + lent_bytes_; }
+  size_t size() const { return used_ + lent_bytes_; }
   // Set by the HTTP writer when a binary tail follows: the value of Inference-Header-Content-Length.
   std::optional<size_t> json_size() const { return json_size_; }
   void set_json_size(size_t bytes) { json_size_ = bytes; }
@@ -65,7 +74,11 @@ class ResponseWriter {
     const base::BufferRef* owner;
   };
 
-  std::string scratch_;
+  void Grow(size_t bytes);
+
+  std::unique_ptr<char[]> scratch_;
+  size_t used_ = 0;
+  size_t capacity_ = 0;
   std::vector<Lent> lent_;
   std::vector<MessagePart> parts_;
   size_t lent_bytes_ = 0;

@@ -1,0 +1,45 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "base/status.h"
+#include "core/infer_request.h"
+
+namespace serving::protocol {
+
+// One entry of a map<string, InferParameter>. monostate: no choice of the oneof was set.
+struct GrpcParameter {
+  std::string_view name;
+  std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string_view> value;
+};
+
+// Reads a map entry in place. Nothing when it is no such message.
+std::optional<GrpcParameter> ReadGrpcParameter(std::span<const std::byte> entry);
+
+// Takes a parameter of the request itself over: a reserved one into its field, any other into `request.parameters`.
+// Of two with the same name the later stays, as in a protobuf map.
+base::Status TakeRequestParameter(const GrpcParameter& parameter, core::InferRequest& request);
+
+// Which parameters of one input or output tensor were given; shared memory needs all of them seen.
+class TensorParameters {
+ public:
+  // `output` null for inputs; there `classification` counts as unknown and is ignored.
+  base::Status Take(const GrpcParameter& parameter, std::string_view tensor,
+                    core::WantedOutput* output);
+  // After the last one.
+  base::Status Finish(std::string_view tensor) const;
+
+ private:
+  bool region_ = false;
+  bool byte_size_ = false;
+  bool offset_ = false;
+};
+
+}  // namespace serving::protocol

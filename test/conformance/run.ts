@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { addModels, type Flavour, makeRepository } from '../support/model-repository.ts';
+import { addModels } from '../support/model-repository.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { prepareTriton, startTriton, type TritonWheel } from '../support/triton.ts';
@@ -36,6 +36,7 @@ type ServerName = 'triton' | 'native' | 'typescript';
 type Running = ServerProcess & { endpoints: Endpoints };
 
 const SERVER_NAMES: readonly ServerName[] = ['triton', 'native', 'typescript'];
+const SHOWN_LOG_CHARS = 4000;
 const EXAMPLE_MODELS = ['simple', 'simple_string', 'simple_identity'];
 
 const { values: options } = parseArgs({
@@ -86,10 +87,8 @@ async function start(
   workDir: string,
   wheel: TritonWheel | undefined,
 ): Promise<Running> {
-  const flavour: Flavour = name === 'triton' ? 'triton' : 'nereid';
-  const folder = join(workDir, name);
-  await mkdir(folder);
-  const repository = await makeRepository(folder, flavour, await fixtureModels(world));
+  const repository = join(workDir, name);
+  await addModels(repository, await fixtureModels(world));
   const args = [`--model-repository=${repository}`, ...world.args];
   const server =
     wheel !== undefined && name === 'triton'
@@ -98,7 +97,7 @@ async function start(
           name,
           args: [...args, `--infer-path=${name}`, '--enable-test-backends'],
         });
-  await addModels(repository, flavour, await lateModels(world));
+  await addModels(repository, await lateModels(world));
   return server;
 }
 
@@ -131,7 +130,7 @@ async function stop(worldName: string, name: ServerName, server: Running): Promi
   // How the real Triton ends is not ours to judge.
   else if (name !== 'triton' && code !== 0) problems.push(`SIGTERM ended it with ${signal ?? code}`);
   report({ name: `${name}: ${worldName}: ends when told to`, problems });
-  if (problems.length > 0 || options.log) console.log(server.log);
+  if (problems.length > 0 || options.log) console.log(server.log.slice(-SHOWN_LOG_CHARS));
 }
 
 async function playWorld(

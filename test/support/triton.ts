@@ -3,8 +3,9 @@
 
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readdir, rm } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { projectRoot } from './nereid.ts';
 import { freePorts } from './ports.ts';
 import { type Endpoints, ServerProcess } from './server-process.ts';
 
@@ -16,6 +17,9 @@ export interface TritonWheel {
   /** Folder of the interpreter that runs the Python backend's stub. */
   readonly pythonBin: string;
 }
+
+// Each file NAME.py becomes the Python-based backend NAME: the models' configurations stay as they are.
+const standIns = join(projectRoot, 'test/fixtures/python');
 
 const FIND_WHEEL = `
 import importlib.util, json, pathlib, sys
@@ -42,6 +46,11 @@ export async function prepareTriton(python: string, workDir: string): Promise<Tr
   await cp(join(triton, 'backends', 'python'), join(backends, 'python'), { recursive: true });
   const stub = 'triton_python_backend_stub';
   await cp(join(triton, 'python_backend_stubs', version, stub), join(backends, 'python', stub));
+  for (const file of await readdir(standIns)) {
+    const backend = join(backends, basename(file, '.py'));
+    await mkdir(backend);
+    await cp(join(standIns, file), join(backend, 'model.py'));
+  }
   return {
     binary: join(triton, 'bin', 'tritonserver'),
     libraries: join(dirname(root), 'nvidia_pytriton.libs'),

@@ -204,8 +204,9 @@ async def load_with_a_configuration(face):
     await face.call("load_model", "control")
 
 
-async def load_of_an_unknown_model(face):
-    await refused(face.call("load_model", "nobody"), "failed to load 'nobody'")
+async def load_of_a_broken_configuration(face):
+    await refused(face.call("load_model", "control", config="{"), "failed to load 'control'")
+    assert await face.call("is_model_ready", "control") is True
 
 
 async def infer_binary(face):
@@ -422,7 +423,7 @@ EVERY_CLIENT = (
     repository_index,
     load_and_unload,
     load_with_a_configuration,
-    load_of_an_unknown_model,
+    load_of_a_broken_configuration,
     infer_binary,
     infer_chosen_output_with_id,
     infer_version,

@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type {
+  Binding,
+  ControlCall,
+  DispatchTable,
+  Engine,
+  EngineOptions,
+  EngineSnapshot,
+  GrpcReply,
+  HttpReply,
+  InferAnswer,
+  InferCall,
+  ListenOptions,
+  ListenResult,
+  ModelInspection,
+  ModelPlan,
+  ModelStatistics,
+} from '../../src/addon/types.ts';
+
+/** An error as the addon throws it: a canonical gRPC number and a sentence. */
+export function addonError(code: number, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+/** A moment that a test opens. */
+export class Gate {
+  readonly #opened: Promise<void>;
+  #open: () => void = () => undefined;
+
+  constructor() {
+    this.#opened = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+  }
+
+  open(): void {
+    this.#open();
+  }
+
+  pass(): Promise<void> {
+    return this.#opened;
+  }
+}
+
+/**
+ * An engine without native code, for tests of the control plane: loads anything, serves nothing by itself, answers
+ * infer by echoing its inputs, and remembers every verb in order.
+ */
+export class FakeEngine implements Engine {
+  readonly events: string[] = [];
+  readonly plans = new Map<number, ModelPlan>();
+  readonly tables: DispatchTable[] = [];
+  readonly httpReplies = new Map<number, HttpReply>();
+  readonly grpcReplies = new Map<number, GrpcReply>();
+  readonly cancelled: number[] = [];
+  metricsText = '';
+  inspection: ModelInspection = { inputs: [], outputs: [] };
+  /** version → error that `load` rejects with */
+  readonly loadErrors = new Map<string, Error>();
+  loadGate: Gate | undefined;
+  unloadGate: Gate | undefined;
+  publishGate: Gate | undefined;
+  inferGate: Gate | undefined;
+  drains = true;
+  listenError: Error | undefined;
+  runningLoads = 0;
+  mostRunningLoads = 0;
+  statistics: ModelStatistics[] = [];
+  #nextHandle = 1;
+  #nextPort = 40_000;
+  #handler: (calls: readonly ControlCall[]) => void = () => undefined;
+
+  /** The table the I/O threads would read now. */
+  get table(): DispatchTable {
+    const table = this.tables.at(-1);
+    if (table === undefined) throw new Error('nothing was published');
+    return table;
+  }
+
+  async inspect(): Promise<ModelInspection> {
+    return this.inspection;
+  }
+
+  async load(plan: ModelPlan): Promise<number> {
+    this.runningLoads += 1;
+    this.mostRunningLoads = Math.max(this.mostRunningLoads, this.runningLoads);
+    await this.loadGate?.pass();
+    this.runningLoads -= 1;
+    const error = this.loadErrors.get(`${plan.name}:${plan.version}`);
+    if (error !== undefined) throw error;
+    const handle = this.#nextHandle++;
+    this.plans.set(handle, plan);
+    this.events.push(`load ${plan.name}:${plan.version} as ${handle}`);
+    return handle;
+  }
+
+  async unload(handle: number): Promise<void> {
+    await this.unloadGate?.pass();
+    this.plans.delete(handle);
+    this.events.push(`unload ${handle}`);
+  }
+
+  async publish(table: DispatchTable): Promise<void> {
+    await this.publishGate?.pass();
+    this.tables.push(table);
+    this.events.push(`publish ready=${table.ready}`);
+  }
+
+  listen(options: ListenOptions): ListenResult {
+    if (this.listenError !== undefined) throw this.listenError;
+    this.events.push(`listen ${options.service}`);
+    const port = options.port === 0 ? this.#nextPort++ : options.port;
+    return { id: port, host: options.host, port };
+  }
+
+  async stopListening(): Promise<void> {
+    this.events.push('stopListening');
+  }
+
+  async drain(): Promise<boolean> {
+    this.events.push('drain');
+    return this.drains;
+  }
+
+  onControl(handler: (calls: readonly ControlCall[]) => void): void {
+    this.#handler = handler;
+  }
+
+  /** Delivers calls as native would. */
+  deliver(calls: readonly ControlCall[]): void {
+    this.#handler(calls);
+  }
+
+  replyHttp(token: number, reply: HttpReply): void {
+    this.httpReplies.set(token, reply);
+  }
+
+  replyGrpc(token: number, reply: GrpcReply): void {
+    this.grpcReplies.set(token, reply);
+  }
+
+  async infer(call: InferCall, cancelId: number): Promise<InferAnswer> {
+    await this.inferGate?.pass();
+    if (this.cancelled.includes(cancelId)) throw addonError(1, 'cancelled');
+    const outputs = call.inputs;
+    return { modelName: call.model, modelVersion: call.version ?? '', id: call.id ?? '', outputs };
+  }
+
+  cancel(cancelId: number): void {
+    this.cancelled.push(cancelId);
+  }
+
+  snapshot(): EngineSnapshot {
+    return {
+      models: this.statistics,
+      connections: 0,
+      inFlight: 0,
+      memoryUsedBytes: 0,
+      memoryLimitBytes: 0,
+    };
+  }
+
+  setMetricsText(text: string): void {
+    this.metricsText = text;
+  }
+
+  async testControl(handle: number, json: string): Promise<string> {
+    return JSON.stringify({ handle, got: JSON.parse(json) as unknown });
+  }
+
+  log(): void {}
+
+  async close(): Promise<void> {
+    this.events.push('close');
+  }
+}
+
+/** A binding that hands out one fake engine. */
+export function fakeBinding(engine = new FakeEngine()): Binding & {
+  readonly engine: FakeEngine;
+  options: EngineOptions | undefined;
+} {
+  return {
+    version: 'fake',
+    engine,
+    options: undefined,
+    createEngine(options: EngineOptions): Engine {
+      this.options = options;
+      return engine;
+    },
+  };
+}

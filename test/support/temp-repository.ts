@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+const IDENTITY = `backend: "identity"
+max_batch_size: 8
+input [{ name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }]
+output [{ name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }]
+`;
+
+/** A model repository in a folder of its own, removed with it. */
+export class TempRepository implements Disposable {
+  readonly path: string;
+  #writes = 0;
+
+  constructor() {
+    this.path = mkdtempSync(join(tmpdir(), 'nereid-repository-'));
+  }
+
+  /** Adds or replaces an identity model. @param config text added to its configuration */
+  async addIdentity(name: string, versions: readonly number[] = [1], config = ''): Promise<void> {
+    await this.write(`${name}/config.pbtxt`, `${IDENTITY}${config}`);
+    for (const version of versions) await mkdir(join(this.path, name, String(version)), { recursive: true });
+  }
+
+  async write(file: string, text: string): Promise<void> {
+    const path = join(this.path, file);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+    // Two writes within one tick of the file system's clock must still differ.
+    this.#writes += 1;
+    const time = new Date(1_700_000_000_000 + this.#writes * 1000);
+    await utimes(path, time, time);
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(join(this.path, name), { recursive: true });
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: The Nereid authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes mlp/1/model.onnx (64-128-64-10, ReLU, fixed random weights) and mlp/reference.json.
+"""Writes mlp/1/model.onnx (64-128-64-10, ReLU, fixed random weights) and mlp/reference.csv
+(one line of input, one of the right output).
 
 Needs the packages `onnx` and `numpy`. The output is the same bytes at every run, so a changed
 file means a changed script.
 """
-import json
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +49,8 @@ def main() -> None:
     onnx.checker.check_model(model)
     (FOLDER / "1").mkdir(parents=True, exist_ok=True)
     (FOLDER / "1" / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
-    reference = {"input": row.ravel().tolist(), "output": value.ravel().tolist()}
-    (FOLDER / "reference.json").write_text(json.dumps(reference) + "\n")
+    lines = [",".join(map(repr, line.ravel().tolist())) for line in (row, value)]
+    (FOLDER / "reference.csv").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,9 @@ ssize_t ReadBody(nghttp2_session* session, std::int32_t stream, std::uint8_t* to
 }
 
 int OnFrame(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
-  if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+  // Bit 0 is END_STREAM on these two types only; on SETTINGS and PING it is ACK.
+  const bool may_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+  if (!may_end || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
   const nghttp2_nv head[2] = {Header(":status", "200"),
                               Header("content-type", "application/grpc")};
   nghttp2_data_provider body{};

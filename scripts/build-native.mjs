@@ -5,11 +5,11 @@
  * Builds the addon with cmake and puts it into dist-native/. The one build script behind `npm start`, `npm install`
  * of the published package and binding.gyp. Plain JavaScript: it runs on Node 20 and with no package installed.
  *
- *   node scripts/build-native.mjs [--tests] [--sanitize=address|thread]
+ *   node scripts/build-native.mjs [--tests] [--sanitize=address|thread] [--copy-to=FILE]
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { root, stateFolder } from './lib/paths.mjs';
@@ -97,10 +97,18 @@ function install(built) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
-    options: { tests: { type: 'boolean' }, sanitize: { type: 'string' } },
+    options: {
+      tests: { type: 'boolean', default: false },
+      sanitize: { type: 'string', default: 'off' },
+      'copy-to': { type: 'string' },
+    },
   });
   try {
-    await buildNative({ tests: values.tests ?? false, sanitize: values.sanitize ?? 'off' });
+    await buildNative({ tests: values.tests, sanitize: values.sanitize });
+    if (values['copy-to'] !== undefined) {
+      mkdirSync(dirname(values['copy-to']), { recursive: true });
+      copyFileSync(addonFile, values['copy-to']);
+    }
   } catch (error) {
     if (error.name !== 'Failure') throw error;
     console.error(error.message);

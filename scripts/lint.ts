@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * Biome for TypeScript and JSON, clang-format for C++ where it is installed, and the two SPDX lines on every source
- * file. `--write` formats instead of complaining.
+ * Biome for TypeScript and JSON, and the two SPDX lines on every source file. `--write` formats instead of
+ * complaining, the C++ files too where clang-format is installed.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -50,22 +50,20 @@ function biome(): boolean {
   );
 }
 
-function clangFormat(files: readonly string[]): boolean {
+/** Only on request: releases of clang-format differ in what they print, so that it cannot be a check everywhere. */
+function clangFormat(files: readonly string[]): void {
   const sources = files.filter(
     (file) => /^(native|bench)\/.*\.(cc|cu|h)$/.test(file) && !file.includes('third_party/'),
   );
-  const found = spawnSync('clang-format', ['--version']).status === 0;
-  if (!found || sources.length === 0) return true;
-  const mode = writes ? ['-i'] : ['--dry-run', '--Werror'];
-  return (
-    spawnSync('clang-format', [...mode, ...sources], { cwd: root, stdio: 'inherit' }).status === 0
-  );
+  const { error } = spawnSync('clang-format', ['-i', ...sources], { cwd: root, stdio: 'inherit' });
+  if (error !== undefined)
+    console.error('clang-format was not found: the C++ files are as they were.');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const files = trackedFiles(root);
   const headless = filesWithoutSpdx(files, (file) => readFileSync(join(root, file), 'utf8'));
   for (const file of headless) console.error(`${file}: the two SPDX lines are missing`);
-  const isClean = [biome(), clangFormat(files), headless.length === 0].every(Boolean);
-  process.exitCode = isClean ? 0 : 1;
+  if (writes) clangFormat(files);
+  process.exitCode = biome() && headless.length === 0 ? 0 : 1;
 }

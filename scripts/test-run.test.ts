@@ -67,7 +67,12 @@ describe('chooseSuites', () => {
     assert.ok(names(choice).includes('conformance'));
   });
 
-  for (const argument of ['--only=nothing', '--without=x', '--verbose']) {
+  it('adds a suite that runs on request', () => {
+    const all = names(chooseSuites(['--with=sanitize'], {}));
+    assert.ok(all.includes('sanitize') && all.includes('unit'));
+  });
+
+  for (const argument of ['--only=nothing', '--with=triton', '--without=x', '--verbose']) {
     it(`complains about ${argument}`, () => {
       assert.match(chooseSuites([argument], {}).complaint ?? '', /is unknown/);
     });

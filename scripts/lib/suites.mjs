@@ -3,7 +3,7 @@
 
 /**
  * What `npm test` runs, in this order, and what each suite needs set up.
- * `onRequest` suites run only when `--only` names them.
+ * `onRequest` suites run only when `--only` or `--with` names them.
  */
 export const SUITES = [
   { name: 'types', needs: ['packages'] },
@@ -22,30 +22,36 @@ export const SUITES = [
 const COUNTERPARTS = ['triton'];
 
 /**
- * Reads `--only=a,b` and `--without=c,d` from arguments and from npm's environment: npm takes a flag that stands
+ * Reads `--only=a,b`, `--with=c` and `--without=d` from arguments and from npm's environment: npm takes a flag that stands
  * before `--` for itself and hands it on as `npm_config_…`.
  * @returns suites to run, suites left out by name, counterparts left out, arguments that are left, and a complaint
  */
 export function chooseSuites(argv, env) {
-  const given = { only: listOf(env.npm_config_only), without: listOf(env.npm_config_without) };
+  const given = {
+    only: listOf(env.npm_config_only),
+    with: listOf(env.npm_config_with),
+    without: listOf(env.npm_config_without),
+  };
   const rest = [];
   for (const argument of argv) {
-    const [, key, value] = /^--(only|without)=(.*)$/.exec(argument) ?? [];
+    const [, key, value] = /^--(only|with|without)=(.*)$/.exec(argument) ?? [];
     if (key === undefined) rest.push(argument);
     else given[key].push(...listOf(value));
   }
   const known = SUITES.map(({ name }) => name);
   const unknown = [
-    ...given.only.filter((name) => !known.includes(name)),
+    ...[...given.only, ...given.with].filter((name) => !known.includes(name)),
     ...given.without.filter((name) => !known.includes(name) && !COUNTERPARTS.includes(name)),
     ...rest,
   ];
   const complaint =
     unknown.length === 0
       ? undefined
-      : `'${unknown[0]}' is unknown: --only takes ${known.join(', ')}; --without takes these and ${COUNTERPARTS.join(', ')}.`;
-  const wanted = SUITES.filter(({ name, onRequest }) =>
-    given.only.length > 0 ? given.only.includes(name) : onRequest !== true,
+      : `'${unknown[0]}' is unknown: --only and --with take ${known.join(', ')}; --without takes these and ${COUNTERPARTS.join(', ')}.`;
+  const wanted = SUITES.filter(
+    ({ name, onRequest }) =>
+      given.with.includes(name) ||
+      (given.only.length > 0 ? given.only.includes(name) : onRequest !== true),
   );
   return {
     run: wanted.filter(({ name }) => !given.without.includes(name)),

@@ -14,10 +14,17 @@ Engine::Engine(const EngineOptions& options)
       budget_(std::make_shared<base::MemoryBudget>(options.memory_limit_bytes)),
       table_(base::MakeRef<DispatchTable>()) {}
 
-Engine::~Engine() {
-  table_.Reset();
-  for (auto& [handle, model] : models_) model->Stop();
-  models_.clear();
+Engine::~Engine() { Stop(); }
+
+void Engine::Stop() {
+  std::map<ModelHandle, base::Ref<model::Model>> models;
+  DispatchTableRef table = base::MakeRef<DispatchTable>();
+  {
+    std::lock_guard lock(mutex_);
+    models.swap(models_);
+    std::swap(table_, table);
+  }
+  for (auto& [handle, model] : models) model->Stop();
 }
 
 void Engine::Register(std::unique_ptr<backend::Backend> backend) {

@@ -54,6 +54,9 @@ class Engine {
   // Every loaded version, by name and version.
   std::vector<NamedSample> Snapshot() const;
 
+  // Lets every request end and joins every thread; nothing may be submitted after it. Blocks. Idempotent.
+  void Stop();
+
   const std::shared_ptr<base::MemoryBudget>& budget() const { return budget_; }
 
  private:

@@ -63,6 +63,19 @@ void Frontend::Stop() {
   for (const auto& mailbox : mailboxes_) mailbox->Discard();
 }
 
+bool Frontend::Drain(base::Nanoseconds timeout) {
+  std::unique_lock lock(drain_mutex_);
+  is_draining_ = true;
+  return drained_.wait_for(lock, timeout, [this] { return in_flight() == 0; });
+}
+
+void Frontend::CountClosed() {
+  const bool was_last = in_flight_.fetch_sub(1) == 1;
+  if (!was_last || !is_draining_) return;
+  std::lock_guard lock(drain_mutex_);
+  drained_.notify_all();
+}
+
 void Frontend::Publish(engine::DispatchTableRef table, std::function<void()> seen) {
   engine_.SetTable(table);
   std::vector<base::Ref<Mailbox>> mailboxes;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,9 @@ class Frontend {
   // Ends connections and I/O threads. Answers that come later are thrown away. Idempotent.
   void Stop();
 
+  // Waits until no request is open; false after `timeout`. Any thread.
+  bool Drain(base::Nanoseconds timeout);
+
   // Swaps the table on every I/O thread; `seen` is called once, on any thread, when the last one has it and has
   // submitted what it had read under the old one.
   void Publish(engine::DispatchTableRef table, std::function<void()> seen);
@@ -63,7 +67,8 @@ class Frontend {
   const FrontendOptions& options() const { return options_; }
   engine::Engine& engine() { return engine_; }
   ControlPort& control() { return control_; }
-  std::atomic<size_t>& in_flight_counter() { return in_flight_; }
+  void CountOpened() { in_flight_.fetch_add(1); }
+  void CountClosed();
   void Attach(int thread_index, base::Ref<Mailbox> mailbox);
 
  private:
@@ -73,6 +78,9 @@ class Frontend {
   engine::Engine& engine_;
   ControlPort& control_;
   std::atomic<size_t> in_flight_{0};
+  std::atomic<bool> is_draining_{false};
+  std::mutex drain_mutex_;
+  std::condition_variable drained_;
   std::mutex mutex_;
   std::vector<base::Ref<Mailbox>> mailboxes_;  // by thread; guarded by mutex_
   std::string metrics_text_;                   // guarded by mutex_

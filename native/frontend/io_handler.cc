@@ -78,7 +78,7 @@ IoHandler::~IoHandler() {
 
 net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead& head) {
   Call& call = calls_.Open();
-  frontend_.in_flight_counter().fetch_add(1, std::memory_order_relaxed);
+  frontend_.CountOpened();
   call.stream = &stream;
   call.service = static_cast<Service>(head.service);
   call.received_at = steady_clock::now();
@@ -585,7 +585,7 @@ void IoHandler::OnCallClosed(Call& call, bool answered) {
                              metrics::FailureReason::kCanceled);
   }
   calls_.Close(call);
-  frontend_.in_flight_counter().fetch_sub(1, std::memory_order_relaxed);
+  frontend_.CountClosed();
 }
 
 }  // namespace serving::frontend

@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include <napi.h>
+
+#include "addon/engine_wrap.h"
+#include "base/status.h"
+
+namespace serving::addon {
+namespace {
+
+// Per environment, so that workers and reloads each have their own class.
+struct InstanceData {
+  Napi::FunctionReference engine;
+};
+
+Napi::Value CreateEngine(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<InstanceData>()->engine.New({info[0]});
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  auto* data = new InstanceData;
+  data->engine = Napi::Persistent(EngineWrap::Define(env));
+  env.SetInstanceData(data);
+  exports.Set("version", NEREID_VERSION);
+  exports.Set("createEngine", Napi::Function::New(env, CreateEngine, "createEngine"));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(nereid, Init)
+
+}  // namespace serving::addon

@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "addon/control_bridge.h"
+
+#include <string>
+#include <utility>
+
+namespace serving::addon {
+namespace {
+
+const char* ServiceName(frontend::Service service) {
+  switch (service) {
+    case frontend::Service::kHttp:
+      return "http";
+    case frontend::Service::kGrpc:
+      return "grpc";
+    case frontend::Service::kMetrics:
+      return "metrics";
+  }
+  return "http";
+}
+
+Napi::Object ToObject(Napi::Env env, const frontend::ControlCall& call) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("token", static_cast<double>(call.token));
+  object.Set("protocol", call.is_grpc ? "grpc" : "http");
+  object.Set("service", ServiceName(call.service));
+  object.Set("method", call.method);
+  object.Set("path", call.path);
+  object.Set("query", call.query);
+  Napi::Array headers = Napi::Array::New(env, call.headers.size());
+  for (uint32_t i = 0; i < call.headers.size(); ++i) headers.Set(i, call.headers[i]);
+  object.Set("headers", headers);
+  object.Set("body", Napi::Buffer<char>::Copy(env, call.body.data(), call.body.size()));
+  object.Set("remoteAddress", call.remote_address);
+  return object;
+}
+
+}  // namespace
+
+bool ControlBridge::Post(std::unique_ptr<frontend::ControlCall> call) {
+  const size_t bytes = call->ByteSize();
+  bool is_first = false;
+  {
+    std::lock_guard lock(mutex_);
+    // One call is always taken, so that a large one is not refused for ever.
+    if (calls_.size() >= kMaxCalls || (!calls_.empty() && bytes_ + bytes > kMaxBytes)) return false;
+    is_first = calls_.empty();
+    bytes_ += bytes;
+    calls_.push_back(std::move(call));
+  }
+  if (is_first) queue_->Post([self = shared_from_this()](Napi::Env env) { self->Deliver(env); });
+  return true;
+}
+
+void ControlBridge::Deliver(Napi::Env env) {
+  std::vector<std::unique_ptr<frontend::ControlCall>> calls;
+  {
+    std::lock_guard lock(mutex_);
+    calls.swap(calls_);
+    bytes_ = 0;
+  }
+  if (handler_.IsEmpty()) return;  // closing: the calls' deadline answers them
+  Napi::Array batch = Napi::Array::New(env, calls.size());
+  for (uint32_t i = 0; i < calls.size(); ++i) batch.Set(i, ToObject(env, *calls[i]));
+  handler_.Call({batch});
+  // A handler that throws is a bug in TypeScript; its calls end by their deadline, the process goes on.
+  if (env.IsExceptionPending()) env.GetAndClearPendingException();
+}
+
+}  // namespace serving::addon

@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "addon/js_queue.h"
+#include "frontend/control_call.h"
+
+namespace serving::addon {
+
+// Carries control calls from the I/O threads to the JavaScript handler, in batches.
+//
+// Threads: Post from any; the rest on the JavaScript thread.
+class ControlBridge final : public frontend::ControlPort,
+                            public std::enable_shared_from_this<ControlBridge> {
+ public:
+  static constexpr size_t kMaxCalls = 1024;
+  static constexpr size_t kMaxBytes = 64 << 20;
+
+  explicit ControlBridge(std::shared_ptr<JsQueue> queue) : queue_(std::move(queue)) {}
+
+  bool Post(std::unique_ptr<frontend::ControlCall> call) override;
+  void SetHandler(Napi::Function handler) { handler_ = Napi::Persistent(handler); }
+  void Close() { handler_.Reset(); }
+
+ private:
+  void Deliver(Napi::Env env);
+
+  std::shared_ptr<JsQueue> queue_;
+  Napi::FunctionReference handler_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<frontend::ControlCall>> calls_;  // guarded by mutex_
+  size_t bytes_ = 0;                                           // guarded by mutex_
+};
+
+}  // namespace serving::addon

@@ -1,0 +1,381 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "addon/engine_wrap.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "addon/async_work.h"
+#include "addon/errors.h"
+#include "addon/plan_reader.h"
+#include "addon/snapshot.h"
+#include "addon/values.h"
+#include "backend/identity/identity.h"
+#include "backend/onnxruntime/onnxruntime.h"
+#include "backend/testing/testing.h"
+#include "base/log.h"
+#include "base/thread.h"
+
+namespace serving::addon {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr int kMaxIoThreads = 4;
+
+struct Nothing {};
+
+Napi::Value Undefined(Napi::Env env, Nothing&) { return env.Undefined(); }
+
+base::LogOptions ReadLogOptions(ObjectReader& reader) {
+  base::LogOptions log;
+  log.verbose = static_cast<int>(reader.Integer("logVerbose"));
+  log.info = reader.Bool("logInfo");
+  log.warning = reader.Bool("logWarning");
+  log.error = reader.Bool("logError");
+  log.format = reader.Text("logFormat") == "ISO8601" ? base::LogFormat::kIso8601
+                                                     : base::LogFormat::kDefault;
+  return log;
+}
+
+frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
+  frontend::FrontendOptions options;
+  const int64_t threads = reader.Integer("ioThreads");
+  options.io_threads = threads > 0 ? static_cast<int>(std::min<int64_t>(threads, 8))
+                                   : std::min(kMaxIoThreads, base::AllowedCpus());
+  options.native_infer_path = reader.Text("inferPath") == "native";
+  options.json_health_bodies = reader.Bool("jsonHealthBodies");
+  options.max_input_bytes = static_cast<size_t>(reader.Integer("httpMaxInputBytes"));
+  options.control_timeout = milliseconds(reader.Integer("controlTimeoutMs"));
+  net::Limits& limits = options.limits;
+  limits.max_header_bytes = static_cast<size_t>(reader.Integer("maxHeaderBytes"));
+  limits.max_connections = static_cast<size_t>(reader.Integer("maxConnections"));
+  limits.max_streams_per_connection =
+      static_cast<uint32_t>(reader.Integer("maxStreamsPerConnection"));
+  limits.idle_timeout = milliseconds(reader.Integer("idleTimeoutMs"));
+  limits.body_timeout = milliseconds(reader.Integer("bodyTimeoutMs"));
+  limits.head_timeout = limits.write_timeout = limits.body_timeout;
+  limits.min_body_bytes_per_second = static_cast<size_t>(reader.Integer("minBodyBytesPerSecond"));
+  return options;
+}
+
+net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
+  net::ListenerOptions options;
+  options.host = reader.Text("host");
+  const int64_t port = reader.Integer("port");
+  if (port < 0 || port > 65535) reader.Fail("port", "0 to 65535");
+  options.port = static_cast<uint16_t>(port);
+  const std::string service = reader.Text("service");
+  options.service = static_cast<uint16_t>(service == "grpc"      ? frontend::Service::kGrpc
+                                          : service == "metrics" ? frontend::Service::kMetrics
+                                                                 : frontend::Service::kHttp);
+  const auto protocols = reader.Texts("protocols");
+  options.allow_http1 = std::ranges::find(protocols, "http1") != protocols.end();
+  options.allow_http2 = std::ranges::find(protocols, "http2") != protocols.end();
+  options.reuse_port = reader.Bool("reusePort");
+  return options;
+}
+
+Napi::Array ToTensors(Napi::Env env, const std::vector<tensor::TensorDescriptor>& tensors) {
+  Napi::Array array = Napi::Array::New(env, tensors.size());
+  for (uint32_t i = 0; i < tensors.size(); ++i) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("name", tensors[i].name);
+    object.Set("datatype", std::string(tensor::WireName(tensors[i].data_type)));
+    Napi::Array shape = Napi::Array::New(env);
+    uint32_t axis = 0;
+    for (const int64_t dim : tensors[i].dims.dims()) shape.Set(axis++, static_cast<double>(dim));
+    object.Set("shape", shape);
+    array.Set(i, object);
+  }
+  return array;
+}
+
+std::string BytesOf(Napi::Value value) {
+  if (value.IsString()) return value.As<Napi::String>().Utf8Value();
+  if (value.IsTypedArray()) {
+    const auto array = value.As<Napi::TypedArray>();
+    const auto* data = static_cast<const char*>(array.ArrayBuffer().Data());
+    return {data + array.ByteOffset(), array.ByteLength()};
+  }
+  return {};
+}
+
+}  // namespace
+
+Napi::Function EngineWrap::Define(Napi::Env env) {
+  return DefineClass(env, "Engine",
+                     {InstanceMethod("inspect", &EngineWrap::Inspect),
+                      InstanceMethod("load", &EngineWrap::Load),
+                      InstanceMethod("unload", &EngineWrap::Unload),
+                      InstanceMethod("publish", &EngineWrap::Publish),
+                      InstanceMethod("listen", &EngineWrap::Listen),
+                      InstanceMethod("stopListening", &EngineWrap::StopListening),
+                      InstanceMethod("drain", &EngineWrap::Drain),
+                      InstanceMethod("onControl", &EngineWrap::OnControl),
+                      InstanceMethod("replyHttp", &EngineWrap::ReplyHttp),
+                      InstanceMethod("replyGrpc", &EngineWrap::ReplyGrpc),
+                      InstanceMethod("infer", &EngineWrap::Infer),
+                      InstanceMethod("cancel", &EngineWrap::Cancel),
+                      InstanceMethod("snapshot", &EngineWrap::Snapshot),
+                      InstanceMethod("setMetricsText", &EngineWrap::SetMetricsText),
+                      InstanceMethod("testControl", &EngineWrap::TestControl),
+                      InstanceMethod("log", &EngineWrap::Log),
+                      InstanceMethod("close", &EngineWrap::Close)});
+}
+
+EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  Napi::Env env = info.Env();
+  ObjectReader reader(info[0], "options");
+  const base::LogOptions log = ReadLogOptions(reader);
+  const frontend::FrontendOptions frontend_options = ReadFrontendOptions(reader);
+  test_backends_ = reader.Bool("enableTestBackends");
+  const std::string library = reader.Text("onnxRuntimeLibrary");
+  const engine::EngineOptions engine_options{
+      .memory_limit_bytes = static_cast<size_t>(reader.Integer("memoryLimitBytes")),
+      .allow_inline = reader.Text("inlineExecution") != "off"};
+  if (!reader.status().ok()) return Throw(env, reader.status());
+  base::SetLogOptions(log);
+  queue_ = std::make_shared<JsQueue>(env);
+  control_ = std::make_shared<ControlBridge>(queue_);
+  engine_ = std::make_shared<engine::Engine>(engine_options);
+  engine_->Register(backend::MakeIdentityBackend());
+  engine_->Register(backend::MakeOnnxRuntimeBackend({.library_path = library}));
+  if (test_backends_) {
+    for (auto& backend : backend::MakeTestBackends()) engine_->Register(std::move(backend));
+  }
+  frontend_ = std::make_shared<frontend::Frontend>(frontend_options, *engine_, *control_);
+  infer_ = std::make_shared<InferBridge>(engine_, queue_);
+}
+
+// The environment ends (or the object was dropped): threads must not outlive it.
+EngineWrap::~EngineWrap() {
+  if (frontend_) Shutdown(std::move(frontend_), std::move(engine_));
+  if (control_) control_->Close();
+  if (queue_) queue_->Close();
+}
+
+void EngineWrap::Shutdown(std::shared_ptr<frontend::Frontend> frontend,
+                          std::shared_ptr<engine::Engine> engine) {
+  frontend->Stop();
+  engine->Stop();
+}
+
+bool EngineWrap::IsOpen(Napi::Env env) const {
+  if (frontend_) return true;
+  Throw(env, base::Unavailable("the engine is closed"));
+  return false;
+}
+
+Napi::Value EngineWrap::Inspect(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  return AsyncWork<backend::Inspection>::Run(
+      env,
+      [engine = engine_, backend = info[0].ToString().Utf8Value(),
+       file = info[1].ToString().Utf8Value()] { return engine->Inspect(backend, file); },
+      [](Napi::Env env, backend::Inspection& inspection) -> Napi::Value {
+        Napi::Object object = Napi::Object::New(env);
+        object.Set("inputs", ToTensors(env, inspection.inputs));
+        object.Set("outputs", ToTensors(env, inspection.outputs));
+        return object;
+      });
+}
+
+Napi::Value EngineWrap::Load(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  auto plan = ReadPlan(info[0]);
+  return AsyncWork<engine::ModelHandle>::Run(
+      env,
+      [engine = engine_, plan = std::make_shared<base::Result<core::ModelPlan>>(std::move(plan))]()
+          -> base::Result<engine::ModelHandle> {
+        if (!plan->ok()) return plan->status();
+        return engine->Load(plan->Take());
+      },
+      [](Napi::Env env, engine::ModelHandle& handle) -> Napi::Value {
+        return Napi::Number::New(env, static_cast<double>(handle));
+      });
+}
+
+Napi::Value EngineWrap::Unload(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  return AsyncWork<Nothing>::Run(
+      env,
+      [engine = engine_, handle = info[0].ToNumber().Int64Value()]() -> base::Result<Nothing> {
+        RETURN_IF_ERROR(engine->Unload(handle));
+        return Nothing{};
+      },
+      Undefined);
+}
+
+Napi::Value EngineWrap::Publish(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  auto table = ReadTable(info[0], *engine_);
+  if (!table.ok()) {
+    deferred.Reject(ToError(env, table.status()).Value());
+    return deferred.Promise();
+  }
+  queue_->Hold(env);
+  frontend_->Publish(table.Take(), [queue = queue_, deferred] {
+    queue->Post([queue, deferred](Napi::Env env) {
+      queue->Drop(env);
+      deferred.Resolve(env.Undefined());
+    });
+  });
+  return deferred.Promise();
+}
+
+Napi::Value EngineWrap::Listen(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  ObjectReader reader(info[0], "listen");
+  const net::ListenerOptions options = ReadListenerOptions(reader);
+  if (!reader.status().ok()) return Throw(env, reader.status()), env.Undefined();
+  auto listening = frontend_->Listen(options);
+  if (!listening.ok()) return Throw(env, listening.status()), env.Undefined();
+  if (listeners_++ == 0) queue_->Hold(env);
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("id", listening.value().id);
+  object.Set("host", listening.value().host);
+  object.Set("port", listening.value().port);
+  return object;
+}
+
+Napi::Value EngineWrap::StopListening(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  return AsyncWork<Nothing>::Run(
+      env,
+      [frontend = frontend_]() -> base::Result<Nothing> {
+        frontend->StopListening();
+        return Nothing{};
+      },
+      Undefined);
+}
+
+Napi::Value EngineWrap::Drain(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  return AsyncWork<bool>::Run(
+      env,
+      [frontend = frontend_, timeout = milliseconds(info[0].ToNumber().Int64Value())]()
+          -> base::Result<bool> { return frontend->Drain(timeout); },
+      [](Napi::Env env, bool& drained) -> Napi::Value { return Napi::Boolean::New(env, drained); });
+}
+
+void EngineWrap::OnControl(const Napi::CallbackInfo& info) {
+  if (info[0].IsFunction()) {
+    control_->SetHandler(info[0].As<Napi::Function>());
+  } else {
+    Throw(info.Env(), base::InvalidArgument("onControl: expected a function"));
+  }
+}
+
+void EngineWrap::ReplyHttp(const Napi::CallbackInfo& info) {
+  if (!frontend_) return;  // closed while TypeScript was thinking: nobody waits
+  ObjectReader reader(info[1], "reply");
+  auto reply = std::make_unique<frontend::ControlReply>();
+  reply->http_status = static_cast<int>(reader.Integer("status"));
+  const auto headers = reader.Texts("headers");
+  for (size_t i = 0; i + 1 < headers.size(); i += 2) {
+    reply->headers.emplace_back(headers[i], headers[i + 1]);
+  }
+  reply->body = BytesOf(reader.Get("body"));
+  if (!reader.status().ok()) return Throw(info.Env(), reader.status());
+  frontend_->Reply(static_cast<frontend::CallToken>(info[0].ToNumber().Int64Value()),
+                   std::move(reply));
+}
+
+void EngineWrap::ReplyGrpc(const Napi::CallbackInfo& info) {
+  if (!frontend_) return;
+  ObjectReader reader(info[1], "reply");
+  auto reply = std::make_unique<frontend::ControlReply>();
+  const int64_t code = reader.Integer("code");
+  if (code != 0) {
+    reply->grpc_status = {static_cast<base::StatusCode>(code), reader.Text("message")};
+  }
+  reply->body = BytesOf(reader.Get("body"));
+  if (!reader.status().ok()) return Throw(info.Env(), reader.status());
+  frontend_->Reply(static_cast<frontend::CallToken>(info[0].ToNumber().Int64Value()),
+                   std::move(reply));
+}
+
+Napi::Value EngineWrap::Infer(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  return infer_->Infer(env, info[0], info[1].ToNumber().DoubleValue());
+}
+
+void EngineWrap::Cancel(const Napi::CallbackInfo& info) {
+  infer_->Cancel(info[0].ToNumber().DoubleValue());
+}
+
+Napi::Value EngineWrap::Snapshot(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  Napi::Object object = Napi::Object::New(env);
+  const auto samples = engine_->Snapshot();
+  Napi::Array models = Napi::Array::New(env, samples.size());
+  for (uint32_t i = 0; i < samples.size(); ++i) models.Set(i, ToObject(env, samples[i]));
+  object.Set("models", models);
+  object.Set("connections", static_cast<double>(frontend_->connections()));
+  object.Set("inFlight", static_cast<double>(frontend_->in_flight()));
+  object.Set("memoryUsedBytes", static_cast<double>(engine_->budget()->used()));
+  object.Set("memoryLimitBytes", static_cast<double>(engine_->budget()->limit()));
+  return object;
+}
+
+void EngineWrap::SetMetricsText(const Napi::CallbackInfo& info) {
+  if (frontend_) frontend_->SetMetricsText(info[0].ToString().Utf8Value());
+}
+
+Napi::Value EngineWrap::TestControl(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  return AsyncWork<std::string>::Run(
+      env,
+      [engine = engine_, enabled = test_backends_, handle = info[0].ToNumber().Int64Value(),
+       json = info[1].ToString().Utf8Value()]() -> base::Result<std::string> {
+        if (!enabled) {
+          return base::NotFound("test controls need --enable-test-backends");
+        }
+        const auto model = engine->Find(handle);
+        if (!model) return base::NotFound("no such loaded model");
+        return model->backend_model().Control(json);
+      },
+      [](Napi::Env env, std::string& json) -> Napi::Value { return Napi::String::New(env, json); });
+}
+
+void EngineWrap::Log(const Napi::CallbackInfo& info) {
+  const std::string severity = info[0].ToString().Utf8Value();
+  const base::Severity level = severity == "error"     ? base::Severity::kError
+                               : severity == "warning" ? base::Severity::kWarning
+                               : severity == "info"    ? base::Severity::kInfo
+                                                       : base::Severity::kVerbose;
+  base::Log(level, info[1].ToString().Utf8Value(), info[2].ToNumber().Int32Value(),
+            info[3].ToString().Utf8Value());
+}
+
+Napi::Value EngineWrap::Close(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto frontend = std::move(frontend_);
+  auto engine = engine_;
+  if (std::exchange(listeners_, 0) > 0) queue_->Drop(env);
+  return AsyncWork<Nothing>::Run(
+      env,
+      [frontend, engine]() -> base::Result<Nothing> {
+        if (frontend) Shutdown(frontend, engine);
+        return Nothing{};
+      },
+      Undefined);
+}
+
+}  // namespace serving::addon

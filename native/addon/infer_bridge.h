@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "addon/js_queue.h"
+#include "base/ref.h"
+#include "core/response_sink.h"
+#include "device/host_pool.h"
+#include "engine/engine.h"
+
+namespace serving::addon {
+
+class JsSink;
+
+// In-process infer calls: the library, and the TypeScript infer path. JavaScript thread only, but for the answers.
+class InferBridge final : public std::enable_shared_from_this<InferBridge> {
+ public:
+  InferBridge(std::shared_ptr<engine::Engine> engine, std::shared_ptr<JsQueue> queue);
+
+  // Copies the inputs, submits, and returns the promise of the answer.
+  Napi::Value Infer(Napi::Env env, Napi::Value call, double cancel_id);
+  void Cancel(double cancel_id);
+
+ private:
+  friend class JsSink;
+  struct Running {
+    base::Ref<JsSink> sink;
+    base::Ref<model::Model> model;
+  };
+
+  base::Result<core::RequestPtr> ReadCall(Napi::Value call);
+  void Finish(Napi::Env env, base::Ref<JsSink> sink, core::InferResponse* response);
+
+  std::shared_ptr<engine::Engine> engine_;
+  std::shared_ptr<JsQueue> queue_;
+  base::Ref<device::HostPool> pool_;
+  std::unordered_map<double, Running> running_;  // by cancel id
+};
+
+}  // namespace serving::addon

@@ -1,0 +1,155 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "addon/plan_reader.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "addon/values.h"
+#include "tensor/data_type.h"
+
+namespace serving::addon {
+namespace {
+
+constexpr int64_t kMaxInstances = 1024;
+
+base::StatusCode ToCode(int64_t number) {
+  return number > 0 && number <= 16 ? static_cast<base::StatusCode>(number)
+                                    : base::StatusCode::kInternal;
+}
+
+base::Result<core::TensorPlan> ReadTensor(Napi::Value value) {
+  ObjectReader reader(value, "tensor");
+  core::TensorPlan plan;
+  plan.tensor.name = reader.Text("name");
+  const std::string type_name = reader.Text("datatype");
+  const auto dims = reader.Integers("dims");
+  plan.optional = reader.Bool("optional");
+  plan.labels = reader.Texts("labels");
+  RETURN_IF_ERROR(reader.status());
+  const auto type = tensor::ParseWireName(type_name);
+  if (!type) return base::InvalidArgument("tensor.datatype: unknown type '" + type_name + "'");
+  plan.tensor.data_type = *type;
+  ASSIGN_OR_RETURN(plan.tensor.dims, ToShape(dims));
+  if (reader.Has("reshape")) {
+    const auto reshape = reader.Integers("reshape");
+    RETURN_IF_ERROR(reader.status());
+    ASSIGN_OR_RETURN(plan.reshape, ToShape(reshape));
+  }
+  return plan;
+}
+
+base::Status ReadTensors(ObjectReader& reader, const char* key,
+                         std::vector<core::TensorPlan>& tensors) {
+  base::Status status;
+  reader.ForEach(key, [&](Napi::Value value) {
+    if (!status.ok()) return;
+    auto tensor = ReadTensor(value);
+    if (tensor.ok()) {
+      tensors.push_back(tensor.Take());
+    } else {
+      status = tensor.status();
+    }
+  });
+  return status;
+}
+
+core::QueuePlan ReadQueue(ObjectReader& plan) {
+  ObjectReader reader(plan.Get("queue"), "plan.queue");
+  core::QueuePlan queue;
+  queue.max_queue_size = reader.Integer("maxQueueSize");
+  queue.default_timeout = std::chrono::microseconds(reader.Integer("defaultTimeoutUs"));
+  queue.allow_timeout_override = reader.Bool("allowTimeoutOverride");
+  queue.full_status = reader.Text("fullStatus") == "ResourceExhausted"
+                          ? base::StatusCode::kResourceExhausted
+                          : base::StatusCode::kUnavailable;
+  plan.Merge(reader.status());
+  return queue;
+}
+
+core::BatchingPlan ReadBatching(ObjectReader& plan) {
+  ObjectReader reader(plan.Get("batching"), "plan.batching");
+  core::BatchingPlan batching;
+  batching.preferred_batch_sizes = reader.Integers("preferredBatchSizes");
+  std::ranges::sort(batching.preferred_batch_sizes);
+  batching.max_queue_delay = std::chrono::microseconds(reader.Integer("maxQueueDelayUs"));
+  batching.preserve_ordering = reader.Bool("preserveOrdering");
+  plan.Merge(reader.status());
+  return batching;
+}
+
+base::Result<engine::DispatchModel> ReadModel(Napi::Value value, const engine::Engine& engine) {
+  ObjectReader reader(value, "table.model");
+  engine::DispatchModel model;
+  reader.ForEach("versions", [&](Napi::Value entry) {
+    ObjectReader version(entry, "table.model.version");
+    const int64_t handle = version.IntegerOr("handle", 0);
+    engine::DispatchVersion read;
+    read.version = version.Integer("version");
+    read.is_ready = version.Bool("ready");
+    if (handle != 0) {
+      read.model = engine.Find(handle);
+      if (!read.model) version.Fail("handle", "a loaded model");
+    }
+    reader.Merge(version.status());
+    model.versions.push_back(std::move(read));
+  });
+  ObjectReader reason(reader.Get("unavailable"), "table.model.unavailable");
+  model.unavailable = {ToCode(reason.Integer("code")), reason.Text("message")};
+  reader.Merge(reason.status());
+  RETURN_IF_ERROR(reader.status());
+  std::ranges::sort(model.versions, {}, &engine::DispatchVersion::version);
+  return model;
+}
+
+}  // namespace
+
+base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
+  ObjectReader reader(value, "plan");
+  core::ModelPlan plan;
+  plan.name = reader.Text("name");
+  plan.version = reader.Integer("version");
+  plan.backend = reader.Text("backend");
+  plan.model_file = reader.Text("modelFile");
+  plan.max_batch_size = reader.Integer("maxBatchSize");
+  plan.decoupled = reader.Bool("decoupled");
+  const int64_t instances = reader.Integer("instanceCount");
+  RETURN_IF_ERROR(reader.status());
+  if (instances < 1 || instances > kMaxInstances) {
+    return base::InvalidArgument("plan.instanceCount: expected 1 to " +
+                                 std::to_string(kMaxInstances) + ", got " +
+                                 std::to_string(instances));
+  }
+  plan.instance_count = static_cast<int32_t>(instances);
+  RETURN_IF_ERROR(ReadTensors(reader, "inputs", plan.inputs));
+  RETURN_IF_ERROR(ReadTensors(reader, "outputs", plan.outputs));
+  plan.queue = ReadQueue(reader);
+  if (reader.Has("batching")) plan.batching = ReadBatching(reader);
+  reader.ForEachText("parameters", [&](std::string name, std::string text) {
+    plan.parameters.emplace(std::move(name), std::move(text));
+  });
+  reader.ForEachText("metricTags", [&](std::string name, std::string text) {
+    plan.metric_tags.emplace(std::move(name), std::move(text));
+  });
+  RETURN_IF_ERROR(reader.status());
+  return plan;
+}
+
+base::Result<engine::DispatchTableRef> ReadTable(Napi::Value value, const engine::Engine& engine) {
+  ObjectReader reader(value, "table");
+  auto table = base::MakeRef<engine::DispatchTable>();
+  table->is_live = reader.Bool("live");
+  table->is_ready = reader.Bool("ready");
+  table->is_exiting = reader.Bool("exiting");
+  reader.ForEach("models", [&](Napi::Value entry) {
+    auto model = ReadModel(entry, engine);
+    if (!model.ok()) return reader.Merge(model.status());
+    table->Add(ObjectReader(entry).Text("name"), model.Take());
+  });
+  RETURN_IF_ERROR(reader.status());
+  return engine::DispatchTableRef(std::move(table));
+}
+
+}  // namespace serving::addon

@@ -1,0 +1,21 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <napi.h>
+
+#include "base/status.h"
+#include "core/model_plan.h"
+#include "engine/dispatch_table.h"
+#include "engine/engine.h"
+
+namespace serving::addon {
+
+// ModelPlan of src/addon/types.ts.
+base::Result<core::ModelPlan> ReadPlan(Napi::Value value);
+
+// DispatchTable of src/addon/types.ts; handles must be loaded.
+base::Result<engine::DispatchTableRef> ReadTable(Napi::Value value, const engine::Engine& engine);
+
+}  // namespace serving::addon

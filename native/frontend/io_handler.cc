@@ -114,7 +114,12 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
     AnswerHttp(call, 405, kJson, R"({"error":"Method Not Allowed"})");
     return;
   }
-  call.model_name = route.model;
+  auto name = PercentDecode(route.model);
+  if (!name) {
+    AnswerHttp(call, 404, kJson, R"({"error":"Not Found"})");
+    return;
+  }
+  call.model_name = std::move(*name);
   call.model_version = route.version;
   if (call.kind != RouteKind::kInfer) {
     StartHttpBody(call, head, options_.max_input_bytes);

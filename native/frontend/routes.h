@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace serving::frontend {
@@ -28,6 +30,9 @@ struct Route {
   std::string_view model;
   std::string_view version;
 };
+
+// The text with its %XX replaced; nothing when one is cut off or no hexadecimal number.
+std::optional<std::string> PercentDecode(std::string_view text);
 
 // Full match on the path, no trailing slash tolerated (except /metrics/), versions are digits, a model name is
 // anything without '/'.

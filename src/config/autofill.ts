@@ -39,7 +39,9 @@ export function autofill(
   return {
     ...config,
     max_batch_size: maxBatchSize,
-    ...(canBatch && maxBatchSize > 1 && !scheduled && { dynamic_batching: defaultMessage('dynamic_batching') }),
+    ...(canBatch &&
+      maxBatchSize > 1 &&
+      !scheduled && { dynamic_batching: defaultMessage('dynamic_batching') }),
     input: inputs === 0 ? inspection.inputs.map((t) => toInput(t, batches)) : config.input,
     output:
       config.output.length === 0
@@ -53,10 +55,14 @@ export function configDataType(datatype: InspectedTensor['datatype']): ConfigDat
   return datatype === 'BYTES' ? 'TYPE_STRING' : `TYPE_${datatype}`;
 }
 
-function tensor(inspected: InspectedTensor, batches: boolean): Pick<ModelInput, 'name' | 'data_type' | 'dims' | 'reshape'> {
+function tensor(
+  inspected: InspectedTensor,
+  batches: boolean,
+): Pick<ModelInput, 'name' | 'data_type' | 'dims' | 'reshape'> {
   const dims = inspected.shape.slice(batches ? 1 : 0).map(BigInt);
   // A configuration cannot say "no dimension": one element, which a batching model gets as a plain row.
-  const shape = dims.length > 0 ? { dims } : { dims: [1n], ...(batches && { reshape: { shape: [] } }) };
+  const shape =
+    dims.length > 0 ? { dims } : { dims: [1n], ...(batches && { reshape: { shape: [] } }) };
   return { name: inspected.name, data_type: configDataType(inspected.datatype), ...shape };
 }
 

@@ -69,7 +69,9 @@ function findKnown(config: ModelConfig, files: readonly string[]): KnownBackend 
     if (byContent) return byContent;
   }
   // Without a file that tells more, a backend has its first platform; TensorFlow has no first one.
-  return backend || platform ? fits.find((known) => platform || known.backend !== 'tensorflow') : undefined;
+  return backend || platform
+    ? fits.find((known) => platform || known.backend !== 'tensorflow')
+    : undefined;
 }
 
 function fromModelName(config: ModelConfig, modelName: string): ModelConfig | ConfigProblem {
@@ -89,7 +91,5 @@ function fromModelName(config: ModelConfig, modelName: string): ModelConfig | Co
 /** False where platform and backend contradict each other. A backend of the user's own takes any platform. */
 export function platformFitsBackend(platform: string, backend: string): boolean {
   const platforms = KNOWN.filter((known) => known.backend === backend && known.platform !== '');
-  return platforms.length === 0
-    ? true
-    : platforms.some((known) => known.platform === platform);
+  return platforms.length === 0 ? true : platforms.some((known) => known.platform === platform);
 }

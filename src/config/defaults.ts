@@ -1,7 +1,6 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { modelConfigType } from './proto.ts';
 import { messageOf, type PlainMessage, withDefaults } from './message.ts';
 import type {
   DynamicBatching,
@@ -10,6 +9,7 @@ import type {
   OptimizationPolicy,
   SequenceBatching,
 } from './model-config.ts';
+import { modelConfigType } from './proto.ts';
 
 /** Triton drops a sequence that is idle for one second. */
 const DEFAULT_SEQUENCE_IDLE_US = 1_000_000n;
@@ -93,7 +93,8 @@ function pinnedMemory(given: OptimizationPolicy | undefined): OptimizationPolicy
 
 function instanceGroups(config: ModelConfig, gpus: readonly number[]): readonly InstanceGroup[] {
   const given = config.instance_group;
-  if (given.length === 0) return [completeGroup({ ...newGroup(), name: config.name }, config, gpus)];
+  if (given.length === 0)
+    return [completeGroup({ ...newGroup(), name: config.name }, config, gpus)];
   return given.map((group, index) =>
     completeGroup({ ...group, name: group.name || `${config.name}_${index}` }, config, gpus),
   );

@@ -4,7 +4,14 @@
 import type { Enum, Field, Type } from 'protobufjs';
 import { ConfigError, type Position, positionAt } from './config-error.ts';
 import { type JsonMember, type JsonNode, JsonProblem, readJson } from './json-text.ts';
-import { asModelConfig, enumOf, mapKeyType, messageOf, type PlainMessage, withDefaults } from './message.ts';
+import {
+  asModelConfig,
+  enumOf,
+  mapKeyType,
+  messageOf,
+  type PlainMessage,
+  withDefaults,
+} from './message.ts';
 import type { ModelConfig } from './model-config.ts';
 import { checkSize, nearest } from './pbtxt.ts';
 import { integerRange, isLongType, modelConfigType } from './proto.ts';
@@ -58,7 +65,11 @@ class Decoder {
 
   message(type: Type, node: JsonNode, path: string): PlainMessage {
     if (node.kind !== 'object')
-      throw new Misfit(path, node.offset, path ? `expected an object, got ${shown(node)}` : 'Root element must be a message');
+      throw new Misfit(
+        path,
+        node.offset,
+        path ? `expected an object, got ${shown(node)}` : 'Root element must be a message',
+      );
     const given: PlainMessage = {};
     const chosen = new Map<string, string>();
     for (const member of node.members) {
@@ -100,13 +111,18 @@ class Decoder {
   }
 
   #map(field: Field, node: JsonNode, path: string): ReadonlyMap<unknown, unknown> {
-    if (node.kind !== 'object') throw new Misfit(path, node.offset, `expected an object, got ${shown(node)}`);
+    if (node.kind !== 'object')
+      throw new Misfit(path, node.offset, `expected an object, got ${shown(node)}`);
     const map = new Map<unknown, unknown>();
     for (const member of node.members) {
       const at = `${path}[${JSON.stringify(member.name)}]`;
       this.offsets.set(at, member.offset);
       const key = isLongType(mapKeyType(field))
-        ? integer({ kind: 'string', offset: member.offset, value: member.name }, mapKeyType(field), at)
+        ? integer(
+            { kind: 'string', offset: member.offset, value: member.name },
+            mapKeyType(field),
+            at,
+          )
         : text(member.name, member.offset, at);
       if (map.has(key)) throw new Misfit(at, member.offset, 'this key is given twice; keep one');
       map.set(key, this.#value(field, member.value, at));
@@ -121,7 +137,8 @@ class Decoder {
     if (enumType) return enumName(enumType, node, path);
     if (field.type === 'bool') return boolean(node, path);
     if (field.type === 'string') {
-      if (node.kind !== 'string') throw misfit(node, path, 'TYPE_STRING', 'expected text in double quotes');
+      if (node.kind !== 'string')
+        throw misfit(node, path, 'TYPE_STRING', 'expected text in double quotes');
       return text(node.value, node.offset, path);
     }
     if (!integerRange(field.type)) return float(node, path, field.type);
@@ -180,7 +197,12 @@ function integer(node: JsonNode, type: string, path: string): bigint {
   const digits = node.kind === 'number' ? node.text : node.kind === 'string' ? node.value : '';
   const value = exactInteger(digits);
   if (value === undefined || value < range.min || value > range.max)
-    throw misfit(node, path, `TYPE_${type.toUpperCase()}`, `expected an integer from ${range.min} to ${range.max}`);
+    throw misfit(
+      node,
+      path,
+      `TYPE_${type.toUpperCase()}`,
+      `expected an integer from ${range.min} to ${range.max}`,
+    );
   return value;
 }
 
@@ -192,7 +214,8 @@ function exactInteger(digits: string): bigint | undefined {
 }
 
 function text(value: string, offset: number, path: string): string {
-  if (value.includes('\0')) throw new Misfit(path, offset, 'The string holds a NUL; names and values are text');
+  if (value.includes('\0'))
+    throw new Misfit(path, offset, 'The string holds a NUL; names and values are text');
   return value;
 }
 

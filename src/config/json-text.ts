@@ -73,7 +73,8 @@ class Reader {
   }
 
   end(): void {
-    if (this.#skipSpace() < this.#text.length) this.#fail(`expected nothing more, got ${this.#shown()}`);
+    if (this.#skipSpace() < this.#text.length)
+      this.#fail(`expected nothing more, got ${this.#shown()}`);
   }
 
   #object(offset: number, depth: number): JsonNode {
@@ -82,7 +83,8 @@ class Reader {
     if (this.#skip('}')) return { kind: 'object', offset, members };
     do {
       const at = this.#skipSpace();
-      if (this.#text[at] !== '"') this.#fail(`expected a name in double quotes, got ${this.#shown()}`);
+      if (this.#text[at] !== '"')
+        this.#fail(`expected a name in double quotes, got ${this.#shown()}`);
       const name = this.#string();
       this.#expect(':');
       members.push({ name, offset: at, value: this.value(depth + 1) });

@@ -119,7 +119,8 @@ export function fromPlain(type: Type, plain: PlainMessage): PlainMessage {
     const value = plain[field.name];
     if (value === undefined) continue;
     field.resolve();
-    if (field.map) message[field.name] = mapFromPlain(field, value as ReadonlyMap<unknown, unknown>);
+    if (field.map)
+      message[field.name] = mapFromPlain(field, value as ReadonlyMap<unknown, unknown>);
     else if (field.repeated)
       message[field.name] = (value as unknown[]).map((item) => valueFromPlain(field, item));
     else if (field.partOf || messageOf(field) || value !== absentValue(field))

@@ -22,8 +22,12 @@ export function* modelFileProblems(
     yield* tensorProblems(config, output, `output[${index}]`, 'output', inspection.outputs);
 }
 
-function* countProblems(config: ModelConfig, inspection: ModelInspection): Generator<ConfigProblem> {
-  const expected = config.input.filter((input) => !input.optional).length + config.batch_input.length;
+function* countProblems(
+  config: ModelConfig,
+  inspection: ModelInspection,
+): Generator<ConfigProblem> {
+  const expected =
+    config.input.filter((input) => !input.optional).length + config.batch_input.length;
   const provided = inspection.inputs.length;
   if (expected === provided || config.sequence_batching) return;
   const missing = inspection.inputs
@@ -56,7 +60,9 @@ function* tensorProblems(
         `'${declared.name}', model provides ${datatype}`,
     );
   const ragged = 'allow_ragged_batch' in declared && declared.allow_ragged_batch;
-  const scattered = config.batch_output.some(({ target_name }) => target_name.includes(declared.name));
+  const scattered = config.batch_output.some(({ target_name }) =>
+    target_name.includes(declared.name),
+  );
   if (!ragged && !scattered) yield* shapeProblems(config, declared, path, kind, inFile.shape);
 }
 

@@ -45,6 +45,10 @@ class Stop extends Error {
 class Walk {
   readonly offsets = new Map<string, number>();
   readonly #tokens: Tokenizer;
+  /** elements seen of each list, by its path */
+  readonly #counts = new Map<string, number>();
+  /** what the open map entry noted, to be renamed once its key is known */
+  #noted: [string, number][] | undefined;
 
   constructor(text: string) {
     this.#tokens = new Tokenizer(text);
@@ -56,7 +60,8 @@ class Walk {
     for (;;) {
       const token = this.#tokens.peek();
       if (token.kind === 'end') {
-        if (close !== undefined) this.#stop(path, token, `Unexpected end of file, expected "${close}"`);
+        if (close !== undefined)
+          this.#stop(path, token, `Unexpected end of file, expected "${close}"`);
         return;
       }
       if (close !== undefined && this.#tokens.skip(close)) return;
@@ -68,7 +73,9 @@ class Walk {
   #field(type: Type, parent: string, seen: Map<string, Field>): void {
     const name = this.#tokens.take();
     if (name.kind !== 'word') this.#stop(parent, name, `Expected identifier, got: ${shown(name)}`);
-    const field = Object.hasOwn(type.fields, name.text) ? type.fields[name.text]?.resolve() : undefined;
+    const field = Object.hasOwn(type.fields, name.text)
+      ? type.fields[name.text]?.resolve()
+      : undefined;
     const path = parent ? `${parent}.${name.text}` : name.text;
     if (!field) this.#stop(path, name, unknownField(type, name.text));
     if (!field.repeated && !field.map) this.#once(field, name, path, seen);
@@ -78,13 +85,22 @@ class Walk {
     this.#note(path, name.offset);
     if (this.#tokens.peek().text !== '[') this.#value(field, path, name.offset);
     else if (field.repeated || field.map) this.#list(field, path);
-    else this.#stop(path, this.#tokens.peek(), `${field.name} takes one value, not a list; leave out the brackets`);
+    else
+      this.#stop(
+        path,
+        this.#tokens.peek(),
+        `${field.name} takes one value, not a list; leave out the brackets`,
+      );
   }
 
   #once(field: Field, name: Token, path: string, seen: Map<string, Field>): void {
     const other = seen.get(field.partOf?.name ?? field.name) ?? seen.get(field.name);
     if (other === field)
-      this.#stop(path, name, `Non-repeated field "${field.name}" is specified multiple times; keep one`);
+      this.#stop(
+        path,
+        name,
+        `Non-repeated field "${field.name}" is specified multiple times; keep one`,
+      );
     if (other && field.partOf)
       this.#stop(
         path,
@@ -100,7 +116,8 @@ class Walk {
     if (this.#tokens.skip(']')) return;
     do {
       const next = this.#tokens.peek();
-      if (next.text === ']') this.#stop(path, next, 'Expected a value after ",", got: "]"; drop the last comma');
+      if (next.text === ']')
+        this.#stop(path, next, 'Expected a value after ",", got: "]"; drop the last comma');
       this.#value(field, path, next.offset);
     } while (this.#tokens.skip(','));
     const token = this.#tokens.take();
@@ -108,7 +125,10 @@ class Walk {
   }
 
   #value(field: Field, path: string, offset: number): void {
-    if (field.map) return this.#mapEntry(field, path, offset);
+    if (field.map) {
+      this.#mapEntry(field, path, offset);
+      return;
+    }
     const at = field.repeated ? this.#element(path) : path;
     this.#note(at, offset);
     const message = messageOf(field);
@@ -121,7 +141,6 @@ class Walk {
     this.#counts.set(path, count + 1);
     return `${path}[${count}]`;
   }
-  readonly #counts = new Map<string, number>();
 
   #open(path: string): string {
     if (this.#tokens.skip('{')) return '}';
@@ -139,9 +158,14 @@ class Walk {
     let key = '';
     while (!this.#tokens.skip(close)) {
       const name = this.#tokens.take();
-      if (name.kind === 'end') this.#stop(entry, name, `Unexpected end of file, expected "${close}"`);
+      if (name.kind === 'end')
+        this.#stop(entry, name, `Unexpected end of file, expected "${close}"`);
       if (name.text !== 'key' && name.text !== 'value')
-        this.#stop(entry, name, `Expected "key" or "value" in an entry of ${field.name}, got: ${shown(name)}`);
+        this.#stop(
+          entry,
+          name,
+          `Expected "key" or "value" in an entry of ${field.name}, got: ${shown(name)}`,
+        );
       const isMessage = name.text === 'value' && messageOf(field);
       if (!this.#tokens.skip(':') && !isMessage)
         this.#stop(entry, this.#tokens.peek(), `Expected ":", found ${shown(this.#tokens.peek())}`);
@@ -173,20 +197,29 @@ class Walk {
   #string(path: string): string {
     const first = this.#tokens.peek();
     if (first.kind !== 'string')
-      this.#stop(path, first, `Expected string, got: ${shown(first)}${first.kind === 'word' ? '; put it in double quotes' : ''}`);
+      this.#stop(
+        path,
+        first,
+        `Expected string, got: ${shown(first)}${first.kind === 'word' ? '; put it in double quotes' : ''}`,
+      );
     const pieces: Buffer[] = [];
     while (this.#tokens.peek().kind === 'string') pieces.push(stringBytes(this.#tokens.take()));
     const bytes = Buffer.concat(pieces);
     if (!isUtf8(bytes)) this.#stop(path, first, 'invalid UTF-8 string; escapes must spell UTF-8');
     const value = bytes.toString();
-    if (value.includes('\0')) this.#stop(path, first, 'The string holds a NUL; names and values are text');
+    if (value.includes('\0'))
+      this.#stop(path, first, 'The string holds a NUL; names and values are text');
     return value;
   }
 
   #bool(field: Field, path: string): void {
     const token = this.#tokens.take();
     if (!/^(true|True|t|1|false|False|f|0|0x[01])$/.test(token.text))
-      this.#stop(path, token, `Invalid value for boolean field "${field.name}". Value: ${shown(token)}; expected true or false`);
+      this.#stop(
+        path,
+        token,
+        `Invalid value for boolean field "${field.name}". Value: ${shown(token)}; expected true or false`,
+      );
   }
 
   #integer(type: string, path: string): bigint {
@@ -195,7 +228,11 @@ class Walk {
     const token = this.#tokens.take();
     const range = integerRange(type);
     if (token.kind !== 'number' || !/^(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)$/.test(token.text))
-      this.#stop(path, token, `Expected integer, got: ${shown(token)}${token.kind === 'string' ? '; leave out the quotes' : ''}`);
+      this.#stop(
+        path,
+        token,
+        `Expected integer, got: ${shown(token)}${token.kind === 'string' ? '; leave out the quotes' : ''}`,
+      );
     const value = BigInt(decimal(token.text)) * (negative ? -1n : 1n);
     if (range && (value < range.min || value > range.max))
       this.#stop(
@@ -236,7 +273,6 @@ class Walk {
     if (!this.offsets.has(path)) this.offsets.set(path, offset);
     this.#noted?.push([path, offset]);
   }
-  #noted: [string, number][] | undefined;
 
   #stop(path: string, token: Token, text: string): never {
     throw new Stop(path, token.offset, token.kind === 'broken' ? (token.problem ?? text) : text);

@@ -15,7 +15,8 @@ const SPACE = /(?:[ \t\v\f\r\n]|#[^\n]*)*/y;
 const WORD = /[A-Za-z_][A-Za-z0-9_]*/y;
 const NUMBER =
   /(?:0[xX][0-9A-Fa-f]+|[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?[fF]?|\.[0-9]+(?:[eE][+-]?[0-9]+)?[fF]?|[0-9]+[eE][+-]?[0-9]+[fF]?|[0-9]+[fF]?)(?![A-Za-z0-9_])/y;
-const ESCAPE = /\\(?:[abfnrtv?\\'"]|[0-7]{1,3}|[xX][0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})/y;
+const ESCAPE =
+  /\\(?:[abfnrtv?\\'"]|[0-7]{1,3}|[xX][0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})/y;
 const MARKS = '{}<>:[],;-';
 
 /** Cuts a text-format file into tokens, one ahead. Never throws: what is no token comes as `broken`. */
@@ -67,11 +68,19 @@ export class Tokenizer {
       if (char === '\\') {
         const after = this.#match(ESCAPE, at);
         if (after === undefined)
-          return this.#broken(at, at + 2, `Invalid escape sequence ${quoted(this.#text.slice(at, at + 2))} in string`);
+          return this.#broken(
+            at,
+            at + 2,
+            `Invalid escape sequence ${quoted(this.#text.slice(at, at + 2))} in string`,
+          );
         at = after;
       } else at += 1;
     }
-    return this.#broken(offset, offset + 1, `Unexpected end of string; close it with ${quote} on the same line`);
+    return this.#broken(
+      offset,
+      offset + 1,
+      `Unexpected end of string; close it with ${quote} on the same line`,
+    );
   }
 
   #match(pattern: RegExp, at: number): number | undefined {
@@ -108,7 +117,15 @@ export function stringBytes(token: Token): Buffer {
 
 const PIECE = /[^\\]+|\\(?:[0-7]{1,3}|[xX][0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)/gs;
 
-const PLAIN_ESCAPES: Readonly<Record<string, number>> = { a: 7, b: 8, f: 12, n: 10, r: 13, t: 9, v: 11 };
+const PLAIN_ESCAPES: Readonly<Record<string, number>> = {
+  a: 7,
+  b: 8,
+  f: 12,
+  n: 10,
+  r: 13,
+  t: 9,
+  v: 11,
+};
 
 function pieceBytes(piece: string): Buffer {
   if (!piece.startsWith('\\')) return Buffer.from(piece);

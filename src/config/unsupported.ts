@@ -12,7 +12,8 @@ import type { ModelConfig } from './model-config.ts';
  */
 export function unsupportedFeatures(config: ModelConfig): string[] {
   return FEATURES.filter(([, wanted]) => wanted(config)).map(
-    ([field, , what]) => `model '${config.name}' asks for ${what} (${field}), which this server does not support yet`,
+    ([field, , what]) =>
+      `model '${config.name}' asks for ${what} (${field}), which this server does not support yet`,
   );
 }
 
@@ -47,17 +48,28 @@ const FEATURES: readonly Feature[] = [
   ['response_cache.enable', (c) => c.response_cache?.enable === true, 'the response cache'],
   [
     'instance_group.rate_limiter',
-    (c) => c.instance_group.some((g) => (g.rate_limiter?.resources.length ?? 0) > 0 || (g.rate_limiter?.priority ?? 0) > 0),
+    (c) =>
+      c.instance_group.some(
+        (g) => (g.rate_limiter?.resources.length ?? 0) > 0 || (g.rate_limiter?.priority ?? 0) > 0,
+      ),
     'the rate limiter',
   ],
-  ['instance_group.kind', (c) => c.instance_group.some((g) => g.kind === 'KIND_GPU'), 'GPU instances'],
+  [
+    'instance_group.kind',
+    (c) => c.instance_group.some((g) => g.kind === 'KIND_GPU'),
+    'GPU instances',
+  ],
   ['instance_group.passive', (c) => c.instance_group.some((g) => g.passive), 'passive instances'],
   [
     'instance_group.secondary_devices',
     (c) => c.instance_group.some((g) => g.secondary_devices.length > 0),
     'secondary devices',
   ],
-  ['instance_group.profile', (c) => c.instance_group.some((g) => g.profile.length > 0), 'TensorRT profiles'],
+  [
+    'instance_group.profile',
+    (c) => c.instance_group.some((g) => g.profile.length > 0),
+    'TensorRT profiles',
+  ],
   [
     'optimization.execution_accelerators',
     ({ optimization }) =>
@@ -65,8 +77,16 @@ const FEATURES: readonly Feature[] = [
       (optimization?.execution_accelerators?.cpu_execution_accelerator.length ?? 0) > 0,
     'an execution accelerator',
   ],
-  ['model_repository_agents', (c) => (c.model_repository_agents?.agents.length ?? 0) > 0, 'repository agents'],
-  ['model_operations', (c) => (c.model_operations?.op_library_filename.length ?? 0) > 0, 'custom operator libraries'],
+  [
+    'model_repository_agents',
+    (c) => (c.model_repository_agents?.agents.length ?? 0) > 0,
+    'repository agents',
+  ],
+  [
+    'model_operations',
+    (c) => (c.model_operations?.op_library_filename.length ?? 0) > 0,
+    'custom operator libraries',
+  ],
   ['runtime', (c) => c.runtime !== '', 'a backend library of its own'],
   [
     'parameters["TRITON_BATCH_STRATEGY_PATH"]',

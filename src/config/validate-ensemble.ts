@@ -10,7 +10,10 @@ export function* ensembleProblems(config: ModelConfig): Generator<ConfigProblem>
   const steps = config.ensemble_scheduling?.step;
   if (!steps) {
     if (platform === 'ensemble')
-      yield read('platform', `ensemble scheduling must be set for ensemble ${name} whose platform is ensemble`);
+      yield read(
+        'platform',
+        `ensemble scheduling must be set for ensemble ${name} whose platform is ensemble`,
+      );
     return;
   }
   if (platform !== 'ensemble')
@@ -24,7 +27,8 @@ export function* ensembleProblems(config: ModelConfig): Generator<ConfigProblem>
     yield read('optimization', `optimization should not be specified for ensemble '${name}'`);
   if (config.model_warmup.length > 0)
     yield read('model_warmup', `model_warmup can not be specified for ensemble '${name}'`);
-  if (steps.length === 0) yield read('ensemble_scheduling', `must specify 'step' for ensemble '${name}'`);
+  if (steps.length === 0)
+    yield read('ensemble_scheduling', `must specify 'step' for ensemble '${name}'`);
   yield* stepProblems(config);
 }
 
@@ -54,10 +58,16 @@ function* stepProblems(config: ModelConfig): Generator<ConfigProblem> {
   // The stray quote is Triton's.
   for (const [index, input] of config.input.entries())
     if (!consumed.has(input.name))
-      yield read(`input[${index}]`, `ensemble input '${input.name}' for ensemble ${name}' is not used`);
+      yield read(
+        `input[${index}]`,
+        `ensemble input '${input.name}' for ensemble ${name}' is not used`,
+      );
   for (const [index, output] of config.output.entries())
     if (!producers.has(output.name))
-      yield read(`output[${index}]`, `ensemble output '${output.name}' for ensemble ${name}' is not used`);
+      yield read(
+        `output[${index}]`,
+        `ensemble output '${output.name}' for ensemble ${name}' is not used`,
+      );
 }
 
 function read(path: string, text: string): ConfigProblem {

@@ -58,7 +58,8 @@ function* tensorProblems(
     return;
   }
   const named = `${prefix}'${tensor.name}' `;
-  if (tensor.data_type === 'TYPE_INVALID') yield found.problem(path, `${named}must specify 'data_type'`);
+  if (tensor.data_type === 'TYPE_INVALID')
+    yield found.problem(path, `${named}must specify 'data_type'`);
   if (tensor.dims.length === 0) {
     yield found.problem(path, `${named}must specify 'dims'`);
     return;
@@ -112,7 +113,10 @@ function* tensorRtOnly(
 ): Generator<ConfigProblem> {
   if (config.platform === 'tensorrt_plan') return;
   if (tensor.is_shape_tensor)
-    yield found.problem(`${path}.is_shape_tensor`, 'shape tensors are only supported for TensorRT platform');
+    yield found.problem(
+      `${path}.is_shape_tensor`,
+      'shape tensors are only supported for TensorRT platform',
+    );
   if (tensor.is_non_linear_format_io)
     yield found.problem(
       `${path}.is_non_linear_format_io`,
@@ -143,7 +147,10 @@ function* batchTensorProblems(config: ModelConfig, found: Found): Generator<Conf
   for (const [index, tensor] of config.batch_input.entries()) {
     const path = `batch_input[${index}]`;
     if (tensor.data_type !== 'TYPE_INT32' && tensor.data_type !== 'TYPE_FP32')
-      yield found.problem(`${path}.data_type`, 'batch input data type must be TYPE_INT32 or TYPE_FP32');
+      yield found.problem(
+        `${path}.data_type`,
+        'batch input data type must be TYPE_INT32 or TYPE_FP32',
+      );
     yield* sourceProblems('input', tensor.kind, tensor.source_input, inputs, path, found);
   }
   const targets = new Set<string>();
@@ -151,7 +158,8 @@ function* batchTensorProblems(config: ModelConfig, found: Found): Generator<Conf
     const path = `batch_output[${index}]`;
     for (const name of tensor.target_name) {
       if (!outputs.has(name)) yield found.problem(path, `unknown target output name '${name}'`);
-      if (targets.has(name)) yield found.problem(path, `target output name '${name}' can only be specified once`);
+      if (targets.has(name))
+        yield found.problem(path, `target output name '${name}' can only be specified once`);
       targets.add(name);
     }
     yield* sourceProblems('output', tensor.kind, tensor.source_input, inputs, path, found);
@@ -167,9 +175,13 @@ function* sourceProblems(
   found: Found,
 ): Generator<ConfigProblem> {
   if (sources.length !== 1)
-    yield found.problem(path, `batch ${direction} kind '${kind}' expects 1 source input, got ${sources.length}`);
+    yield found.problem(
+      path,
+      `batch ${direction} kind '${kind}' expects 1 source input, got ${sources.length}`,
+    );
   for (const name of sources)
-    if (!inputs.has(name)) yield found.problem(`${path}.source_input`, `unknown source input name '${name}'`);
+    if (!inputs.has(name))
+      yield found.problem(`${path}.source_input`, `unknown source input name '${name}'`);
 }
 
 /** True for a file name that cannot lead out of the folder it is meant for. */

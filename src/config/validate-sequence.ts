@@ -9,7 +9,13 @@ import type {
   SequenceControlKind,
 } from './model-config.ts';
 
-const CORRELATION_ID_TYPES = ['TYPE_UINT64', 'TYPE_INT64', 'TYPE_UINT32', 'TYPE_INT32', 'TYPE_STRING'];
+const CORRELATION_ID_TYPES = [
+  'TYPE_UINT64',
+  'TYPE_INT64',
+  'TYPE_UINT32',
+  'TYPE_INT32',
+  'TYPE_STRING',
+];
 
 /** Checks of `sequence_batching`. Texts are Triton's. */
 export function* sequenceProblems(config: ModelConfig): Generator<ConfigProblem> {
@@ -31,7 +37,8 @@ function* controlProblems(model: string, batching: SequenceBatching): Generator<
   const tensors = new Set<string>();
   for (const [index, input] of batching.control_input.entries()) {
     const path = `sequence_batching.control_input[${index}]`;
-    if (!input.name) yield read(path, `sequence batching control tensor must have a name for ${model}`);
+    if (!input.name)
+      yield read(path, `sequence batching control tensor must have a name for ${model}`);
     for (const [number, control] of input.control.entries()) {
       const at = `${path}.control[${number}]`;
       if (kinds.has(control.kind))
@@ -48,14 +55,21 @@ function* controlProblems(model: string, batching: SequenceBatching): Generator<
   }
 }
 
-function* valueProblems(model: string, control: SequenceControl, path: string): Generator<ConfigProblem> {
+function* valueProblems(
+  model: string,
+  control: SequenceControl,
+  path: string,
+): Generator<ConfigProblem> {
   const given = (['int32_false_true', 'fp32_false_true', 'bool_false_true'] as const).filter(
     (name) => control[name].length > 0,
   );
   const choices = "'int32_false_true', 'fp32_false_true'";
   if (control.kind === 'CONTROL_SEQUENCE_CORRID') {
     if (given.length > 0)
-      yield read(path, `sequence batching must not specify either ${choices} or 'bool_false_true' for ${control.kind} for ${model}`);
+      yield read(
+        path,
+        `sequence batching must not specify either ${choices} or 'bool_false_true' for ${control.kind} for ${model}`,
+      );
     if (!CORRELATION_ID_TYPES.includes(control.data_type))
       yield read(
         path,
@@ -66,20 +80,38 @@ function* valueProblems(model: string, control: SequenceControl, path: string): 
   }
   const [only] = given;
   if (only === undefined)
-    yield read(path, `sequence batching must specify either ${choices} or 'bool_false_true' for ${control.kind} for ${model}`);
+    yield read(
+      path,
+      `sequence batching must specify either ${choices} or 'bool_false_true' for ${control.kind} for ${model}`,
+    );
   else if (given.length > 1)
-    yield read(path, `sequence batching specifies more than one from ${choices} and 'bool_false_true' for ${control.kind} for ${model}`);
+    yield read(
+      path,
+      `sequence batching specifies more than one from ${choices} and 'bool_false_true' for ${control.kind} for ${model}`,
+    );
   else if (control[only].length !== 2)
-    yield read(`${path}.${only}`, `sequence batching control '${only}' must have exactly 2 entries for ${control.kind} for ${model}`);
+    yield read(
+      `${path}.${only}`,
+      `sequence batching control '${only}' must have exactly 2 entries for ${control.kind} for ${model}`,
+    );
 }
 
-function* strategyProblems(config: ModelConfig, batching: SequenceBatching): Generator<ConfigProblem> {
+function* strategyProblems(
+  config: ModelConfig,
+  batching: SequenceBatching,
+): Generator<ConfigProblem> {
   for (const [index, size] of (batching.oldest?.preferred_batch_size ?? []).entries()) {
     const path = `sequence_batching.oldest.preferred_batch_size[${index}]`;
     if (size <= 0)
-      yield read(path, `sequence batching preferred batch size must be positive for ${config.name}`);
+      yield read(
+        path,
+        `sequence batching preferred batch size must be positive for ${config.name}`,
+      );
     if (size > config.max_batch_size)
-      yield read(path, `sequence batching preferred batch size must be <= max batch size for ${config.name}`);
+      yield read(
+        path,
+        `sequence batching preferred batch size must be <= max batch size for ${config.name}`,
+      );
   }
   const utilization = batching.direct?.minimum_slot_utilization ?? 0;
   if (!(utilization >= 0 && utilization <= 1))
@@ -117,7 +149,10 @@ function* stateProblems(batching: SequenceBatching): Generator<ConfigProblem> {
           `'state' has ${state.dims.length}`,
       );
     if (initial.dims.includes(-1n))
-      yield load(at, `'initial_state' field for state input name '${state.input_name}' contains variable dimensions.`);
+      yield load(
+        at,
+        `'initial_state' field for state input name '${state.input_name}' contains variable dimensions.`,
+      );
     for (const [axis, dim] of initial.dims.entries()) {
       const expected = state.dims[axis];
       if (expected !== undefined && expected !== -1n && expected !== dim)

@@ -102,10 +102,12 @@ function* featureProblems(config: ModelConfig): Generator<ConfigProblem> {
     );
   for (const [index, control] of (config.model_metrics?.metric_control ?? []).entries()) {
     const path = `model_metrics.metric_control[${index}]`;
-    if (!control.metric_identifier) yield read(path, "metric control must specify 'metric_identifier'");
+    if (!control.metric_identifier)
+      yield read(path, "metric control must specify 'metric_identifier'");
     else if (!control.metric_identifier.family)
       yield read(`${path}.metric_identifier`, "metric identifier must specify non-empty 'family'");
-    if (!control.histogram_options) yield read(path, "metric control must specify 'histogram_options'");
+    if (!control.histogram_options)
+      yield read(path, "metric control must specify 'histogram_options'");
     else if (control.histogram_options.buckets.length === 0)
       yield read(`${path}.histogram_options`, "histogram options must specify non-empty 'buckets'");
   }
@@ -116,7 +118,8 @@ function* instanceProblems(config: ModelConfig, gpus: readonly number[]): Genera
   for (const [index, group] of config.instance_group.entries()) {
     const path = `instance_group[${index}]`;
     const who = `instance group ${group.name} of model ${config.name}`;
-    if (group.count < 1) yield load(`${path}.count`, `${who} has count ${group.count}, expected 1 or more`);
+    if (group.count < 1)
+      yield load(`${path}.count`, `${who} has count ${group.count}, expected 1 or more`);
     yield* deviceProblems(group, who, path, gpus);
     if (group.profile.length > 0 && config.platform !== 'tensorrt_plan')
       yield load(

@@ -1,0 +1,99 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { completeModelConfig } from './complete.ts';
+import { readModelConfig } from './read.ts';
+import { unsupportedFeatures } from './unsupported.ts';
+
+const IO =
+  'input { name: "x" data_type: TYPE_FP32 dims: 1 } output { name: "y" data_type: TYPE_FP32 dims: 1 } max_batch_size: 4\n';
+
+function ask(text: string): string[] {
+  const config = readModelConfig(
+    (text.includes('platform:') ? '' : 'backend: "identity" ') + IO + text,
+    'f',
+  );
+  return unsupportedFeatures(
+    completeModelConfig(config, { modelName: 'm', versionDirFiles: [], autoComplete: true }),
+  );
+}
+
+describe('unsupportedFeatures', () => {
+  const refused: readonly [text: string, sentence: string][] = [
+    ['sequence_batching { }', 'sequence batching (sequence_batching)'],
+    [
+      'platform: "ensemble" ensemble_scheduling { step { model_name: "a" input_map { key: "x" value: "x" } output_map { key: "y" value: "y" } } }',
+      'an ensemble (ensemble_scheduling)',
+    ],
+    [
+      'dynamic_batching { priority_levels: 2 default_priority_level: 1 }',
+      'request priorities (dynamic_batching.priority_levels)',
+    ],
+    [
+      'dynamic_batching { default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 1 } }',
+      'timed out requests to be delayed',
+    ],
+    [
+      'batch_input { kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_FP32 source_input: "x" }',
+      'tensors made from the batch (batch_input)',
+    ],
+    [
+      'batch_output { target_name: "y" source_input: "x" }',
+      'outputs split by the shapes of inputs (batch_output)',
+    ],
+    [
+      'input { name: "r" data_type: TYPE_FP32 dims: 1 allow_ragged_batch: true }',
+      'ragged batches (input.allow_ragged_batch)',
+    ],
+    ['model_warmup { name: "w" batch_size: 1 }', 'warm-up requests (model_warmup)'],
+    ['response_cache { enable: true }', 'the response cache (response_cache.enable)'],
+    [
+      'instance_group { rate_limiter { priority: 1 } }',
+      'the rate limiter (instance_group.rate_limiter)',
+    ],
+    ['instance_group { passive: true }', 'passive instances (instance_group.passive)'],
+    [
+      'instance_group { secondary_devices { } }',
+      'secondary devices (instance_group.secondary_devices)',
+    ],
+    [
+      'optimization { execution_accelerators { cpu_execution_accelerator { name: "openvino" } } }',
+      'an execution accelerator',
+    ],
+    [
+      'model_repository_agents { agents { name: "checksum" } }',
+      'repository agents (model_repository_agents)',
+    ],
+    [
+      'model_operations { op_library_filename: "a.so" }',
+      'custom operator libraries (model_operations)',
+    ],
+    ['runtime: "x.so"', 'a backend library of its own (runtime)'],
+    [
+      'parameters { key: "TRITON_BATCH_STRATEGY_PATH" value { string_value: "x.so" } }',
+      'a custom batching library',
+    ],
+  ];
+  for (const [text, sentence] of refused)
+    it(`names ${sentence}`, () => {
+      const found = ask(text);
+      assert.equal(found.length, 1, found.join('\n'));
+      assert.ok(found[0]?.startsWith(`model 'm' asks for ${sentence}`), found[0]);
+      assert.match(found[0] ?? '', /which this server does not support yet$/);
+    });
+
+  it('names nothing in a model it can serve', () => {
+    assert.deepEqual(
+      ask(`dynamic_batching { preserve_ordering: true default_queue_policy { max_queue_size: 3 default_timeout_microseconds: 5 } }
+        optimization { graph { level: 1 } } response_cache { } model_repository_agents { } instance_group { count: 3 kind: KIND_CPU }
+        metric_tags { key: "a" value: "b" } version_policy { all { } } model_transaction_policy { decoupled: true }`),
+      [],
+    );
+  });
+
+  it('names each feature once', () => {
+    assert.equal(ask('response_cache { enable: true } runtime: "x"').length, 2);
+  });
+});

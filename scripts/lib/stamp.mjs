@@ -16,9 +16,9 @@ import { dirname, join } from 'node:path';
 /**
  * A hash of file contents and further words.
  * @param folder what the paths are relative to
- * @param paths files and folders; a folder counts with all files below it; a path that is not there counts as absent
- * @param words anything else the result depends on
- * @param accept leaves files out of folders when it says false for their path
+ * @param {readonly string[]} paths files and folders; a folder counts with all files below it; a path that is not there counts as absent
+ * @param {readonly string[]} words anything else the result depends on
+ * @param {(path: string) => boolean} accept leaves files out of folders when it says false for their path
  */
 export function hashOf(folder, paths, words = [], accept = () => true) {
   const hash = createHash('sha256');

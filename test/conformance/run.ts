@@ -5,7 +5,6 @@
 // Nereid. README.md in this folder says how to run it, to choose cases and to record new ones.
 
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,10 +47,13 @@ const { values: options } = parseArgs({
     record: { type: 'boolean', default: false },
     force: { type: 'boolean', default: false },
     log: { type: 'boolean', default: false },
+    'write-versions': { type: 'boolean', default: false },
   },
 });
 
 const python = process.env['NEREID_TEST_PYTHON'] ?? 'python3';
+/** What a signal to the run must stop. */
+const running = new Set<Running>();
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 function report({ name, problems }: Result): void {
@@ -97,38 +99,49 @@ async function start(
           name,
           args: [...args, `--infer-path=${name}`, '--enable-test-backends'],
         });
+  running.add(server);
   await addModels(repository, await lateModels(world));
   return server;
 }
 
+/** Runs a module of the player and reports each line it prints; whatever else it does is on stderr. */
+async function runPlayer(title: string, args: readonly string[]): Promise<void> {
+  const player = spawn(python, ['-m', ...args], {
+    cwd: join(projectRoot, 'test/conformance'),
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+  });
+  const exited = new Promise<string>((resolve) => {
+    player.once('exit', (code, signal) => resolve(String(signal ?? code)));
+    player.once('error', (error) => resolve(String(error)));
+  });
+  for await (const line of createInterface({ input: player.stdout })) {
+    report(JSON.parse(line) as Result);
+  }
+  const code = await exited;
+  report({ name: title, problems: code === '0' ? [] : [`it ended with ${code}`] });
+}
+
 async function play(worldName: string, servers: ReadonlyMap<ServerName, Running>): Promise<void> {
-  const args = ['-m', 'player', `--world=${worldName}`, `--only=${options.only}`];
+  const args = ['player', `--world=${worldName}`, `--only=${options.only}`];
   if (options.record) args.push('--record');
   if (options.force) args.push('--force');
   for (const [name, { endpoints }] of servers) {
     const kind = name === 'triton' ? 'triton' : 'nereid';
     args.push(`--server=${name}=${kind},${endpoints.http},${endpoints.grpc},${endpoints.metrics}`);
   }
-  const player = spawn(python, args, {
-    cwd: join(projectRoot, 'test/conformance'),
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
-  });
-  const exited = once(player, 'exit');
-  for await (const line of createInterface({ input: player.stdout })) {
-    report(JSON.parse(line) as Result);
-  }
-  const [code] = await exited;
-  report({ name: `${worldName}: the player ends well`, problems: code === 0 ? [] : [`code ${code}`] });
+  await runPlayer(`${worldName}: the player ends well`, args);
 }
 
 async function stop(worldName: string, name: ServerName, server: Running): Promise<void> {
   const died = server.hasExited;
   const { code, signal } = await server.stop();
+  running.delete(server);
   const problems: string[] = [];
   if (died) problems.push(`it ended by itself (${signal ?? code})`);
   // How the real Triton ends is not ours to judge.
-  else if (name !== 'triton' && code !== 0) problems.push(`SIGTERM ended it with ${signal ?? code}`);
+  else if (name !== 'triton' && code !== 0)
+    problems.push(`SIGTERM ended it with ${signal ?? code}`);
   report({ name: `${name}: ${worldName}: ends when told to`, problems });
   if (problems.length > 0 || options.log) console.log(server.log.slice(-SHOWN_LOG_CHARS));
 }
@@ -163,18 +176,37 @@ async function countSkipped(worldName: string): Promise<void> {
   for (const file of (await readdir(folder)).sort()) {
     const contents = JSON.parse(await readFile(join(folder, file), 'utf8')) as CaseFile;
     if (contents.world !== worldName) continue;
-    const count = contents.cases.filter(({ only }) => (only?.server ?? 'triton') === 'triton').length;
+    const count = contents.cases.filter(
+      ({ only }) => (only?.server ?? 'triton') === 'triton',
+    ).length;
     counts.skipped += count;
-    console.log(`skipped - triton: ${file.replace('.json', '')} (${count} cases, --without=triton)`);
+    console.log(
+      `skipped - triton: ${file.replace('.json', '')} (${count} cases, --without=triton)`,
+    );
   }
 }
 
 const worlds = JSON.parse(
   await readFile(join(projectRoot, 'test/conformance/worlds.json'), 'utf8'),
 ) as Record<string, World>;
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  process.once(signal, () => {
+    void Promise.all([...running].map((server) => server.stop(0)))
+      .then(() => rm(workDir, { recursive: true, force: true }))
+      .finally(() => process.exit(code));
+  });
+}
 const workDir = await mkdtemp(join(tmpdir(), 'nereid-conformance-'));
 try {
-  const wheel = chosenServers().includes('triton') ? await prepareTriton(python, workDir) : undefined;
+  await runPlayer('the tests of the player', ['unittest', '--quiet', 'player.test_player']);
+  const pageOption = options['write-versions'] ? ['--write-versions'] : ['--check-versions'];
+  if (!options.record) await runPlayer('the page of differences', ['player', ...pageOption]);
+  const wheel = chosenServers().includes('triton')
+    ? await prepareTriton(python, workDir)
+    : undefined;
   for (const [name, world] of Object.entries(worlds)) {
     if (options.world !== '' && options.world !== name) continue;
     await playWorld(name, world, workDir, wheel);

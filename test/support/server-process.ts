@@ -153,8 +153,11 @@ export class ServerProcess implements AsyncDisposable {
       reject(new Error(`${this.name} was not ready in ${timeoutMs} ms:\n${this.#log}`));
     }, timeoutMs);
     void this.#exited.then(async ({ code, signal }) => {
-      if (!this.#child.stderr.readableEnded) await once(this.#child.stderr, 'end').catch(() => undefined);
-      reject(new Error(`${this.name} ended (${signal ?? code}) before it was ready:\n${this.#log}`));
+      if (!this.#child.stderr.readableEnded)
+        await once(this.#child.stderr, 'end').catch(() => undefined);
+      reject(
+        new Error(`${this.name} ended (${signal ?? code}) before it was ready:\n${this.#log}`),
+      );
     });
     try {
       return await promise;

@@ -13,7 +13,7 @@ import json
 import sys
 import time
 
-from . import case_files, clients, families, grpc_wire, http_wire
+from . import case_files, clients, families, grpc_wire, http_wire, versions
 from .compare import apply_masks, differences
 
 UNTIL_S = 20
@@ -122,8 +122,10 @@ def play_file(servers, path, contents, chosen, report):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--world", required=True)
-    parser.add_argument("--server", action="append", required=True)
+    parser.add_argument("--world", default="")
+    parser.add_argument("--server", action="append", default=[])
+    parser.add_argument("--write-versions", action="store_true")
+    parser.add_argument("--check-versions", action="store_true")
     parser.add_argument("--only", default="", help="plays the cases whose file or name contains this")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--force", action="store_true")
@@ -133,6 +135,11 @@ def main():
     def report(name, problems):
         print(json.dumps({"name": name, "problems": problems}), flush=True)
 
+    if args.write_versions:
+        versions.PAGE.write_text(versions.render(), "utf-8")
+    if args.write_versions or args.check_versions:
+        report("versions.md lists every difference", versions.problems())
+        return
     for path, contents in case_files.load(args.world):
         chosen = lambda case, path=path: args.only in path.stem or args.only in case["name"]
         if args.record:

@@ -5,6 +5,7 @@
 An expectation is the answer as recorded, where any value may be a matcher:
   {"$regex": "..."}                        a string that the expression matches from end to end
   {"$server": {"triton": a, "nereid": b}}  one value for each kind of server
+  {"$any": [a, b]}                         one of these, where more than one answer is right
 """
 
 import re
@@ -15,6 +16,10 @@ def differences(expected, actual, server, path=""):
     """One sentence for each place where they differ; empty when they agree."""
     if isinstance(expected, dict) and "$server" in expected:
         return differences(expected["$server"][server], actual, server, path)
+    if isinstance(expected, dict) and "$any" in expected:
+        if any(not differences(one, actual, server) for one in expected["$any"]):
+            return []
+        return [f"{path}: expected one of {short(expected['$any'])}, got {short(actual)}"]
     if isinstance(expected, dict) and "$regex" in expected:
         if isinstance(actual, str) and re.fullmatch(expected["$regex"], actual, re.DOTALL):
             return []

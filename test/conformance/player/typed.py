@@ -3,7 +3,8 @@
 """Numbers of a JSON answer as values of their tensor's datatype."""
 
 import math
-import struct
+
+import numpy as np
 
 
 def typed_outputs(value):
@@ -24,7 +25,8 @@ def typed(datatype, value):
     if not is_number(value):
         return value
     if datatype == "FP32":
-        return finite(struct.unpack("<f", struct.pack("<f", value))[0])
+        with np.errstate(over="ignore"):
+            return finite(float(np.float32(value)))
     if datatype == "FP64":
         return finite(float(value))
     return finite(value)

@@ -202,6 +202,17 @@ describe('a configuration against its model file', () => {
     assert.equal(complete(`max_batch_size: 8 ${x}${y}`, { inspection: free }).input.length, 1);
   });
 
+  it('holds an output to what the model leaves free', () => {
+    const free: ModelInspection = {
+      inputs: inspection.inputs,
+      outputs: [tensor('y', 'FP32', -1, -1)],
+    };
+    assert.match(
+      failure(`max_batch_size: 8 ${x}${y}`, { inspection: free }).message,
+      /tensor 'y': the model expects 2 dimensions \(shape \[-1,-1\]\) but .* making complete shape \[-1,10\]\)$/,
+    );
+  });
+
   it('compares the reshaped dimensions', () => {
     const reshaped =
       'input { name: "x" data_type: TYPE_FP32 dims: [ 8, 8 ] reshape { shape: 64 } }';

@@ -145,7 +145,20 @@ function plain(node: JsonNode, path: string): unknown {
   }
 }
 
+/** Names of all members in the order they are printed. The keys of maps come in no order at all from Triton. */
 function keysOf(json: string): string[] {
-  const root = readJson(json);
-  return root.kind === 'object' ? root.members.map(({ name }) => name) : [];
+  const names: string[] = [];
+  const visit = (node: JsonNode, path: string): void => {
+    if (node.kind === 'array') for (const item of node.items) visit(item, `${path}[]`);
+    if (node.kind !== 'object') return;
+    const keys = node.members.map(({ name }) => `${path}.${name}`).filter((at) => !NEWER.test(at));
+    names.push(...(MAPS.test(path) ? keys.sort() : keys));
+    for (const { name, value } of node.members)
+      if (!MAPS.test(path)) visit(value, `${path}.${name}`);
+  };
+  visit(readJson(json), '');
+  return names;
 }
+
+const MAPS =
+  /\.(parameters|metric_tags|cc_model_filenames|priority_queue_policy|inputs|\w+_map|input)$/;

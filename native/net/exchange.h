@@ -84,7 +84,9 @@ class Exchange {
   virtual std::span<std::byte> BodySpace(size_t want) = 0;
   // `n` bytes were put into the last span.
   virtual void BodyArrived(size_t n) = 0;
-  // The request is complete (END_STREAM; Content-Length reached; last chunk).
+  // The request is complete (END_STREAM; Content-Length reached; last chunk). Called for requests without a body too,
+  // right after OnRequest. Once the stream's Finish was called, neither this nor BodySpace nor BodyArrived follows: the
+  // connection drops the rest of the body by itself.
   virtual void OnBodyEnd() = 0;
   // What was queued by this stream has left for the socket (unsent_bytes is 0 again).
   virtual void OnDrained() {}

@@ -1,0 +1,320 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "net/connection.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "net/http1_session.h"
+#include "net/http2_session.h"
+
+namespace serving::net {
+namespace {
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+// For a connection that is closing when no write timeout is set: it must not wait for ever.
+constexpr base::Nanoseconds kClosingWriteTimeout = std::chrono::seconds(30);
+
+}  // namespace
+
+Connection::Connection(IoThread& thread, AcceptedSocket socket)
+    : thread_(thread),
+      socket_(std::move(socket)),
+      output_(thread.chunks()),
+      opened_(thread.now()) {}
+
+Connection::~Connection() = default;
+
+bool Connection::Open() {
+  // Edge-triggered and for everything at once: no further epoll_ctl in the connection's life.
+  if (!thread_.Watch(socket_.fd, *this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) return false;
+  Arm();
+  return true;
+}
+
+void Connection::OnEvents(uint32_t events) {
+  if (state_ == State::kClosed) return;
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+    Close();
+    return;
+  }
+  if ((events & EPOLLOUT) != 0 && !is_writable_) {
+    is_writable_ = true;
+    ScheduleFlush();
+  }
+  if ((events & EPOLLRDHUP) != 0) peer_has_ended_ = true;
+  if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) {
+    is_readable_ = true;
+    Read();
+  }
+}
+
+bool Connection::CanRead() const {
+  switch (state_) {
+    case State::kOpening:
+    case State::kLingering:
+      return true;
+    case State::kOpen:
+      return session_->wants_read() && output_.copied_size() < limits().max_queued_write_bytes;
+    case State::kClosing:
+    case State::kClosed:
+      return false;
+  }
+  return false;
+}
+
+void Connection::Read() {
+  if (is_read_scheduled_) {
+    is_read_scheduled_ = false;
+    if (state_ == State::kOpen) session_->Continue();
+  }
+  size_t budget = kReadBytesPerTurn;
+  while (is_readable_ && budget > 0 && CanRead()) {
+    std::span<std::byte> space;
+    const bool has_session = state_ == State::kOpen;
+    if (has_session) space = session_->DirectSpace();
+    if (!CanRead()) break;  // the body was paused just now
+    const bool is_direct = space.size() >= kDirectFrom;
+    if (!is_direct) space = thread_.read_buffer();
+    const ssize_t n = recv(socket_.fd, space.data(), space.size(), MSG_DONTWAIT);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        is_readable_ = false;
+        break;
+      }
+      Close();
+      return;
+    }
+    if (n == 0) {
+      // Only HTTP/2's END_STREAM is a half-close that is answered.
+      if (state_ == State::kClosing && !output_.empty()) {
+        is_readable_ = false;
+        break;
+      }
+      Close();
+      return;
+    }
+    const auto got = static_cast<size_t>(n);
+    // A short read means an empty socket, unless the end of the stream waits behind it.
+    if (got < space.size() && !peer_has_ended_) is_readable_ = false;
+    budget -= std::min(budget, got);
+    if (is_direct) {
+      session_->DirectArrived(got);
+    } else {
+      Dispatch(space.first(got));
+    }
+  }
+  if (state_ == State::kClosed) return;
+  if (peer_has_ended_ && state_ == State::kOpen && !CanRead()) {
+    Close();
+    return;
+  }
+  if (is_readable_ && CanRead()) ScheduleRead();
+}
+
+void Connection::Dispatch(std::span<std::byte> data) {
+  switch (state_) {
+    case State::kOpening:
+      Recognise(data);
+      break;
+    case State::kOpen:
+      session_->Receive(data);
+      break;
+    case State::kLingering:
+      lingered_ += data.size();
+      if (lingered_ > kLingerBytes) Close();
+      break;
+    case State::kClosing:
+    case State::kClosed:
+      break;
+  }
+}
+
+void Connection::Recognise(std::span<std::byte> data) {
+  if (first_byte_ == base::kNever) {
+    first_byte_ = thread_.now();
+    Arm();
+  }
+  std::string joined;
+  if (!opening_.empty()) {
+    joined = std::move(opening_);
+    joined.append(reinterpret_cast<const char*>(data.data()), data.size());
+    data = std::as_writable_bytes(std::span(joined));
+  }
+  const std::string_view text(reinterpret_cast<const char*>(data.data()), data.size());
+  const size_t compared = std::min(text.size(), kPreface.size());
+  if (text.substr(0, compared) == kPreface.substr(0, compared)) {
+    if (compared < kPreface.size()) {
+      opening_ = text;
+      return;
+    }
+    if (!socket_.allow_http2) return RefuseProtocol("this port speaks HTTP/1.1 only");
+    StartSession(true);
+  } else {
+    if (text.starts_with("PRI ")) return RefuseProtocol("the HTTP/2 connection preface is malformed");
+    if (!socket_.allow_http1) return RefuseProtocol("this port speaks HTTP/2 (gRPC) only");
+    StartSession(false);
+  }
+  session_->Receive(data);
+}
+
+void Connection::StartSession(bool is_http2) {
+  if (is_http2) {
+    session_ = std::make_unique<Http2Session>(*this);
+  } else {
+    session_ = std::make_unique<Http1Session>(*this);
+  }
+  state_ = State::kOpen;
+  Arm();
+  if (thread_.is_draining()) session_->OnStopListening();
+}
+
+void Connection::RefuseProtocol(std::string_view text) {
+  std::string body = "{\"error\":\"";
+  body += text;
+  body += "\"}";
+  std::string answer =
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
+      "Content-Length: ";
+  answer += std::to_string(body.size());
+  answer += "\r\n\r\n";
+  answer += body;
+  output_.Append(std::as_bytes(std::span(answer)));
+  CloseAfterWrite(true);
+}
+
+void Connection::ScheduleFlush() {
+  if (is_flush_scheduled_ || state_ == State::kClosed) return;
+  is_flush_scheduled_ = true;
+  thread_.ScheduleFlush(*this);
+}
+
+void Connection::ScheduleRead() {
+  if (is_read_scheduled_ || state_ == State::kClosed) return;
+  is_read_scheduled_ = true;
+  thread_.ScheduleRead(*this);
+}
+
+void Connection::Flush() {
+  is_flush_scheduled_ = false;
+  if (state_ == State::kClosed) return;
+  size_t budget = kWriteBytesPerTurn;
+  while (true) {
+    if (session_) session_->Fill(kFillBytes);
+    if (output_.empty() || !is_writable_) break;
+    if (budget == 0) {
+      ScheduleFlush();
+      break;
+    }
+    const uint64_t before = output_.taken();
+    const WriteResult result = output_.WriteTo(socket_.fd, budget);
+    if (result == WriteResult::kFailed) {
+      Close();
+      return;
+    }
+    const auto written = static_cast<size_t>(output_.taken() - before);
+    budget -= std::min(budget, written);
+    if (written > 0) write_stalled_since_ = base::kNever;
+    if (result == WriteResult::kBlocked) {
+      is_writable_ = false;
+      if (write_stalled_since_ == base::kNever) write_stalled_since_ = thread_.now();
+    }
+    if (written > 0 && session_) session_->OnWritten();
+  }
+  if (state_ == State::kClosing && output_.empty()) {
+    FinishClosing();
+    if (state_ == State::kClosed) return;
+  }
+  if (is_readable_ && CanRead()) ScheduleRead();
+}
+
+void Connection::CloseAfterWrite(bool expects_more) {
+  if (state_ != State::kOpening && state_ != State::kOpen) return;
+  state_ = State::kClosing;
+  lingers_ = expects_more;
+  ScheduleFlush();
+}
+
+void Connection::FinishClosing() {
+  if (!lingers_ || peer_has_ended_) {
+    Close();
+    return;
+  }
+  shutdown(socket_.fd, SHUT_WR);
+  state_ = State::kLingering;
+  if (session_) session_->Abort();
+  linger_until_ = thread_.now() + kLingerTime;
+  Arm();
+}
+
+void Connection::Close() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  if (session_) session_->Abort();
+  output_.Clear();
+  thread_.timers().Cancel(*this);
+  close(socket_.fd);
+  thread_.Bury(*this);
+}
+
+void Connection::OnStopListening() {
+  if (state_ == State::kOpen) session_->OnStopListening();
+}
+
+void Connection::OnExpire() {
+  const base::Instant now = thread_.now();
+  const base::Nanoseconds write_timeout =
+      state_ == State::kClosing && limits().write_timeout.count() == 0 ? kClosingWriteTimeout
+                                                                       : limits().write_timeout;
+  const bool is_stalled = write_timeout.count() > 0 && write_stalled_since_ != base::kNever &&
+                          now >= write_stalled_since_ + write_timeout;
+  if (is_stalled || now >= linger_until_) {
+    Close();
+    return;
+  }
+  if (state_ == State::kOpening) {
+    const Limits& limits = this->limits();
+    const bool is_slow = first_byte_ != base::kNever && limits.head_timeout.count() > 0 &&
+                         now >= first_byte_ + limits.head_timeout;
+    const bool is_idle = first_byte_ == base::kNever && limits.idle_timeout.count() > 0 &&
+                         now >= opened_ + limits.idle_timeout;
+    if (is_slow || is_idle) {
+      Close();
+      return;
+    }
+  }
+  if (state_ == State::kOpen) session_->CheckDeadlines(now);
+  Arm();
+}
+
+// Looks again after a part of the shortest limit rather than at an exact deadline: the moments that the limits count
+// from change with every request, and moving a timer with each would cost more.
+void Connection::Arm() {
+  if (state_ == State::kClosed) return;
+  const Limits& limits = this->limits();
+  base::Nanoseconds shortest{0};
+  const auto consider = [&shortest](base::Nanoseconds limit) {
+    if (limit.count() > 0 && (shortest.count() == 0 || limit < shortest)) shortest = limit;
+  };
+  consider(limits.idle_timeout);
+  consider(limits.head_timeout);
+  consider(limits.body_timeout);
+  consider(limits.write_timeout);
+  if (limits.min_body_bytes_per_second > 0) consider(std::chrono::seconds(5));
+  if (state_ == State::kLingering) consider(kLingerTime);
+  if (state_ == State::kClosing) consider(kClosingWriteTimeout);
+  if (thread_.is_draining()) consider(std::chrono::seconds(5));
+  if (shortest.count() == 0) return;
+  const base::Nanoseconds pause = std::clamp<base::Nanoseconds>(
+      shortest / 8, std::chrono::milliseconds(5), std::chrono::seconds(5));
+  thread_.timers().Arm(*this, thread_.now() + pause);
+}
+
+}  // namespace serving::net

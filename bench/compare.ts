@@ -50,7 +50,14 @@ function compareSamples(
     const [old, now] = [values(before), values(after)];
     if (old.length === 0 || now.length === 0) return [];
     const { ratio, low, high } = compare(old, now);
-    const verdict = high < 1 ? 'better' : low > 1 ? '**worse**' : 'no difference shown';
+    const isEnough = Math.min(old.length, now.length) >= 3;
+    const verdict = !isEnough
+      ? 'too few rounds'
+      : high < 1
+        ? 'better'
+        : low > 1
+          ? '**worse**'
+          : 'no difference shown';
     const interval = `${low.toFixed(3)}–${high.toFixed(3)}`;
     return [[title, METRIC_TITLES[metric], ratio.toFixed(3), interval, change(ratio), verdict]];
   });

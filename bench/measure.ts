@@ -145,7 +145,7 @@ async function measureRunning(scenario: Scenario, running: Running, options: Mea
   const busy = readCoreBusyNs(options.serverCore) - busyBefore;
   const cpu = cpuBetween(before, after);
 
-  const latency = await client.latencies(client.roundUp(requests * LATENCY_SHARE));
+  const latency = await client.latencies(client.roundUp(requests * LATENCY_SHARE), answer.length);
   await delay(SETTLE_MS);
   const rested = readTree(pid);
   const last = await checkAnswer(scenario.protocol, running.port, payload);

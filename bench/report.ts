@@ -175,5 +175,6 @@ function figure(value: number): string {
 }
 
 export function percent(share: number): string {
+  if (Number.isNaN(share)) return '–';
   return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * Checks the types twice: everything as Node 24 runs it, and what is published against the library of ES2022, since the
+ * Checks the types twice: everything as Node 24 runs it, and what is published against the library of ES2023, since the
  * package runs on Node 20.
  */
 import { spawnSync } from 'node:child_process';

@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { completeModelConfig } from './complete.ts';
+import { modelConfigType } from './proto.ts';
 import { readModelConfig } from './read.ts';
-import { unsupportedFeatures } from './unsupported.ts';
+import { UNSUPPORTED_FIELDS, unsupportedFeatures } from './unsupported.ts';
 
 const IO =
   'input { name: "x" data_type: TYPE_FP32 dims: 1 } output { name: "y" data_type: TYPE_FP32 dims: 1 } max_batch_size: 4\n';
@@ -95,5 +97,24 @@ describe('unsupportedFeatures', () => {
 
   it('names each feature once', () => {
     assert.equal(ask('response_cache { enable: true } runtime: "x"').length, 2);
+  });
+});
+
+describe('docs/config.md', () => {
+  const page = readFileSync(new URL('../../docs/config.md', import.meta.url), 'utf8');
+
+  it('says of every field of a configuration what it does', () => {
+    const fields = modelConfigType().fieldsArray.map(({ name }) => name);
+    assert.deepEqual(
+      fields.filter((name) => !page.includes(`\`${name}`)),
+      [],
+    );
+  });
+
+  it('lists every feature that is refused', () => {
+    assert.deepEqual(
+      UNSUPPORTED_FIELDS.filter((field) => !page.includes(`\`${field}\``)),
+      [],
+    );
   });
 });

@@ -94,3 +94,6 @@ const FEATURES: readonly Feature[] = [
     'a custom batching library',
   ],
 ];
+
+/** Fields that can make a model one we refuse; docs/config.md lists them. */
+export const UNSUPPORTED_FIELDS: readonly string[] = FEATURES.map(([field]) => field);

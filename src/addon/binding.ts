@@ -13,7 +13,7 @@ let loaded: Binding | undefined;
 
 /** Where the addon may lie, best first. `NEREID_ADDON` alone decides when it is set. */
 export function addonCandidates(env: NodeJS.ProcessEnv = process.env): string[] {
-  const given = env['NEREID_ADDON'];
+  const given = env.NEREID_ADDON;
   if (given !== undefined && given !== '') return [given];
   return [
     'dist-native/nereid.node',
@@ -40,7 +40,9 @@ export function loadBinding(env: NodeJS.ProcessEnv = process.env): Binding {
     loaded = createRequire(import.meta.url)(path) as Binding;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ServeError('Internal', `the native addon ${path} cannot be loaded: ${reason}`, { cause });
+    throw new ServeError('Internal', `the native addon ${path} cannot be loaded: ${reason}`, {
+      cause,
+    });
   }
   return loaded;
 }

@@ -368,7 +368,12 @@ export const serverFlags: readonly Flag[] = [
       draft.allowMetrics = bool(value);
     },
   },
-  ignored('allow-cpu-metrics', 'Metrics', '<boolean>', 'CPU and memory of the machine are always on the page'),
+  ignored(
+    'allow-cpu-metrics',
+    'Metrics',
+    '<boolean>',
+    'CPU and memory of the machine are always on the page',
+  ),
   ignored('allow-gpu-metrics', 'Metrics', '<boolean>', 'this server has no GPU metrics yet'),
   {
     name: 'metrics-address',
@@ -390,7 +395,12 @@ export const serverFlags: readonly Flag[] = [
     },
   },
   {
-    ...ignored('metrics-interval-ms', 'Metrics', '<float>', 'values are read when the page is asked for'),
+    ...ignored(
+      'metrics-interval-ms',
+      'Metrics',
+      '<float>',
+      'values are read when the page is asked for',
+    ),
     set: (_, value) => {
       decimal(value, 0);
     },
@@ -429,7 +439,12 @@ export const serverFlags: readonly Flag[] = [
   { ...ignored('cuda-memory-pool-byte-size', 'Backend', '<string>', NO_GPU_MEMORY), repeats: true },
   ignored('enable-peer-access', 'Backend', '<boolean>', NO_GPU_MEMORY),
   ignored('min-supported-compute-capability', 'Backend', '<float>', NO_GPU_MEMORY),
-  ignored('buffer-manager-thread-count', 'Backend', '<integer>', 'tensors are copied by the thread that needs them'),
+  ignored(
+    'buffer-manager-thread-count',
+    'Backend',
+    '<integer>',
+    'tensors are copied by the thread that needs them',
+  ),
   {
     name: 'memory-limit',
     group: 'Limits',
@@ -515,7 +530,7 @@ export const serverFlags: readonly Flag[] = [
     name: 'json-health-bodies',
     group: 'Execution',
     value: '<boolean>',
-    help: 'true: health answers carry the JSON that KServe\'s client reads. false: empty bodies, as Triton.',
+    help: "true: health answers carry the JSON that KServe's client reads. false: empty bodies, as Triton.",
     defaults: { tritonserver: 'false', nereid: 'true' },
     set: (draft, value) => {
       draft.jsonHealthBodies = bool(value);

@@ -33,7 +33,12 @@ export function flagsPage(): string {
     '',
   ];
   for (const [group, flags] of groups(undefined)) {
-    lines.push(`## ${group}`, '', '| flag | `tritonserver` | `nereid serve` | meaning |', '|---|---|---|---|');
+    lines.push(
+      `## ${group}`,
+      '',
+      '| flag | `tritonserver` | `nereid serve` | meaning |',
+      '|---|---|---|---|',
+    );
     for (const flag of flags) lines.push(pageRow(flag));
     lines.push('');
   }

@@ -140,7 +140,12 @@ function findPortCollision(options: ServerOptions): string | undefined {
   const all = [
     { on: options.allowHttp, what: 'HTTP', host: options.httpAddress, port: options.httpPort },
     { on: options.allowGrpc, what: 'GRPC', host: options.grpcAddress, port: options.grpcPort },
-    { on: options.allowMetrics, what: 'metrics', host: metricsHost(options), port: options.metricsPort },
+    {
+      on: options.allowMetrics,
+      what: 'metrics',
+      host: metricsHost(options),
+      port: options.metricsPort,
+    },
   ];
   const services = all.filter((service) => service.on && service.port !== 0);
   for (const [i, one] of services.entries()) {

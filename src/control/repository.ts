@@ -69,7 +69,9 @@ function readLoadParameters(parameters: ReadonlyMap<string, LoadParameter>): str
   for (const [key, value] of parameters) {
     if (key === 'config') {
       if (typeof value !== 'string') {
-        throw invalidArgument("parameter 'config': expected a string that holds a JSON configuration");
+        throw invalidArgument(
+          "parameter 'config': expected a string that holds a JSON configuration",
+        );
       }
       config = value;
     } else if (key.startsWith('file:')) {

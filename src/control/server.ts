@@ -40,7 +40,11 @@ const BUILT_EXTENSIONS = [
 ] as const;
 
 /** Who answers here: Triton by name and version under `tritonserver`, this package otherwise. */
-export function serverMetadata(program: Program, id: string, packageVersion: string): ServerMetadata {
+export function serverMetadata(
+  program: Program,
+  id: string,
+  packageVersion: string,
+): ServerMetadata {
   const isTriton = program === 'tritonserver';
   return {
     name: id,

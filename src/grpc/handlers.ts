@@ -4,8 +4,8 @@
 import type { ControlCall, GrpcReply } from '../addon/types.ts';
 import { unimplemented } from '../base/status.ts';
 import { encodeModelConfig } from '../config/write.ts';
-import type { InferPath } from '../control/infer-path.ts';
 import { notBuilt, SHARED_MEMORY_ABSENT } from '../control/absent.ts';
+import type { InferPath } from '../control/infer-path.ts';
 import type { LoadParameter, RepositoryCall } from '../control/repository.ts';
 import type { ControlService } from '../control/service.ts';
 import type * as Codec from './codec.ts';
@@ -66,7 +66,10 @@ const absent: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Answers one gRPC call that native handed over. Never rejects: what goes wrong becomes the status. */
-export async function handleGrpc(call: ControlCall, options: GrpcHandlerOptions): Promise<GrpcReply> {
+export async function handleGrpc(
+  call: ControlCall,
+  options: GrpcHandlerOptions,
+): Promise<GrpcReply> {
   try {
     const name = call.path.startsWith(SERVICE) ? call.path.slice(SERVICE.length) : '';
     if (name === 'ModelInfer' && options.inferPath !== undefined) {
@@ -91,7 +94,7 @@ function encode(codec: typeof Codec, name: string, answer: Answer): Uint8Array {
 }
 
 async function repositoryIndex(request: Request, { repository }: ControlService): Promise<Answer> {
-  const rows = await repository.index(request['ready'] === true);
+  const rows = await repository.index(request.ready === true);
   return {
     models: rows.map(({ name, version, state, reason }) => ({
       name,
@@ -103,12 +106,12 @@ async function repositoryIndex(request: Request, { repository }: ControlService)
 }
 
 function modelOf(request: Request): [name: string, version: string] {
-  return [String(request['name'] ?? ''), String(request['version'] ?? '')];
+  return [String(request.name ?? ''), String(request.version ?? '')];
 }
 
 function repositoryCall(request: Request): RepositoryCall {
   const parameters = new Map<string, LoadParameter>();
-  const given = request['parameters'];
+  const given = request.parameters;
   if (typeof given === 'object' && given !== null) {
     for (const [key, value] of Object.entries(given)) {
       const parameter = loadParameter(value as Request);
@@ -116,22 +119,22 @@ function repositoryCall(request: Request): RepositoryCall {
     }
   }
   return {
-    repository: String(request['repository_name'] ?? ''),
-    model: String(request['model_name'] ?? ''),
+    repository: String(request.repository_name ?? ''),
+    model: String(request.model_name ?? ''),
     parameters,
   };
 }
 
 function loadParameter(value: Request): LoadParameter | undefined {
-  switch (value['parameter_choice']) {
+  switch (value.parameter_choice) {
     case 'bool_param':
-      return value['bool_param'] === true;
+      return value.bool_param === true;
     case 'int64_param':
-      return BigInt(String(value['int64_param']));
+      return BigInt(String(value.int64_param));
     case 'string_param':
-      return String(value['string_param']);
+      return String(value.string_param);
     case 'bytes_param':
-      return value['bytes_param'] as Uint8Array;
+      return value.bytes_param as Uint8Array;
     default:
       return undefined;
   }

@@ -5,9 +5,9 @@ import type { ControlCall, HttpReply } from '../addon/types.ts';
 import { invalidArgument, unimplemented } from '../base/status.ts';
 import { modelConfigJson } from '../config/write.ts';
 import { notBuilt, SHARED_MEMORY_ABSENT } from '../control/absent.ts';
+import type { InferPath } from '../control/infer-path.ts';
 import type { LoadParameter } from '../control/repository.ts';
 import type { ControlService } from '../control/service.ts';
-import type { InferPath } from '../control/infer-path.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
 import { errorReply, jsonReply, methodReply, notFoundReply } from './error.ts';
 import { readJsonObject, writeJson } from './json.ts';
@@ -18,7 +18,9 @@ export interface HttpHandlerOptions {
   /** present under `--infer-path=typescript` */
   readonly inferPath?: InferPath | undefined;
   /** the `/v2/test` door; absent unless test backends are on */
-  readonly testDoor?: ((model: string, version: string, json: string) => Promise<string>) | undefined;
+  readonly testDoor?:
+    | ((model: string, version: string, json: string) => Promise<string>)
+    | undefined;
 }
 
 const EMPTY: HttpReply = { status: 200, headers: [], body: '' };
@@ -26,13 +28,17 @@ const EMPTY: HttpReply = { status: 200, headers: [], body: '' };
 /**
  * Answers one HTTP call that native handed over. Never rejects: what goes wrong becomes the answer.
  */
-export async function handleHttp(call: ControlCall, options: HttpHandlerOptions): Promise<HttpReply> {
+export async function handleHttp(
+  call: ControlCall,
+  options: HttpHandlerOptions,
+): Promise<HttpReply> {
   // The metrics port answers any other path with an empty page, as Triton does.
   if (call.service === 'metrics') return call.method === 'GET' ? EMPTY : methodReply(['GET']);
   try {
     const match = matchRoute(call.path);
     if (match === undefined) return notFoundReply();
-    if (match.route.kind === 'test-backend' && options.testDoor === undefined) return notFoundReply();
+    if (match.route.kind === 'test-backend' && options.testDoor === undefined)
+      return notFoundReply();
     if (!match.methods.includes(call.method)) return methodReply(match.methods);
     return await answer(match.route, call, options);
   } catch (error) {
@@ -57,7 +63,7 @@ async function answer(
       return jsonReply(`{"model_stats":${writeJson(rows)}}`);
     }
     case 'repository-index': {
-      const ready = readJsonObject(call.body)['ready'] ?? false;
+      const ready = readJsonObject(call.body).ready ?? false;
       if (typeof ready !== 'boolean') {
         throw invalidArgument("Invalid value for 'ready': expected a boolean");
       }
@@ -100,14 +106,15 @@ function indexRow({ name, version, state, reason }: IndexRow): object {
 
 function readParameters(body: Record<string, unknown>): Map<string, LoadParameter> {
   const result = new Map<string, LoadParameter>();
-  const given = body['parameters'];
+  const given = body.parameters;
   if (given === undefined || given === null) return result;
   if (typeof given !== 'object' || Array.isArray(given)) {
     throw invalidArgument("Invalid value for 'parameters': expected an object");
   }
   for (const [key, value] of Object.entries(given)) {
     if (typeof value === 'string' || typeof value === 'boolean') result.set(key, value);
-    else if (typeof value === 'number' && Number.isSafeInteger(value)) result.set(key, BigInt(value));
+    else if (typeof value === 'number' && Number.isSafeInteger(value))
+      result.set(key, BigInt(value));
     else throw invalidArgument(`parameter '${key}': expected a string, an integer or a boolean`);
   }
   return result;

@@ -8,7 +8,13 @@ import { notFound, ServeError, type StatusCode, unavailable } from '../base/stat
 import { checkModelName, DUPLICATE_REASON, listModels, readModel } from '../repository/scan.ts';
 import type { ModelFolder, RepositorySource } from '../repository/source.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
-import { buildVersion, ConfigError, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
+import {
+  buildVersion,
+  ConfigError,
+  type DraftModel,
+  draftModel,
+  type LoaderOptions,
+} from './loader.ts';
 import { type IndexRow, ModelState, noVersions, type ServedVersion } from './model-state.ts';
 import { Publisher } from './publisher.ts';
 
@@ -127,16 +133,17 @@ export class ModelLifecycle {
   /** The repository index: every model in a repository or in service, sorted by name. */
   async index(signal?: AbortSignal): Promise<IndexRow[]> {
     const rows = new Map<string, IndexRow[]>();
+    const duplicates = new Set<string>();
     for (const { name, isDuplicate } of await listModels(this.#options.sources, signal)) {
-      rows.set(name, [
-        isDuplicate ? { name, state: 'UNAVAILABLE', reason: DUPLICATE_REASON } : { name },
-      ]);
+      rows.set(name, [{ name }]);
+      if (!isDuplicate) continue;
+      duplicates.add(name);
+      rows.set(name, [{ name, state: 'UNAVAILABLE', reason: DUPLICATE_REASON }]);
     }
     for (const [name, { state }] of this.#models) {
-      const inRepository = rows.get(name);
-      const own = state.rows();
-      const isGone = inRepository === undefined && state.served().length === 0;
-      if (!isGone && (state.hasVersions || own[0]?.state !== undefined)) rows.set(name, own);
+      const isServed = state.served().length > 0;
+      const isListed = rows.has(name) ? !duplicates.has(name) : state.isWanted;
+      if (isServed || isListed) rows.set(name, state.rows());
     }
     return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, list]) => list);
   }
@@ -179,7 +186,9 @@ export class ModelLifecycle {
 
   /** Rows of the models that were asked for, without looking at the repositories. */
   knownRows(): IndexRow[] {
-    return [...this.#models.keys()].sort().flatMap((name) => this.#models.get(name)?.state.rows() ?? []);
+    return [...this.#models.keys()]
+      .sort()
+      .flatMap((name) => this.#models.get(name)?.state.rows() ?? []);
   }
 
   /** Not ready from now on, no new load; resolves when every I/O thread knows. */
@@ -191,7 +200,10 @@ export class ModelLifecycle {
   /** Unloads everything and waits until it is gone. To be called after `beginExit` and a drain. */
   async close(): Promise<void> {
     await this.#exclusive.idle();
-    const all = [...this.#models.values()].map(({ state }) => ({ state, old: state.beginUnload() }));
+    const all = [...this.#models.values()].map(({ state }) => ({
+      state,
+      old: state.beginUnload(),
+    }));
     await this.#publisher.publish();
     for (const { state, old } of all) this.#destroy(state, old);
     await Promise.all(this.#destroying);
@@ -208,7 +220,8 @@ export class ModelLifecycle {
     const model = this.#model(name);
     const { state } = model;
     const isOverride = options.config !== undefined;
-    if (!isOverride && state.served().length > 0 && model.fingerprint === folder.fingerprint) return;
+    if (!isOverride && state.served().length > 0 && model.fingerprint === folder.fingerprint)
+      return;
     let draft: DraftModel;
     try {
       draft = draftModel(folder, options.config);
@@ -254,7 +267,10 @@ export class ModelLifecycle {
       try {
         built.push(await buildVersion(draft, version, this.#options));
       } catch (thrown) {
-        failed.set(version.version, thrown instanceof ConfigError ? thrown : ServeError.from(thrown));
+        failed.set(
+          version.version,
+          thrown instanceof ConfigError ? thrown : ServeError.from(thrown),
+        );
       }
     }
     return { built, failed };

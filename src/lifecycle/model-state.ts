@@ -147,12 +147,14 @@ export class ModelState {
   rows(): IndexRow[] {
     const rows = [...this.#versions]
       .sort(([a], [b]) => a - b)
-      .map(([version, { state, reason }]): IndexRow => ({
-        name: this.name,
-        version,
-        state,
-        ...(reason === '' ? {} : { reason }),
-      }));
+      .map(
+        ([version, { state, reason }]): IndexRow => ({
+          name: this.name,
+          version,
+          state,
+          ...(reason === '' ? {} : { reason }),
+        }),
+      );
     if (rows.length > 0) return rows;
     if (this.#problem === '') return [{ name: this.name }];
     return [{ name: this.name, state: 'UNAVAILABLE', reason: this.#problem }];

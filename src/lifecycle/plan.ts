@@ -57,7 +57,8 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
 
 /** The wire's name of a configuration's element type. */
 export function dataTypeOf(type: ConfigDataType): DataType {
-  if (type === 'TYPE_INVALID') throw invalidArgument("data_type: expected a type, got 'TYPE_INVALID'");
+  if (type === 'TYPE_INVALID')
+    throw invalidArgument("data_type: expected a type, got 'TYPE_INVALID'");
   return type === 'TYPE_STRING' ? 'BYTES' : (type.slice('TYPE_'.length) as DataType);
 }
 

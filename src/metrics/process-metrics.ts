@@ -24,7 +24,10 @@ export class ProcessMetrics implements Disposable {
   static async start(engine: Pick<Engine, 'setMetricsText'>): Promise<ProcessMetrics> {
     const { collectDefaultMetrics, Registry } = await import('prom-client');
     const registry = new Registry();
-    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS });
+    collectDefaultMetrics({
+      register: registry,
+      eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS,
+    });
     const render = async (): Promise<void> => {
       engine.setMetricsText(await registry.metrics());
     };

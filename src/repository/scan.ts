@@ -19,7 +19,13 @@ export interface ListedModel {
  * @throws ServeError InvalidArgument, in Triton's words
  */
 export function checkModelName(name: string): void {
-  if (name === '' || name.includes('/') || name.includes('\0') || name === '.' || name.includes('..')) {
+  if (
+    name === '' ||
+    name.includes('/') ||
+    name.includes('\0') ||
+    name === '.' ||
+    name.includes('..')
+  ) {
     throw invalidArgument(
       `invalid model name '${name}', model name must not contain path traversal characters`,
     );

@@ -10,8 +10,7 @@ import { cachedLibrary, findOnnxRuntime, setupOnnxRuntime } from '../setup/onnxr
 /** Asks the person at the terminal; undefined where there is none. */
 export type Ask = ((question: string) => Promise<boolean>) | undefined;
 
-const REMEDY =
-  'run `nereid setup onnxruntime`, or name a library with --onnxruntime-library=PATH';
+const REMEDY = 'run `nereid setup onnxruntime`, or name a library with --onnxruntime-library=PATH';
 
 /** Finds ONNX Runtime, and fetches it when a model first needs it and the options allow that. */
 export class BackendSetup {
@@ -51,7 +50,8 @@ export class BackendSetup {
     if (this.#policy === 'never') {
       throw unavailable(`ONNX Runtime, which this model needs, is not installed: ${REMEDY}`);
     }
-    const question = 'A model needs ONNX Runtime, which is not installed. Fetch it (about 108 MiB)?';
+    const question =
+      'A model needs ONNX Runtime, which is not installed. Fetch it (about 108 MiB)?';
     if (this.#policy === 'ask' && this.#ask !== undefined && !(await this.#ask(question))) {
       throw unavailable(`ONNX Runtime, which this model needs, was not fetched: ${REMEDY}`);
     }

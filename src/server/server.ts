@@ -12,8 +12,9 @@ import { serverMetadata } from '../control/server.ts';
 import type { ControlService } from '../control/service.ts';
 import { StatisticsQueries } from '../control/statistics.ts';
 import { handleGrpc } from '../grpc/handlers.ts';
-import { handleHttp, type HttpHandlerOptions } from '../http/handlers.ts';
+import { type HttpHandlerOptions, handleHttp } from '../http/handlers.ts';
 import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
+import type { LoaderOptions } from '../lifecycle/loader.ts';
 import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { type Ask, BackendSetup } from './backends.ts';
@@ -54,6 +55,8 @@ export class Server implements AsyncDisposable {
   readonly engine: Engine;
   readonly lifecycle: ModelLifecycle;
   readonly control: ControlService;
+  /** how this server reads configurations and builds versions */
+  readonly loaderOptions: LoaderOptions;
   readonly #log: Log;
   #handlers: HttpHandlerOptions;
   #metrics: Promise<ProcessMetrics> | undefined;
@@ -64,17 +67,21 @@ export class Server implements AsyncDisposable {
     this.#log = log;
     const backends = new BackendSetup(options, log, ask);
     this.engine = binding.createEngine(engineOptions(options, backends.libraryPath));
-    this.lifecycle = new ModelLifecycle({
+    this.loaderOptions = {
       engine: this.engine,
-      sources: options.modelRepositories.map((path) => new LocalSource(path)),
-      loadThreads: options.modelLoadThreadCount,
-      strictReadiness: options.strictReadiness,
       autoComplete: options.autoCompleteConfig,
       serverDefaults: { defaultMaxBatchSize: defaultMaxBatchSize(options) },
       maxQueueSize: options.maxQueueSize,
       queueFullStatus: options.queueFullStatus,
       backendConfig: options.backendConfig,
       ensureBackend: (backend) => backends.ensure(backend),
+    };
+    this.lifecycle = new ModelLifecycle({
+      ...this.loaderOptions,
+      engine: this.engine,
+      sources: options.modelRepositories.map((path) => new LocalSource(path)),
+      loadThreads: options.modelLoadThreadCount,
+      strictReadiness: options.strictReadiness,
       log,
     });
     this.control = {
@@ -96,17 +103,17 @@ export class Server implements AsyncDisposable {
 
   /**
    * Loads what is to be served from the start.
+   * @param names models, or `'*'` for every model of the repositories
    * @returns models that failed; the others serve
    * @throws ServeError Internal when a repository cannot be read
    */
-  async start(): Promise<StartFailure[]> {
-    if (this.options.allowMetrics) this.#metrics = ProcessMetrics.start(this.engine);
+  async start(names: readonly string[] | '*'): Promise<StartFailure[]> {
+    // Its code is read while the models load.
+    if (this.options.allowMetrics) this.#startMetrics();
     if (this.options.inferPath === 'typescript') {
       this.#handlers = { ...this.#handlers, inferPath: await loadInferPath(this) };
     }
-    const { modelControlMode, loadModels } = this.options;
-    const isAll = modelControlMode === 'none' || loadModels[0] === '*';
-    const failures = await this.lifecycle.start(isAll ? '*' : loadModels);
+    const failures = await this.lifecycle.start(names);
     await this.#metrics;
     return failures;
   }
@@ -124,6 +131,7 @@ export class Server implements AsyncDisposable {
   /** Opens one port; host and port as the options say unless given. */
   listenOn(service: Service, at: { host?: string; port?: number } = {}): ListenResult {
     const wanted = listenOptions(service, this.options);
+    if (service === 'metrics') this.#startMetrics();
     const host = at.host ?? wanted.host;
     const port = at.port ?? wanted.port;
     try {
@@ -144,6 +152,12 @@ export class Server implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(this.options.exitTimeoutSecs * 1000);
+  }
+
+  #startMetrics(): void {
+    this.#metrics ??= ProcessMetrics.start(this.engine);
+    // Without its block the page still has native's part; `start` reports the failure.
+    this.#metrics.catch(() => undefined);
   }
 
   async #close(timeoutMs: number): Promise<boolean> {
@@ -178,7 +192,10 @@ export class Server implements AsyncDisposable {
     try {
       reply();
     } catch (thrown) {
-      this.#log.verbose(1, `a control call could not be answered: ${ServeError.from(thrown).message}`);
+      this.#log.verbose(
+        1,
+        `a control call could not be answered: ${ServeError.from(thrown).message}`,
+      );
     }
   }
 

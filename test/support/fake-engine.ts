@@ -192,3 +192,35 @@ export function fakeBinding(engine = new FakeEngine()): Binding & {
     },
   };
 }
+
+/** A number that no JavaScript number holds. */
+export const BIG_NS = 2n ** 63n + 1n;
+
+/** Two requests in one execution of two rows. */
+export function statisticsOf(name: string, version: number): ModelStatistics {
+  const none = { count: 0n, ns: 0n };
+  return {
+    name,
+    version,
+    received: 0n,
+    pending: 0n,
+    lastInferenceMs: 1_764_000_000_000n,
+    inferenceCount: 2n,
+    executionCount: 1n,
+    success: { count: 2n, ns: BIG_NS },
+    fail: none,
+    queue: none,
+    computeInput: none,
+    computeInfer: none,
+    computeOutput: none,
+    batches: [
+      {
+        batchSize: 2n,
+        computeInput: none,
+        computeInfer: { count: 1n, ns: 5n },
+        computeOutput: none,
+      },
+    ],
+    failures: { rejected: 0n, canceled: 0n, backend: 0n, other: 0n },
+  };
+}

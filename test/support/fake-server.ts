@@ -27,7 +27,12 @@ export class FakeServer implements AsyncDisposable {
     });
   }
 
-  async http(method: string, path: string, body = '', service: ControlCall['service'] = 'http'): Promise<HttpReply> {
+  async http(
+    method: string,
+    path: string,
+    body = '',
+    service: ControlCall['service'] = 'http',
+  ): Promise<HttpReply> {
     const token = this.#token++;
     this.engine.deliver([this.#call(token, 'http', service, method, path, Buffer.from(body))]);
     return this.#reply(this.engine.httpReplies, token);

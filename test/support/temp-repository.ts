@@ -24,7 +24,8 @@ export class TempRepository implements Disposable {
   /** Adds or replaces an identity model. @param config text added to its configuration */
   async addIdentity(name: string, versions: readonly number[] = [1], config = ''): Promise<void> {
     await this.write(`${name}/config.pbtxt`, `${IDENTITY}${config}`);
-    for (const version of versions) await mkdir(join(this.path, name, String(version)), { recursive: true });
+    for (const version of versions)
+      await mkdir(join(this.path, name, String(version)), { recursive: true });
   }
 
   async write(file: string, text: string): Promise<void> {

@@ -1,0 +1,135 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { loadBinding } from '../addon/binding.ts';
+import { Log } from '../base/log.ts';
+import { ServeError } from '../base/status.ts';
+import { flagsHelp } from '../config/flags-page.ts';
+import { type Program, parseOptions, type ServerOptions } from '../config/options.ts';
+import { KeepAlive } from '../server/keep-alive.ts';
+import { type Addresses, Server, type Service } from '../server/server.ts';
+import { firstSignal } from '../server/signals.ts';
+import { askYesNo, canAsk, stderr, stdout } from './terminal.ts';
+import { modelTable, startLine, welcome } from './welcome.ts';
+
+/** The server's name for a port, as the lines that tools wait for spell it. */
+const SERVICE_NAMES: Record<Service, string> = {
+  grpc: 'GRPCInferenceService',
+  http: 'HTTPService',
+  metrics: 'Metrics Service',
+};
+
+/**
+ * Runs the server until a signal ends it.
+ * @returns exit code: 0 after a clean stop, 1 when the start or the stop failed
+ */
+export async function serve(program: Program, argv: readonly string[]): Promise<number> {
+  const parsed = parseOptions(program, argv);
+  if (parsed.kind === 'help') {
+    stdout.write(serveHelp(program));
+    return 0;
+  }
+  if (parsed.kind === 'error') {
+    if (program === 'tritonserver') stderr.write(`${serveHelp(program)}\n`);
+    stderr.write(`${parsed.message}\n`);
+    if (program === 'nereid') stderr.write('`nereid serve --help` lists the flags.\n');
+    return 1;
+  }
+  const { options, notes } = parsed;
+  if (options.modelRepositories.length === 0) {
+    return failure('Invalid argument - --model-repository must be specified');
+  }
+  const log = new Log({
+    error: options.logError,
+    warning: options.logWarning,
+    info: options.logInfo,
+    verboseLevel: options.logVerbose,
+    format: options.logFormat,
+  });
+  for (const note of notes) log.info(note);
+  try {
+    return await run(options, log);
+  } catch (thrown) {
+    const error = ServeError.from(thrown);
+    return failure(`${error.code} - ${error.message}`);
+  }
+}
+
+export function serveHelp(program: Program): string {
+  const head =
+    program === 'tritonserver'
+      ? 'Usage: tritonserver [options]\n'
+      : [
+          'Usage: nereid serve --model-repository=FOLDER [options]',
+          '',
+          'Serves the models of a folder over HTTP and gRPC (KServe v2), on this machine only unless --http-address',
+          'and --grpc-address say otherwise. Ctrl-C stops it once requests in flight are answered.',
+          '',
+          'Examples:',
+          '  nereid serve --model-repository=model_repository',
+          '  nereid serve --model-repository=models --model-control-mode=explicit --load-model=digits',
+          '  nereid serve --model-repository=models --http-address=0.0.0.0 --http-port=8080',
+          '',
+        ].join('\n');
+  return `${head}\n${flagsHelp(program)}`;
+}
+
+async function run(options: ServerOptions, log: Log): Promise<number> {
+  // From here on a signal means an orderly stop, also while models load.
+  const signalled = firstSignal();
+  const alive = new KeepAlive();
+  alive.hold();
+  const server = new Server({
+    binding: loadBinding(),
+    options,
+    log,
+    ...(canAsk() ? { ask: askYesNo } : {}),
+  });
+  const timeoutMs = options.exitTimeoutSecs * 1000;
+  try {
+    const started = start(server, log);
+    const problem = await Promise.race([started, signalled.then(() => undefined)]);
+    if (problem !== undefined) {
+      await server.close(0);
+      return failure(problem);
+    }
+    // A start that a signal overtook ends by itself, or with the process.
+    started.catch(() => undefined);
+  } catch (thrown) {
+    await server.close(0);
+    throw thrown;
+  }
+  const number = await signalled;
+  log.info(`Signal (${number}) received.`);
+  log.info('Waiting for in-flight requests to complete.');
+  if (await server.close(timeoutMs)) return 0;
+  stderr.write('failed to stop server: Internal - Exit timeout expired. Exiting immediately.\n');
+  return 1;
+}
+
+/** @returns why the server must not run, or undefined when it does */
+async function start(server: Server, log: Log): Promise<string | undefined> {
+  const { options } = server;
+  const isAll = options.modelControlMode === 'none' || options.loadModels[0] === '*';
+  const failures = await server.start(isAll ? '*' : options.loadModels);
+  if (options.program === 'tritonserver') log.block(modelTable(server.lifecycle.knownRows()));
+  if (failures.length > 0 && options.exitOnError) return 'Internal - failed to load all models';
+  const addresses = server.listen();
+  announce(addresses, log);
+  if (options.program === 'nereid') {
+    stdout.write(welcome(addresses, server.lifecycle.allServed(), failures, stdout));
+  }
+  return undefined;
+}
+
+function announce(addresses: Addresses, log: Log): void {
+  for (const service of ['grpc', 'http', 'metrics'] as const) {
+    const at = addresses[service];
+    if (at !== undefined) log.info(startLine(SERVICE_NAMES[service], at));
+  }
+}
+
+function failure(text: string): number {
+  stderr.write(`error: creating server: ${text}\n`);
+  return 1;
+}

@@ -1,0 +1,81 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { writeSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+
+/** Where a command writes. */
+export interface Output {
+  readonly isTerminal: boolean;
+  write(text: string): void;
+}
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'cyan';
+
+const CODES: Record<Style, readonly [on: number, off: number]> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  cyan: [36, 39],
+};
+
+function descriptor(fd: number, isTerminal: boolean): Output {
+  return {
+    isTerminal,
+    // Synchronous: the process may end right after, and a pipe would lose what was queued.
+    write: (text) => {
+      try {
+        writeSync(fd, text);
+      } catch {
+        // A reader that closed its end wants no more.
+      }
+    },
+  };
+}
+
+export const stdout: Output = descriptor(1, process.stdout.isTTY === true);
+export const stderr: Output = descriptor(2, process.stderr.isTTY === true);
+
+/** Puts a style around text where that can be seen: on a terminal, unless NO_COLOR is set. */
+export function styled(
+  out: Output,
+  style: Style,
+  text: string,
+  env: NodeJS.ProcessEnv = process.env,
+): string {
+  const noColor = env.NO_COLOR;
+  if (!out.isTerminal || (noColor !== undefined && noColor !== '')) return text;
+  const [on, off] = CODES[style];
+  return `\x1b[${on}m${text}\x1b[${off}m`;
+}
+
+/** Asks a yes-or-no question; Enter means yes. Only where `canAsk()` is true. */
+export async function askYesNo(question: string): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = (await lines.question(`${question} [Y/n] `)).trim().toLowerCase();
+    return answer === '' || answer === 'y' || answer === 'yes';
+  } finally {
+    lines.close();
+  }
+}
+
+/** True when a person sits at both ends. */
+export const canAsk = (): boolean => process.stdin.isTTY === true && process.stderr.isTTY === true;
+
+/** Lays rows out in columns, two spaces between; widths of plain text. */
+export function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length);
+    });
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

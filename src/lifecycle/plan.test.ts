@@ -1,0 +1,104 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { ModelPlan } from '../addon/types.ts';
+import { completeModelConfig } from '../config/complete.ts';
+import { readModelConfig } from '../config/read.ts';
+import { makePlan, type PlanDefaults } from './plan.ts';
+
+const TENSORS = `
+input [{ name: "IN" data_type: TYPE_STRING dims: [ -1, 3 ] }]
+output [{ name: "OUT" data_type: TYPE_BF16 dims: [ 4 ] reshape { shape: [ 2, 2 ] } }]
+`;
+const FILES = { version: 2, modelFile: '/m/2/model.onnx', labels: new Map() };
+const DEFAULTS: PlanDefaults = {
+  maxQueueSize: 0,
+  queueFullStatus: 'Unavailable',
+  backendConfig: [],
+};
+
+function plan(text: string, defaults: Partial<PlanDefaults> = {}, files = FILES): ModelPlan {
+  const config = completeModelConfig(readModelConfig(`backend: "identity"\n${text}`, 'm'), {
+    modelName: 'm',
+    versionDirFiles: [],
+    autoComplete: true,
+  });
+  return makePlan(config, files, { ...DEFAULTS, ...defaults });
+}
+
+describe('makePlan', () => {
+  it('carries names, types, dims and reshape', () => {
+    const { inputs, outputs, maxBatchSize, version, modelFile, name } = plan(
+      `max_batch_size: 8 ${TENSORS}`,
+    );
+    assert.deepEqual(inputs, [
+      { name: 'IN', datatype: 'BYTES', dims: [-1, 3], optional: false, labels: [] },
+    ]);
+    assert.deepEqual(outputs, [
+      { name: 'OUT', datatype: 'BF16', dims: [4], optional: false, labels: [], reshape: [2, 2] },
+    ]);
+    assert.deepEqual([name, version, modelFile, maxBatchSize], ['m', 2, '/m/2/model.onnx', 8]);
+  });
+
+  it('batches only where the configuration says so', () => {
+    assert.equal(plan(`max_batch_size: 8 ${TENSORS}`).batching, undefined);
+    const given = plan(
+      `max_batch_size: 8 dynamic_batching { preferred_batch_size: [4] max_queue_delay_microseconds: 100 preserve_ordering: true } ${TENSORS}`,
+    );
+    assert.deepEqual(given.batching, {
+      preferredBatchSizes: [4],
+      maxQueueDelayUs: 100,
+      preserveOrdering: true,
+    });
+  });
+
+  it('takes the queue limit of the model before that of the server', () => {
+    const policy =
+      'dynamic_batching { default_queue_policy { max_queue_size: 5 default_timeout_microseconds: 7 allow_timeout_override: true } }';
+    const server = { maxQueueSize: 1024, queueFullStatus: 'ResourceExhausted' } as const;
+    assert.deepEqual(plan(`max_batch_size: 8 ${policy} ${TENSORS}`, server).queue, {
+      maxQueueSize: 5,
+      defaultTimeoutUs: 7,
+      allowTimeoutOverride: true,
+      fullStatus: 'ResourceExhausted',
+    });
+    assert.equal(plan(`max_batch_size: 8 ${TENSORS}`, server).queue.maxQueueSize, 1024);
+    assert.equal(plan(`max_batch_size: 8 ${TENSORS}`).queue.maxQueueSize, 0);
+  });
+
+  it('counts the instances of every group', () => {
+    const groups = 'instance_group [{ kind: KIND_CPU count: 2 }, { kind: KIND_CPU count: 3 }]';
+    assert.equal(plan(`max_batch_size: 8 ${groups} ${TENSORS}`).instanceCount, 5);
+    assert.equal(plan(`max_batch_size: 8 ${TENSORS}`).instanceCount, 1);
+  });
+
+  it('lets the parameters of the model win over those of its backend', () => {
+    const backendConfig = [
+      { backend: 'identity', key: 'a', value: 'server' },
+      { backend: 'identity', key: 'b', value: 'server' },
+      { backend: 'onnxruntime', key: 'c', value: 'other' },
+      { backend: '', key: 'default-max-batch-size', value: '4' },
+    ];
+    const text = `max_batch_size: 8 parameters { key: "a" value { string_value: "model" } } ${TENSORS}`;
+    assert.deepEqual(plan(text, { backendConfig }).parameters, { a: 'model', b: 'server' });
+  });
+
+  it('puts labels on their output and _ before metric tags', () => {
+    const labels = new Map([['OUT', ['zero', 'one']]]);
+    const made = plan(
+      `max_batch_size: 8 metric_tags { key: "team" value: "a" } ${TENSORS}`,
+      {},
+      { ...FILES, labels },
+    );
+    assert.deepEqual(made.outputs[0]?.labels, ['zero', 'one']);
+    assert.deepEqual(made.metricTags, { _team: 'a' });
+  });
+
+  it('says when a model is decoupled', () => {
+    const text = `max_batch_size: 8 model_transaction_policy { decoupled: true } ${TENSORS}`;
+    assert.equal(plan(text).decoupled, true);
+    assert.equal(plan(`max_batch_size: 8 ${TENSORS}`).decoupled, false);
+  });
+});

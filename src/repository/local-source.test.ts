@@ -1,0 +1,105 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { TempRepository } from '../../test/support/temp-repository.ts';
+import { LocalSource } from './local-source.ts';
+import { checkModelName, listModels, readModel } from './scan.ts';
+
+describe('LocalSource', () => {
+  it('lists folders and links to folders, but neither files nor hidden ones', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('b');
+    await repository.addIdentity('a');
+    await repository.write('.git/config', '');
+    await repository.write('README.md', '');
+    symlinkSync(join(repository.path, 'a'), join(repository.path, 'link'));
+    assert.deepEqual(await new LocalSource(repository.path).list(), ['a', 'b', 'link']);
+  });
+
+  it('reads configuration and versions in the order of their numbers', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('m', [10, 9]);
+    await repository.write('m/9/model.onnx', 'x');
+    await repository.write('m/9/extra', 'x');
+    await repository.write('m/0/ignored', '');
+    await repository.write('m/labels.txt', '');
+    const folder = await new LocalSource(repository.path).read('m');
+    assert.match(folder?.configText ?? '', /^backend: "identity"/);
+    assert.deepEqual(
+      folder?.versions.map(({ version, files }) => [version, files]),
+      [
+        [9, ['extra', 'model.onnx']],
+        [10, []],
+      ],
+    );
+  });
+
+  it('has no configuration text where there is no config.pbtxt', async () => {
+    using repository = new TempRepository();
+    await repository.write('m/1/model.onnx', '');
+    const folder = await new LocalSource(repository.path).read('m');
+    assert.equal(folder?.configText, undefined);
+  });
+
+  it('changes the fingerprint with any file, and only then', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('m');
+    await repository.write('m/1/deep/weights', 'one');
+    const source = new LocalSource(repository.path);
+    const print = async (): Promise<string> => (await source.read('m'))?.fingerprint ?? '';
+    const first = await print();
+    assert.equal(await print(), first);
+    await repository.write('m/1/deep/weights', 'two');
+    const second = await print();
+    assert.notEqual(second, first);
+    await repository.write('m/2/weights', 'two');
+    assert.notEqual(await print(), second);
+  });
+
+  it('says in one sentence that a repository cannot be read', async () => {
+    await assert.rejects(new LocalSource('/nonexistent/models').list(), {
+      code: 'Internal',
+      message:
+        "cannot read the model repository '/nonexistent/models': expected a folder that this user may read, got ENOENT",
+    });
+    using repository = new TempRepository();
+    await repository.write('file', '');
+    await assert.rejects(new LocalSource(join(repository.path, 'file')).list(), /got ENOTDIR/);
+  });
+});
+
+describe('several repositories', () => {
+  it('marks and refuses a model that two of them hold', async () => {
+    using one = new TempRepository();
+    using two = new TempRepository();
+    await one.addIdentity('both');
+    await one.addIdentity('only');
+    await two.addIdentity('both');
+    const sources = [new LocalSource(one.path), new LocalSource(two.path)];
+    assert.deepEqual(await listModels(sources), [
+      { name: 'both', isDuplicate: true },
+      { name: 'only', isDuplicate: false },
+    ]);
+    await assert.rejects(readModel(sources, 'both'), {
+      message: 'model appears in two or more repositories',
+    });
+    assert.equal((await readModel(sources, 'only')).name, 'only');
+    await assert.rejects(readModel(sources, 'none'), { code: 'Internal' });
+  });
+});
+
+describe('checkModelName', () => {
+  it('refuses names that leave the repository', () => {
+    for (const name of ['', '.', '..', '../x', 'a/b', '/a', 'a..b', 'a\0b']) {
+      assert.throws(() => checkModelName(name), {
+        code: 'InvalidArgument',
+        message: `invalid model name '${name}', model name must not contain path traversal characters`,
+      });
+    }
+    for (const name of ['a', 'a.onnx', 'ä ö', 'a-b_c']) checkModelName(name);
+  });
+});

@@ -1,0 +1,254 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { loadBinding } from '../addon/binding.ts';
+import type { Binding } from '../addon/types.ts';
+import { abortable, throwIfAborted } from '../base/abort.ts';
+import { Log } from '../base/log.ts';
+import { internal, ServeError, unavailable } from '../base/status.ts';
+import { defaultOptions, type ServerOptions } from '../config/options.ts';
+import type { IndexRow } from '../lifecycle/model-state.ts';
+import { KeepAlive } from './keep-alive.ts';
+import { Server, type Service } from './server.ts';
+import { decodeTensor, encodeTensor, type InputTensor, type OutputTensor } from './tensors.ts';
+
+/** How a server is made inside a program. Whatever is left out is as `nereid serve` has it. */
+export interface CreateServerOptions {
+  /** folder or folders of models */
+  readonly modelRepository: string | readonly string[];
+  /** models to load at once; `'*'` = every model; default none */
+  readonly loadModels?: readonly string[] | '*';
+  /** may clients on the network load and unload models; default false */
+  readonly allowModelControl?: boolean;
+  /** requests that may wait for one model; 0 = no limit; default 1024 */
+  readonly maxQueueSize?: number;
+  /** ceiling of request, tensor and response bytes; default half of the memory the process may use */
+  readonly memoryLimitBytes?: number;
+  /** network threads; default min(4, CPUs) */
+  readonly ioThreads?: number;
+  /** milliseconds that requests in flight may take when the server closes; default 30,000 */
+  readonly exitTimeoutMs?: number;
+  /** libonnxruntime to use; default the one that `nereid setup onnxruntime` fetched */
+  readonly onnxRuntimeLibrary?: string;
+  /** fetch ONNX Runtime when a model first needs it; default false */
+  readonly fetchOnnxRuntime?: boolean;
+  /** what goes to stderr; default nothing */
+  readonly log?: 'silent' | 'error' | 'info';
+  /** stops the waiting for `loadModels` */
+  readonly signal?: AbortSignal;
+}
+
+export interface InferRequest {
+  readonly inputs: Readonly<Record<string, InputTensor>>;
+  /** names of the outputs wanted; default all */
+  readonly outputs?: readonly string[];
+  /** default the highest that serves */
+  readonly version?: number;
+  readonly id?: string;
+  readonly priority?: number;
+  /** how long it may wait in the queue */
+  readonly timeoutMs?: number;
+  /** takes the request out of the queue, or its answer from you */
+  readonly signal?: AbortSignal;
+}
+
+export interface InferResult {
+  readonly modelName: string;
+  readonly modelVersion: string;
+  readonly id: string;
+  readonly outputs: Readonly<Record<string, OutputTensor | undefined>>;
+}
+
+/** Where a port shall open; `port` 0 (the default) takes a free one. */
+export interface ListenAt {
+  /** default 127.0.0.1 */
+  readonly host?: string;
+  readonly port?: number;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * A model server inside this process. Models run in native threads: the event loop stays free meanwhile.
+ *
+ * Every method that waits takes an `AbortSignal` and rejects with a `ServeError`. The program stays alive while a
+ * port is open or a call is awaited, not otherwise.
+ */
+export class NereidServer implements AsyncDisposable {
+  readonly #server: Server;
+  readonly #alive = new KeepAlive();
+  readonly #exitTimeoutMs: number;
+  #isListening = false;
+  #isClosed = false;
+  #nextCancelId = 1;
+
+  private constructor(server: Server, exitTimeoutMs: number) {
+    this.#server = server;
+    this.#exitTimeoutMs = exitTimeoutMs;
+  }
+
+  /** Use `createServer`. @param binding replaces the addon (tests) */
+  static async create(
+    options: CreateServerOptions,
+    binding: Binding = loadBinding(),
+  ): Promise<NereidServer> {
+    throwIfAborted(options.signal);
+    const inner = new Server({
+      binding,
+      options: serverOptions(options),
+      log: new Log({
+        error: options.log === 'error' || options.log === 'info',
+        warning: options.log === 'info',
+        info: options.log === 'info',
+        verboseLevel: 0,
+        format: 'default',
+      }),
+    });
+    const server = new NereidServer(inner, options.exitTimeoutMs ?? 30_000);
+    try {
+      const loading = inner.start(options.loadModels ?? []);
+      const failures = await server.#alive.during(abortable(loading, options.signal));
+      const first = failures[0]?.error;
+      if (first !== undefined) throw first;
+    } catch (thrown) {
+      await server.close({ timeoutMs: 0 });
+      throw ServeError.from(thrown);
+    }
+    return server;
+  }
+
+  /**
+   * Loads a model, or brings a loaded one to what its folder holds now.
+   * @param options.config JSON of a model configuration to use instead of config.pbtxt
+   * @throws ServeError says what is wrong with the model
+   */
+  async load(
+    name: string,
+    options: { readonly config?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    this.#checkOpen();
+    await this.#alive.during(this.#server.lifecycle.load(name, options));
+  }
+
+  /** Takes a model out of service; requests in flight still run. An unknown name is no error. */
+  async unload(name: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    this.#checkOpen();
+    await this.#alive.during(this.#server.lifecycle.unload(name, options.signal));
+  }
+
+  /** Every model of the repositories and its state. */
+  async models(options: { readonly signal?: AbortSignal } = {}): Promise<IndexRow[]> {
+    this.#checkOpen();
+    return this.#alive.during(this.#server.lifecycle.index(options.signal));
+  }
+
+  /**
+   * Runs one request. The inputs are copied before this returns its promise.
+   * @throws ServeError NotFound, InvalidArgument, Unavailable, ResourceExhausted, Cancelled …
+   */
+  async infer(model: string, request: InferRequest): Promise<InferResult> {
+    this.#checkOpen();
+    const { signal } = request;
+    throwIfAborted(signal);
+    const cancelId = this.#nextCancelId++;
+    const answered = this.#server.engine.infer(
+      {
+        model,
+        version: request.version === undefined ? '' : String(request.version),
+        id: request.id ?? '',
+        inputs: Object.entries(request.inputs).map(([name, one]) => encodeTensor(name, one)),
+        outputs: request.outputs ?? [],
+        ...(request.priority === undefined ? {} : { priority: request.priority }),
+        ...(request.timeoutMs === undefined
+          ? {}
+          : { timeoutUs: Math.round(request.timeoutMs * 1000) }),
+      },
+      cancelId,
+    );
+    const cancel = (): void => this.#server.engine.cancel(cancelId);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      const answer = await this.#alive.during(abortable(answered, signal));
+      return {
+        modelName: answer.modelName,
+        modelVersion: answer.modelVersion,
+        id: answer.id,
+        outputs: Object.fromEntries(answer.outputs.map((one) => [one.name, decodeTensor(one)])),
+      };
+    } catch (thrown) {
+      throw ServeError.from(thrown);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  /**
+   * Opens ports.
+   * @returns the real addresses
+   * @throws ServeError Unavailable when a port is taken
+   */
+  async listen<K extends Service>(
+    ports: { readonly [S in K]: ListenAt },
+  ): Promise<{
+    readonly [S in K]: Address;
+  }> {
+    this.#checkOpen();
+    const result: Partial<Record<Service, Address>> = {};
+    for (const service of Object.keys(ports) as K[]) {
+      const { host = '127.0.0.1', port = 0 } = ports[service];
+      const opened = this.#server.listenOn(service, { host, port });
+      result[service] = { host: opened.host, port: opened.port };
+    }
+    if (!this.#isListening) {
+      this.#isListening = true;
+      this.#alive.hold();
+    }
+    return result as Record<K, Address>;
+  }
+
+  /**
+   * Stops accepting, lets requests in flight finish, unloads and ends every thread. Later calls wait for the first.
+   * @returns false when requests had to be cancelled
+   */
+  async close(options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
+    const closing = this.#server.close(options.timeoutMs ?? this.#exitTimeoutMs);
+    const isFirst = !this.#isClosed;
+    this.#isClosed = true;
+    const isClean = await this.#alive.during(closing);
+    if (isFirst && this.#isListening) this.#alive.release();
+    return isClean;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw unavailable('the server is closed');
+  }
+}
+
+function serverOptions(options: CreateServerOptions): ServerOptions {
+  const { modelRepository } = options;
+  const modelRepositories =
+    typeof modelRepository === 'string' ? [modelRepository] : [...modelRepository];
+  if (modelRepositories.length === 0)
+    throw internal('modelRepository: expected a folder, got none');
+  return {
+    ...defaultOptions('nereid'),
+    modelRepositories,
+    modelControlMode: options.allowModelControl === true ? 'explicit' : 'none',
+    maxQueueSize: options.maxQueueSize ?? defaultOptions('nereid').maxQueueSize,
+    memoryLimitBytes: options.memoryLimitBytes ?? 0,
+    ioThreads: options.ioThreads ?? 0,
+    onnxRuntimeLibrary: options.onnxRuntimeLibrary ?? '',
+    setup: options.fetchOnnxRuntime === true ? 'auto' : 'never',
+    allowMetrics: false,
+    logError: options.log === 'error' || options.log === 'info',
+    logWarning: options.log === 'info',
+    logInfo: options.log === 'info',
+  };
+}

@@ -46,8 +46,9 @@ export function readMachineCard(): MachineCard {
 /** @param checkout folder of a clone; this one when undefined */
 export function readCommit(checkout = fileURLToPath(new URL('..', import.meta.url))): Commit {
   const git = (...args: string[]) => firstLine('git', ['-C', checkout, ...args]);
+  const id = git('rev-parse', '--short=12', 'HEAD');
   const changes = git('status', '--porcelain', '--', '.', ':!bench/results');
-  return { id: git('rev-parse', '--short=12', 'HEAD'), isDirty: changes !== '' };
+  return { id, isDirty: id !== 'unknown' && changes !== '' };
 }
 
 function firstLine(file: string, args: readonly string[]): string {

@@ -287,8 +287,16 @@ describe('ModelLifecycle', () => {
     await assert.rejects(lifecycle.load('m', { config: '{x' }), {
       code: 'Internal',
       message:
-        /^failed to load 'm', failed to poll from model repository: Invalid config override: /,
+        /^failed to load 'm', failed to poll from model repository: Invalid config override: config:1:2: /,
     });
+    await assert.rejects(
+      lifecycle.load('m', { config: '{"backend":"identity","input":[{"name":"x"}]}' }),
+      {
+        code: 'InvalidArgument',
+        message:
+          /^load failed for model 'm': version 1 is at UNAVAILABLE state: Invalid argument: config:1:\d+: input\[0\]: model input 'x' must specify 'data_type' for m;\n$/,
+      },
+    );
     assert.equal(lifecycle.find('m').plan.maxBatchSize, 8);
   });
 

@@ -226,7 +226,7 @@ export class ModelLifecycle {
     try {
       draft = draftModel(folder, options.config);
     } catch (thrown) {
-      throw this.#configFailure(state, isOverride, ServeError.from(thrown));
+      throw this.#configFailure(state, ServeError.from(thrown));
     }
     if (draft.versions.length === 0) {
       const reason = `at least one version must be available under the version policy of model '${name}'`;
@@ -239,7 +239,7 @@ export class ModelLifecycle {
     const { built, failed } = await this.#build(draft);
     if (failed.size > 0) {
       for (const one of built) this.#destroy(state, [one]);
-      throw await this.#buildFailure(state, isOverride, failed);
+      throw await this.#buildFailure(state, failed);
     }
     const old = state.finishLoad(built);
     model.fingerprint = isOverride ? '' : folder.fingerprint;
@@ -278,7 +278,6 @@ export class ModelLifecycle {
 
   async #buildFailure(
     state: ModelState,
-    isOverride: boolean,
     failed: ReadonlyMap<number, ServeError | ConfigError>,
   ): Promise<ServeError> {
     const reasons = new Map<number, string>();
@@ -293,13 +292,13 @@ export class ModelLifecycle {
     state.failLoad(reasons);
     await this.#publisher.publish();
     if (configError !== undefined) {
-      return this.#configFailure(state, isOverride, ServeError.from(configError.cause));
+      return this.#configFailure(state, ServeError.from(configError.cause));
     }
     return this.#failure('InvalidArgument', `load failed for model '${state.name}': ${text}`);
   }
 
-  #configFailure(state: ModelState, isOverride: boolean, error: ServeError): ServeError {
-    const reason = isOverride ? `Invalid config override: ${error.message}` : error.message;
+  #configFailure(state: ModelState, error: ServeError): ServeError {
+    const reason = error.message;
     state.failBeforeVersions(reason);
     return this.#failure('Internal', `${failedToPoll(state.name)}: ${reason}`, error);
   }

@@ -6,6 +6,7 @@ import { join, relative, resolve } from 'node:path';
 import type { Engine, ModelInspection, ModelPlan } from '../addon/types.ts';
 import { invalidArgument, ServeError, type StatusCode } from '../base/status.ts';
 import { completeModelConfig, resolveBackend, type ServerDefaults } from '../config/complete.ts';
+import { ConfigError as ConfigFault } from '../config/config-error.ts';
 import type { ConfigSource, ModelConfig } from '../config/model-config.ts';
 import { parseModelConfigJson, readModelConfig } from '../config/read.ts';
 import { unsupportedFeatures } from '../config/unsupported.ts';
@@ -137,6 +138,8 @@ function inConfig<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
+    // What Triton notices only while it builds a version is answered as a failure of that version.
+    if (error instanceof ConfigFault && error.phase === 'load') throw error;
     if (error instanceof ServeError) throw new ConfigError(error);
     throw error;
   }

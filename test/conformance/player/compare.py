@@ -8,6 +8,7 @@ An expectation is the answer as recorded, where any value may be a matcher:
   {"$any": [a, b]}                         one of these, where more than one answer is right
 """
 
+import fnmatch
 import re
 import struct
 
@@ -85,12 +86,13 @@ REMOVED = object()
 
 
 def rewrite(value, path, change):
-    """Applies `change` at every place a dotted path names; `*` is any key or index."""
+    """Applies `change` at every place a dotted path names; `*` stands for anything in a key or index."""
     if not path:
         return change(value)
     head, rest = path[0], path[1:]
     if isinstance(value, dict):
-        changed = {k: rewrite(v, rest, change) if head in ("*", k) else v for k, v in value.items()}
+        hits = {k for k in value if fnmatch.fnmatchcase(k, head)}
+        changed = {k: rewrite(v, rest, change) if k in hits else v for k, v in value.items()}
         return {k: v for k, v in changed.items() if v is not REMOVED}
     if isinstance(value, list):
         changed = [rewrite(v, rest, change) if head in ("*", str(i)) else v for i, v in enumerate(value)]

@@ -4,6 +4,7 @@
 
 import gzip
 import json
+import re
 import socket
 import zlib
 
@@ -24,7 +25,10 @@ SKIPPED_HEADERS = {
 
 def play(endpoint, request):
     """Sends one request on a connection of its own and describes the answer."""
-    return describe(*exchange(endpoint, encode(endpoint, request), request))
+    status, headers, body = exchange(endpoint, encode(endpoint, request), request)
+    if "metrics_of" in request and status == 200:
+        return {"status": 200, **describe_metrics(body.decode("utf-8"), request["metrics_of"])}
+    return describe(status, headers, body)
 
 
 def encode(endpoint, request):
@@ -136,6 +140,23 @@ def describe(status, headers, body):
     if header_length is not None:
         return {**answer, **describe_binary(body, int(header_length))}
     return {**answer, **describe_body(body)}
+
+
+def describe_metrics(page, pattern):
+    """The samples and the types of a Prometheus page that a pattern finds; labels in one order."""
+    samples, types = {}, {}
+    for line in page.splitlines():
+        if not re.search(pattern, line):
+            continue
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split()
+            types[name] = kind
+        elif not line.startswith("#"):
+            series, value = line.rsplit(" ", 1)
+            name, _, labels = series.partition("{")
+            labels = ",".join(sorted(labels.rstrip("}").split(",")))
+            samples[f"{name}{{{labels}}}" if labels else name] = float(value)
+    return {key: value for key, value in (("samples", samples), ("types", types)) if value}
 
 
 def describe_body(body):

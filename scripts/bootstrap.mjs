@@ -69,7 +69,7 @@ function planSteps(needs, withoutTriton) {
     steps.push({
       label: 'installing the npm packages',
       tools: [],
-      run: () => npmCi('packages', 'Installing the npm packages', requireNode24(), root),
+      run: () => npmCi('packages', 'Installing the npm packages', requireNode24(), root, 250),
     });
   }
   const native = (name, hash, outputs, options) => {
@@ -111,6 +111,7 @@ function planSteps(needs, withoutTriton) {
           ['scripts/setup-onnxruntime.ts'],
           {
             env: { ...process.env, npm_execpath: findNpm() },
+            sentenceIn: /^nereid setup: (.*)$/m,
           },
         ),
     });

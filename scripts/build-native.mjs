@@ -12,6 +12,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { requireSpace } from './lib/failure.mjs';
 import { root, stateFolder } from './lib/paths.mjs';
 import { findBuildTool, findCompiler, requireTools } from './lib/requirements.mjs';
 import { runTool } from './lib/run.mjs';
@@ -31,6 +32,7 @@ export function buildFolder(sanitize = 'off') {
 export async function buildNative({ tests = false, sanitize = 'off', onProgress } = {}) {
   requireTools(['compiler', 'cmake', 'make']);
   const folder = buildFolder(sanitize);
+  requireSpace('The native build', folder, sanitize === 'off' ? 150 : 600);
   const isPlain = sanitize === 'off';
   await configure(folder, tests, sanitize);
   const targets = tests ? [] : ['--target', 'nereid_addon'];

@@ -1,6 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { existsSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+
 /** Ends a set-up: `message` is for the user, one sentence a line; no stack is shown. */
 export class Failure extends Error {
   name = 'Failure';
@@ -35,6 +38,33 @@ export function knownCause(output) {
     if (found !== null) return sentence(found[0]);
   }
   return undefined;
+}
+
+const MIB = 1024 * 1024;
+
+/** Free bytes of the disk that holds a folder, or its nearest ancestor that is there. */
+function freeBytes(folder) {
+  let place = folder;
+  while (!existsSync(place)) place = dirname(place);
+  const { bavail, bsize } = statfsSync(place);
+  return bavail * bsize;
+}
+
+/**
+ * Before a step: npm truncates files on a full disk and ends well, so that nobody would notice.
+ * @throws Failure when the disk of `folder` has less than `needed` MiB free
+ */
+export function requireSpace(what, folder, needed) {
+  const free = Math.floor(freeBytes(folder) / MIB);
+  if (free >= needed) return;
+  throw new Failure(
+    `${what} needs about ${needed} MiB, and the disk of ${folder} has ${free} MiB free: make room and run the same command again.`,
+  );
+}
+
+/** After a step: false when the disk ran full on the way. */
+export function hasSpaceLeft(folder) {
+  return freeBytes(folder) > MIB;
 }
 
 /** Turns what a file system call threw into a Failure where the user can mend it. */

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { Failure } from './failure.mjs';
 import { npmCi } from './npm.mjs';
 import { cacheFolder, root } from './paths.mjs';
+import { ask } from './run.mjs';
 
 /** True where Node runs TypeScript without a flag: 22.18, 23.6 and everything from 24 on. */
 export function stripsTypes(version = process.versions.node) {
@@ -67,7 +68,12 @@ export async function installNode24() {
       join(staging, 'package-lock.json'),
       JSON.stringify({ name: manifest.name, lockfileVersion: 3, requires: true, packages }),
     );
-    await npmCi('node24', `Installing Node ${wanted.version}`, process.execPath, staging);
+    await npmCi('node24', `Installing Node ${wanted.version}`, process.execPath, staging, 260);
+    if (ask(binaryIn(staging, wanted), ['--version'])?.trim() !== `v${wanted.version}`) {
+      throw new Failure(
+        `Node ${wanted.version} was installed but does not run on this machine: install Node 24.`,
+      );
+    }
     if (!existsSync(target)) renameSync(staging, target);
   } finally {
     rmSync(staging, { recursive: true, force: true });

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { Failure } from './failure.mjs';
+import { Failure, hasSpaceLeft, requireSpace } from './failure.mjs';
 import { runTool } from './run.mjs';
 
 /** npm's own script: the npm that runs us, else the one in PATH. node-linux-* packages carry none. */
@@ -23,8 +23,12 @@ export function findNpm(env = process.env) {
   throw new Failure('npm was not found in PATH: install it, then run the same command again.');
 }
 
-/** A locked install with every install script off, run by `node`. */
-export async function npmCi(step, what, node, folder) {
+/**
+ * A locked install with every install script off, run by `node`.
+ * @param needed MiB that the packages take on disk
+ */
+export async function npmCi(step, what, node, folder, needed) {
+  requireSpace(what, folder, needed);
   const flags = [
     '--ignore-scripts',
     '--include=dev',
@@ -33,6 +37,9 @@ export async function npmCi(step, what, node, folder) {
     '--no-update-notifier',
   ];
   await runTool(step, what, node, [findNpm(), 'ci', ...flags], { cwd: folder });
+  if (hasSpaceLeft(folder)) return;
+  rmSync(join(folder, 'node_modules/.package-lock.json'), { force: true });
+  throw new Failure(`${what} failed: the disk is full: make room and run the same command again.`);
 }
 
 /**

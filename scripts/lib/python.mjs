@@ -3,6 +3,7 @@
 
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { requireSpace } from './failure.mjs';
 import { cacheFolder, root } from './paths.mjs';
 import { ask, runTool } from './run.mjs';
 import { hashOf } from './stamp.mjs';
@@ -22,6 +23,7 @@ export function findPython(files) {
 /** Makes the virtual environment. Two clones at once take turns; the second finds it done. */
 export async function installPython(files) {
   const folder = environmentFolder(files);
+  requireSpace('Installing the Python packages of the tests', cacheFolder(), 600);
   mkdirSync(cacheFolder(), { recursive: true });
   const script = [
     'set -e',

@@ -25,7 +25,7 @@ export function stopTools() {
  * Runs one tool; its output goes to `.nereid/log/<step>.log` and comes back as text.
  * @param step names the log
  * @param what completes "… failed", for the user
- * @param options onLine sees every line as it comes; logFolder replaces the log's folder
+ * @param options onLine sees every line as it comes; sentenceIn finds the tool's own sentence for the user; logFolder replaces the log's folder
  * @throws Failure with a known cause, or with the last lines
  */
 export async function runTool(step, what, command, args, options = {}) {
@@ -39,6 +39,8 @@ export async function runTool(step, what, command, args, options = {}) {
   const { code, output } = await collect(command, args, options, log);
   await new Promise((resolve) => log.end(resolve));
   if (code === 0) return output;
+  const sentence = options.sentenceIn?.exec(output)?.[1];
+  if (sentence !== undefined) throw new Failure(sentence);
   const cause = knownCause(output);
   if (cause !== undefined) throw new Failure(`${what} failed: ${cause}.`);
   const tail = output.trimEnd().split('\n').slice(-25).join('\n');

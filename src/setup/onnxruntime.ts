@@ -130,7 +130,7 @@ async function fetchInto(
   const { signal, onProgress } = options;
   await removeDeadStagings(dirname(staging));
   await mkdir(staging, { recursive: true });
-  await requireSpace(staging);
+  await requireSpace(dirname(staging));
   onProgress?.({ step: 'fetch' });
   const spec = `${expected.name}@${expected.version}`;
   const tarball = await packWithNpm(spec, staging, env, signal);

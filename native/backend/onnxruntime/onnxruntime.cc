@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "backend/onnxruntime/onnxruntime.h"
+
+#include <mutex>
+#include <utility>
+
+#include "backend/onnxruntime/binding.h"
+#include "backend/onnxruntime/instance.h"
+#include "backend/onnxruntime/library.h"
+#include "backend/onnxruntime/session.h"
+#include "backend/onnxruntime/settings.h"
+
+namespace serving::backend {
+namespace {
+
+using ort::Library;
+using ort::Port;
+using ort::Session;
+
+class OrtModel final : public BackendModel {
+ public:
+  explicit OrtModel(ort::LoadedModel model) : model_(std::move(model)) {}
+  base::Result<std::unique_ptr<Instance>> CreateInstance(int) override {
+    return std::unique_ptr<Instance>(std::make_unique<ort::OrtInstance>(model_));
+  }
+
+ private:
+  const ort::LoadedModel model_;
+};
+
+base::Result<std::vector<tensor::TensorDescriptor>> Describe(const std::vector<Port>& ports,
+                                                             const std::string& direction) {
+  std::vector<tensor::TensorDescriptor> described;
+  for (const Port& port : ports) {
+    const auto type = ort::DataTypeOf(port);
+    if (!type) {
+      return base::InvalidArgument("onnxruntime: " + direction + " '" + port.name +
+                                   "' of the model is " + ort::DescribeType(port) +
+                                   ", which the protocol has no datatype for");
+    }
+    described.push_back({.name = port.name, .data_type = *type, .dims = port.dims});
+  }
+  return described;
+}
+
+class OnnxRuntimeBackend final : public Backend {
+ public:
+  explicit OnnxRuntimeBackend(OnnxRuntimeOptions options) : options_(std::move(options)) {}
+
+  std::string_view name() const override { return "onnxruntime"; }
+
+  bool may_run_inline(const core::ModelPlan& plan) const override {
+    const auto settings = ort::ReadSettings(plan);
+    return settings.ok() && settings.value().runs_on_caller();
+  }
+
+  base::Result<std::unique_ptr<BackendModel>> Load(const core::ModelPlan& plan) override {
+    ASSIGN_OR_RETURN(auto library, FindLibrary());
+    ASSIGN_OR_RETURN(const ort::SessionSettings settings, ort::ReadSettings(plan));
+    ort::LoadedModel model;
+    model.name = plan.name;
+    model.has_rows = plan.max_batch_size > 0;
+    ASSIGN_OR_RETURN(model.session, Session::Open(std::move(library), plan.model_file, settings));
+    ASSIGN_OR_RETURN(model.inputs, ort::BindInputs(plan, *model.session));
+    ASSIGN_OR_RETURN(model.outputs, ort::BindOutputs(plan, *model.session));
+    return std::unique_ptr<BackendModel>(std::make_unique<OrtModel>(std::move(model)));
+  }
+
+  base::Result<Inspection> Inspect(const std::string& model_file) override {
+    ASSIGN_OR_RETURN(auto library, FindLibrary());
+    // Names and types do not depend on optimisation, which is most of the time a session takes to make.
+    ort::SessionSettings settings;
+    settings.level = ort::kDisableAll;
+    ASSIGN_OR_RETURN(const auto session, Session::Open(std::move(library), model_file, settings));
+    Inspection inspection;
+    ASSIGN_OR_RETURN(inspection.inputs, Describe(session->inputs(), "input"));
+    ASSIGN_OR_RETURN(inspection.outputs, Describe(session->outputs(), "output"));
+    return inspection;
+  }
+
+ private:
+  base::Result<std::shared_ptr<const Library>> FindLibrary() {
+    std::lock_guard lock(mutex_);
+    if (!library_) {
+      ASSIGN_OR_RETURN(library_, Library::Open(options_.library_path));
+    }
+    return library_;
+  }
+
+  const OnnxRuntimeOptions options_;
+  std::mutex mutex_;  // also held while the library is opened: a second load waits for the first
+  std::shared_ptr<const Library> library_;  // guarded by mutex_
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeOnnxRuntimeBackend(OnnxRuntimeOptions options) {
+  return std::make_unique<OnnxRuntimeBackend>(std::move(options));
+}
+
+}  // namespace serving::backend

@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { ONNXRUNTIME_PACKAGE } from '../src/setup/onnxruntime.ts';
 import { explainSystemError, knownCause } from './lib/failure.mjs';
 import { stripsTypes } from './lib/node24.mjs';
 import { isInstalled } from './lib/npm.mjs';
@@ -229,6 +230,13 @@ describe('stripsTypes', () => {
   ] as const) {
     it(`is ${expected} for ${version}`, () => assert.equal(stripsTypes(version), expected));
   }
+});
+
+describe('the release of ONNX Runtime', () => {
+  it('is the same in the set-up, which may not import TypeScript', () => {
+    const text = readFileSync(join(project, 'scripts/bootstrap.mjs'), 'utf8');
+    assert.ok(text.includes(`'${ONNXRUNTIME_PACKAGE.version}'`));
+  });
 });
 
 describe('package-lock.json', () => {

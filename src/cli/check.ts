@@ -6,7 +6,7 @@ import { loadBinding } from '../addon/binding.ts';
 import { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import { defaultOptions } from '../config/options.ts';
-import { draftModel, planVersion } from '../lifecycle/loader.ts';
+import { checkVersion, draftModel } from '../lifecycle/loader.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { listModels, readModel } from '../repository/scan.ts';
 import { Server } from '../server/server.ts';
@@ -65,18 +65,12 @@ async function checkModel(
       return ['at least one version must be available under the version policy'];
     }
     for (const version of draft.versions) {
-      try {
-        await planVersion(draft, version, server.loaderOptions);
-      } catch (thrown) {
-        problems.add(messageOf(thrown));
+      for (const problem of await checkVersion(draft, version, server.loaderOptions)) {
+        problems.add(problem);
       }
     }
   } catch (thrown) {
-    problems.add(messageOf(thrown));
+    problems.add(ServeError.from(thrown).message);
   }
   return [...problems];
-}
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : ServeError.from(thrown).message;
 }

@@ -42,10 +42,7 @@ export class RepositoryVerbs {
   /** @throws ServeError in Triton's words */
   async unload(call: RepositoryCall): Promise<void> {
     this.#checkAllowed(call);
-    const dependents = call.parameters.get('unload_dependents');
-    if (dependents !== undefined && typeof dependents !== 'boolean') {
-      throw invalidArgument("parameter 'unload_dependents': expected a boolean");
-    }
+    // `unload_dependents` has no effect: without ensembles no model depends on another.
     await this.#lifecycle.unload(call.model);
   }
 
@@ -70,14 +67,14 @@ function readLoadParameters(parameters: ReadonlyMap<string, LoadParameter>): str
     if (key === 'config') {
       if (typeof value !== 'string') {
         throw invalidArgument(
-          "parameter 'config': expected a string that holds a JSON configuration",
+          "invalid value type for load parameter 'config', expected string_param.",
         );
       }
       config = value;
     } else if (key.startsWith('file:')) {
       file ??= key;
     } else {
-      throw invalidArgument(`Unrecognized load parameter '${key}' with type '${typeName(value)}'`);
+      throw invalidArgument(`unrecognized load parameter '${key}'.`);
     }
   }
   if (file !== undefined && config === undefined) {
@@ -87,10 +84,4 @@ function readLoadParameters(parameters: ReadonlyMap<string, LoadParameter>): str
     throw unimplemented(`'${file}': this server cannot override model files yet`);
   }
   return config;
-}
-
-function typeName(value: LoadParameter): string {
-  if (typeof value === 'string') return 'STRING';
-  if (typeof value === 'boolean') return 'BOOL';
-  return typeof value === 'bigint' ? 'INT' : 'BYTES';
 }

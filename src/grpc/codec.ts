@@ -3,7 +3,7 @@
 
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
-import { invalidArgument } from '../base/status.ts';
+import { internal } from '../base/status.ts';
 
 const PROTOS = new URL('../../protos/', import.meta.url);
 
@@ -23,15 +23,15 @@ function typeOf(name: string): protobuf.Type {
 /**
  * Reads one message of package `inference`. 64-bit integers come as decimal strings, bytes as Uint8Array, absent
  * fields with their default.
- * @throws ServeError InvalidArgument when the bytes are no such message
+ * @throws ServeError Internal when the bytes are no such message
  */
 export function decodeMessage(name: string, bytes: Uint8Array): Record<string, unknown> {
   const type = typeOf(name);
   try {
     return type.toObject(type.decode(bytes), { longs: String, defaults: true, oneofs: true });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw invalidArgument(`the request is not a message inference.${name}: ${reason}`);
+    // gRPC's own words and code, which name neither field nor offset.
+    throw internal('Unable to parse request', error);
   }
 }
 

@@ -94,6 +94,9 @@ function encode(codec: typeof Codec, name: string, answer: Answer): Uint8Array {
 }
 
 async function repositoryIndex(request: Request, { repository }: ControlService): Promise<Answer> {
+  if (request.repository_name !== '') {
+    throw unimplemented("'repository_name' specification is not supported");
+  }
   const rows = await repository.index(request.ready === true);
   return {
     models: rows.map(({ name, version, state, reason }) => ({

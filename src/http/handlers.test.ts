@@ -144,8 +144,8 @@ describe('the HTTP control column', () => {
         'POST',
         '/v2/repository/models/m/load',
         '{"parameters":{"foo":"x"}}',
-        400,
-        '{"error":"Unrecognized load parameter \'foo\' with type \'STRING\'"}',
+        500,
+        '{"error":"unexpected error on creating Triton parameter"}',
       ],
       [
         'POST',

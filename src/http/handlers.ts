@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ControlCall, HttpReply } from '../addon/types.ts';
-import { invalidArgument, unimplemented } from '../base/status.ts';
+import { internal, invalidArgument, unimplemented } from '../base/status.ts';
 import { modelConfigJson } from '../config/write.ts';
 import { notBuilt, SHARED_MEMORY_ABSENT } from '../control/absent.ts';
 import type { InferPath } from '../control/infer-path.ts';
@@ -23,7 +23,14 @@ export interface HttpHandlerOptions {
     | undefined;
 }
 
-const EMPTY: HttpReply = { status: 200, headers: [], body: '' };
+/** What succeeds without a word is announced as JSON all the same, as Triton does. */
+const EMPTY: HttpReply = jsonReply('');
+
+const EMPTY_PAGE: HttpReply = {
+  status: 200,
+  headers: ['content-type', 'text/plain; charset=utf-8'],
+  body: '',
+};
 
 /**
  * Answers one HTTP call that native handed over. Never rejects: what goes wrong becomes the answer.
@@ -33,7 +40,7 @@ export async function handleHttp(
   options: HttpHandlerOptions,
 ): Promise<HttpReply> {
   // The metrics port answers any other path with an empty page, as Triton does.
-  if (call.service === 'metrics') return call.method === 'GET' ? EMPTY : methodReply(['GET']);
+  if (call.service === 'metrics') return call.method === 'GET' ? EMPTY_PAGE : methodReply(['GET']);
   try {
     const match = matchRoute(call.path);
     if (match === undefined) return notFoundReply();
@@ -72,7 +79,9 @@ async function answer(
     case 'load':
     case 'unload': {
       const { repository, model, kind } = route;
-      const parameters = readParameters(readJsonObject(call.body));
+      const given = readJsonObject(call.body).parameters;
+      // Triton looks at nothing else of an unload.
+      const parameters = kind === 'load' ? readLoadParameters(given) : NO_PARAMETERS;
       await control.repository[kind]({ repository, model, parameters });
       return EMPTY;
     }
@@ -104,18 +113,22 @@ function indexRow({ name, version, state, reason }: IndexRow): object {
   };
 }
 
-function readParameters(body: Record<string, unknown>): Map<string, LoadParameter> {
-  const result = new Map<string, LoadParameter>();
-  const given = body.parameters;
-  if (given === undefined || given === null) return result;
+const NO_PARAMETERS: ReadonlyMap<string, LoadParameter> = new Map();
+
+/** In Triton's words, which differ from those of gRPC. */
+function readLoadParameters(given: unknown): ReadonlyMap<string, LoadParameter> {
+  if (given === undefined || given === null) return NO_PARAMETERS;
   if (typeof given !== 'object' || Array.isArray(given)) {
-    throw invalidArgument("Invalid value for 'parameters': expected an object");
+    throw invalidArgument('attempt to get members for non-object');
   }
+  const result = new Map<string, LoadParameter>();
   for (const [key, value] of Object.entries(given)) {
-    if (typeof value === 'string' || typeof value === 'boolean') result.set(key, value);
-    else if (typeof value === 'number' && Number.isSafeInteger(value))
-      result.set(key, BigInt(value));
-    else throw invalidArgument(`parameter '${key}': expected a string, an integer or a boolean`);
+    if (key !== 'config' && !key.startsWith('file:')) {
+      throw internal('unexpected error on creating Triton parameter');
+    }
+    if (typeof value !== 'string')
+      throw invalidArgument('attempt to access JSON non-string as string');
+    result.set(key, key === 'config' ? value : Buffer.from(value, 'base64'));
   }
   return result;
 }

@@ -5,16 +5,11 @@ import type { DispatchTable, Engine } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
 import { notFound, ServeError, type StatusCode, unavailable } from '../base/status.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { checkModelName, DUPLICATE_REASON, listModels, readModel } from '../repository/scan.ts';
 import type { ModelFolder, RepositorySource } from '../repository/source.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
-import {
-  buildVersion,
-  ConfigError,
-  type DraftModel,
-  draftModel,
-  type LoaderOptions,
-} from './loader.ts';
+import { buildVersion, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
 import { type IndexRow, ModelState, noVersions, type ServedVersion } from './model-state.ts';
 import { Publisher } from './publisher.ts';
 
@@ -260,17 +255,14 @@ export class ModelLifecycle {
 
   async #build(
     draft: DraftModel,
-  ): Promise<{ built: ServedVersion[]; failed: Map<number, ServeError | ConfigError> }> {
+  ): Promise<{ built: ServedVersion[]; failed: Map<number, ServeError> }> {
     const built: ServedVersion[] = [];
-    const failed = new Map<number, ServeError | ConfigError>();
+    const failed = new Map<number, ServeError>();
     for (const version of draft.versions) {
       try {
         built.push(await buildVersion(draft, version, this.#options));
       } catch (thrown) {
-        failed.set(
-          version.version,
-          thrown instanceof ConfigError ? thrown : ServeError.from(thrown),
-        );
+        failed.set(version.version, ServeError.from(thrown));
       }
     }
     return { built, failed };
@@ -278,7 +270,7 @@ export class ModelLifecycle {
 
   async #buildFailure(
     state: ModelState,
-    failed: ReadonlyMap<number, ServeError | ConfigError>,
+    failed: ReadonlyMap<number, ServeError>,
   ): Promise<ServeError> {
     const reasons = new Map<number, string>();
     let text = '';
@@ -287,20 +279,19 @@ export class ModelLifecycle {
       const reason = `${tritonName(error.code)}: ${error.message}`;
       reasons.set(version, reason);
       text += `version ${version} is at UNAVAILABLE state: ${reason};\n`;
-      if (error instanceof ConfigError) configError ??= error;
+      if (error instanceof ConfigError && error.phase === 'read') configError ??= error;
     }
     state.failLoad(reasons);
     await this.#publisher.publish();
     if (configError !== undefined) {
-      return this.#configFailure(state, ServeError.from(configError.cause));
+      return this.#configFailure(state, configError);
     }
     return this.#failure('InvalidArgument', `load failed for model '${state.name}': ${text}`);
   }
 
   #configFailure(state: ModelState, error: ServeError): ServeError {
-    const reason = error.message;
-    state.failBeforeVersions(reason);
-    return this.#failure('Internal', `${failedToPoll(state.name)}: ${reason}`, error);
+    state.failBeforeVersions(error.message);
+    return this.#failure('Internal', `${failedToPoll(state.name)}: ${error.message}`, error);
   }
 
   #failure(code: StatusCode, message: string, cause?: unknown): ServeError {

@@ -4,9 +4,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import type { Engine, ModelInspection, ModelPlan } from '../addon/types.ts';
-import { invalidArgument, ServeError, type StatusCode } from '../base/status.ts';
-import { completeModelConfig, resolveBackend, type ServerDefaults } from '../config/complete.ts';
-import { ConfigError as ConfigFault } from '../config/config-error.ts';
+import { invalidArgument, ServeError, unimplemented } from '../base/status.ts';
+import {
+  checkModelConfig,
+  completeModelConfig,
+  resolveBackend,
+  type ServerDefaults,
+} from '../config/complete.ts';
 import type { ConfigSource, ModelConfig } from '../config/model-config.ts';
 import { parseModelConfigJson, readModelConfig } from '../config/read.ts';
 import { unsupportedFeatures } from '../config/unsupported.ts';
@@ -71,43 +75,55 @@ export function draftModel(folder: ModelFolder, override?: string): DraftModel {
 
 /**
  * Completes and checks the configuration of one version and compiles its plan.
- * @throws ConfigError when the configuration is wrong, ServeError when the model or its backend is
+ * @throws ConfigError when the configuration is wrong, another ServeError when the model or its backend is
  */
 export async function planVersion(
   draft: DraftModel,
   version: VersionFolder,
   options: LoaderOptions,
 ): Promise<PlannedVersion> {
-  const { folder, source } = draft;
-  const known = {
-    modelName: folder.name,
-    versionDirFiles: version.files,
-    autoComplete: options.autoComplete,
-    source,
-  };
-  const resolved = inConfig(() => resolveBackend(draft.config, known));
-  const modelFile = inConfig(() => modelFileOf(resolved, version));
+  const known = knownOf(draft, version, options);
+  const resolved = resolveBackend(draft.config, known);
+  const modelFile = await modelFileOf(resolved, version);
   const inspection = await inspect(resolved.backend, modelFile, options);
-  const config = inConfig(() =>
-    completeModelConfig(resolved, { ...known, inspection, serverDefaults: options.serverDefaults }),
-  );
+  const config = completeModelConfig(resolved, { ...known, inspection });
   const unsupported = unsupportedFeatures(config);
-  if (unsupported.length > 0) throw new ServeError('Unimplemented', unsupported.join('; '));
-  const plan = makePlan(
-    config,
-    {
-      version: version.version,
-      modelFile: modelFile === '' ? '' : await actualFile(modelFile),
-      labels: await readLabels(config, folder),
-    },
-    options,
-  );
+  if (unsupported.length > 0) throw unimplemented(unsupported.join('; '));
+  const labels = await readLabels(config, draft.folder);
+  const plan = makePlan(config, { version: version.version, modelFile, labels }, options);
   return { config, plan };
+}
+
+/** Every reason why one version cannot be planned; empty when it can. For `nereid check`. */
+export async function checkVersion(
+  draft: DraftModel,
+  version: VersionFolder,
+  options: LoaderOptions,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const attempt = async <T>(work: () => Promise<T> | T): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (thrown) {
+      problems.push(ServeError.from(thrown).message);
+      return undefined;
+    }
+  };
+  const known = knownOf(draft, version, options);
+  const resolved = await attempt(() => resolveBackend(draft.config, known));
+  if (resolved === undefined) return problems;
+  // A model file that cannot be read says nothing about the rest of the configuration.
+  const inspection = await attempt(async () =>
+    inspect(resolved.backend, await modelFileOf(resolved, version), options),
+  );
+  problems.push(...checkModelConfig(resolved, { ...known, inspection }));
+  if (problems.length === 0) await attempt(() => planVersion(draft, version, options));
+  return problems;
 }
 
 /**
  * Builds one version: plan, load, warm up.
- * @throws ConfigError when the configuration is wrong, ServeError when the model or its backend is
+ * @throws ConfigError when the configuration is wrong, another ServeError when the model or its backend is
  */
 export async function buildVersion(
   draft: DraftModel,
@@ -124,28 +140,18 @@ export async function buildVersion(
   return { version: version.version, handle, config, plan, loadSeconds };
 }
 
-/** The configuration is wrong, whatever the model file says. Triton counts this as "failed to poll". */
-export class ConfigError extends Error {
-  readonly code: StatusCode;
-
-  constructor(cause: ServeError) {
-    super(cause.message, { cause });
-    this.code = cause.code;
-  }
+function knownOf(draft: DraftModel, version: VersionFolder, options: LoaderOptions) {
+  return {
+    modelName: draft.folder.name,
+    versionDirFiles: version.files,
+    autoComplete: options.autoComplete,
+    serverDefaults: options.serverDefaults,
+    source: draft.source,
+  };
 }
 
-function inConfig<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    // What Triton notices only while it builds a version is answered as a failure of that version.
-    if (error instanceof ConfigFault && error.phase === 'load') throw error;
-    if (error instanceof ServeError) throw new ConfigError(error);
-    throw error;
-  }
-}
-
-function modelFileOf(config: ModelConfig, version: VersionFolder): string {
+/** Absolute path of the file a version is built from; empty for backends without one. */
+async function modelFileOf(config: ModelConfig, version: VersionFolder): Promise<string> {
   if (!FILE_BACKENDS.has(config.backend)) return '';
   const name = config.default_model_filename === '' ? 'model.onnx' : config.default_model_filename;
   const path = resolve(version.path, name);
@@ -154,7 +160,12 @@ function modelFileOf(config: ModelConfig, version: VersionFolder): string {
       `default_model_filename: expected a file inside the version folder, got '${name}'`,
     );
   }
-  return path;
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) {
+    throw invalidArgument(`expected a model file '${name}' in the version folder, got none`);
+  }
+  // A model may be a folder (`model.onnx/model.onnx` with its weights beside it).
+  return info.isDirectory() ? join(path, 'model.onnx') : path;
 }
 
 async function inspect(
@@ -164,22 +175,11 @@ async function inspect(
 ): Promise<ModelInspection | undefined> {
   if (modelFile === '' || !options.autoComplete) return undefined;
   await options.ensureBackend(backend);
-  const file = await actualFile(modelFile);
   try {
-    return await options.engine.inspect(backend, file);
+    return await options.engine.inspect(backend, modelFile);
   } catch (error) {
     throw ServeError.from(error);
   }
-}
-
-// A model may be a folder (`model.onnx/model.onnx` with its weights beside it).
-async function actualFile(modelFile: string): Promise<string> {
-  const info = await stat(modelFile).catch(() => undefined);
-  if (info === undefined) {
-    const name = modelFile.slice(modelFile.lastIndexOf('/') + 1);
-    throw invalidArgument(`expected a model file '${name}' in the version folder, got none`);
-  }
-  return info.isDirectory() ? join(modelFile, 'model.onnx') : modelFile;
 }
 
 async function readLabels(

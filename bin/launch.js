@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { existsSync } from 'node:fs';
+import module from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 /**
  * Runs src/main.ts in a clone (never a dist/ that an older build left there) and dist/main.js in the package.
@@ -16,6 +18,11 @@ export async function launch(name) {
     );
     process.exit(1);
   }
+  // Stripping the types of some hundred files takes half a second; the cache makes it a tenth. dist/ needs none.
+  if (isClone)
+    module.enableCompileCache?.(
+      fileURLToPath(new URL('../.nereid/compile-cache', import.meta.url)),
+    );
   const compiled = new URL('../dist/main.js', import.meta.url);
   const { main } = await import((isClone ? source : compiled).href);
   // The server has drained when main returns; whatever is still open must not keep the process.

@@ -215,7 +215,7 @@ base::Status TakeTypedContents(std::span<const std::byte> tensor, size_t input,
   if (!buffer) return OutOfMemory(size);
   Filler filler{buffer->data(), width, type == DataType::kBool};
   VisitTensor(tensor, filler);
-  AddPart(request, input, buffer->data(), size);
+  AddPart(request.inputs[input], buffer->data(), size);
   request.kept.push_back(std::move(buffer));
   return {};
 }

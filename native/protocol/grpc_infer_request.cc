@@ -238,7 +238,7 @@ class RequestReader {
 
   void TakeRaw(Bytes bytes) {
     if (raw_count_ < request_.inputs.size()) {
-      AddPart(request_, raw_count_, bytes.data(), bytes.size());
+      AddPart(request_.inputs[raw_count_], bytes.data(), bytes.size());
     } else {
       raw_before_input_ = true;  // or beyond the last input, which Triton ignores
     }
@@ -268,7 +268,7 @@ class RequestReader {
       if (!tag) break;
       if (tag->Is(kRaw, WireType::kBytes)) {
         const auto bytes = wire.ReadBytes();
-        if (bytes && raw < request_.inputs.size()) AddPart(request_, raw, bytes->data(), bytes->size());
+        if (bytes && raw < request_.inputs.size()) AddPart(request_.inputs[raw], bytes->data(), bytes->size());
         ++raw;
       } else if (tag->Is(kInputs, WireType::kBytes)) {
         const auto bytes = wire.ReadBytes();

@@ -32,10 +32,16 @@ core::Parameter* FindParameter(core::Parameters& parameters, std::string_view na
   return nullptr;
 }
 
-void AddPart(core::InferRequest& request, size_t input, const std::byte* data, size_t size) {
-  core::InputTensor& tensor = request.inputs[input];
-  if (size > 0) tensor.parts.push_back({data, size, base::MemoryKind::kHost, 0});
-  tensor.byte_size += size;
+base::Status JsonTooLarge(size_t bytes, size_t limit) {
+  return base::InvalidArgument(Join({"Request JSON size of ", std::to_string(bytes),
+                                     " bytes exceeds the maximum allowed value of ",
+                                     std::to_string(limit),
+                                     " bytes. Use --http-max-input-size to increase the limit."}));
+}
+
+void AddPart(core::InputTensor& input, const std::byte* data, size_t size) {
+  if (size > 0) input.parts.push_back({data, size, base::MemoryKind::kHost, 0});
+  input.byte_size += size;
 }
 
 }  // namespace serving::protocol

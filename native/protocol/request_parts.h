@@ -35,7 +35,10 @@ base::Status TooLongCorrelationId();
 // Where `name` stands in `parameters`, or nullptr.
 core::Parameter* FindParameter(core::Parameters& parameters, std::string_view name);
 
+// A JSON part, a tensor given as JSON, or a raw body over --http-max-input-size (P-35).
+base::Status JsonTooLarge(size_t bytes, size_t limit);
+
 // Appends `size` bytes at `data` to the input.
-void AddPart(core::InferRequest& request, size_t input, const std::byte* data, size_t size);
+void AddPart(core::InputTensor& input, const std::byte* data, size_t size);
 
 }  // namespace serving::protocol

@@ -1,0 +1,535 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "protocol/http_infer_request.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <string>
+
+#include "protocol/json_cursor.h"
+#include "protocol/json_number.h"
+#include "protocol/json_tensor.h"
+#include "protocol/raw_infer_request.h"
+#include "protocol/request_parts.h"
+#include "tensor/data_type.h"
+
+namespace serving::protocol {
+namespace {
+
+using base::InvalidArgument;
+using base::Status;
+using tensor::DataType;
+
+// Keeps the first error of a kind.
+void Note(Status& kept, Status found) {
+  if (kept.ok() && !found.ok()) kept = std::move(found);
+}
+
+enum class Access : uint8_t { kMissing, kString, kArray, kBoolean, kUnsigned };
+
+// "Unable to parse 'name': attempt to …", as the JSON library behind Triton words it.
+Status Unable(std::string_view member, Access access, std::string_view verb = "parse") {
+  const std::string start = Join({"Unable to ", verb, " '", member, "': attempt to access "});
+  switch (access) {
+    case Access::kMissing:
+      return InvalidArgument(Join({start, "non-existing object member '", member, "'"}));
+    case Access::kString:
+      return InvalidArgument(start + "JSON non-string as string");
+    case Access::kArray:
+      return InvalidArgument(start + "JSON non-array as array");
+    case Access::kBoolean:
+      return InvalidArgument(start + "JSON non-boolean as boolean");
+    case Access::kUnsigned:
+      break;
+  }
+  return InvalidArgument(start + "JSON non-unsigned-integer as unsigned-integer");
+}
+
+// A member is taken the first time it is met; further ones of the same name are passed over.
+bool TakeFirst(JsonCursor& cursor, JsonValue& member) {
+  JsonValue value;
+  if (!cursor.SkipValue(value)) return false;
+  if (!member.is_present()) member = value;
+  return true;
+}
+
+struct InputMembers {
+  JsonValue name;
+  JsonValue data_type;
+  JsonValue shape;
+  JsonValue data;
+  bool has_parameters = false;
+  JsonValue binary_data_size;
+  JsonValue shared_memory_region;
+  // `data` as the fast reader read it, of this type and count; null when it did not.
+  const std::byte* elements = nullptr;
+  size_t elements_bytes = 0;
+};
+
+struct OutputMembers {
+  JsonValue name;
+  bool has_parameters = false;
+  JsonValue binary_data;
+  JsonValue classification;
+  JsonValue shared_memory_region;
+};
+
+// Reads the JSON part once, front to back. Triton parses all of it before it looks at any of it, so errors of meaning
+// wait in one slot a kind until the text is known to be JSON, and come out in Triton's order: id, parameters, inputs,
+// outputs. Each input is complete, its tensor read, when its closing brace has been passed.
+class BodyReader {
+ public:
+  BodyReader(std::string_view json, std::string_view tail, size_t max_json_bytes,
+             base::BufferAllocator& allocator, core::InferRequest& request)
+      : cursor_(json),
+        tail_(tail),
+        max_json_bytes_(max_json_bytes),
+        allocator_(allocator),
+        request_(request) {}
+
+  Status Read() {
+    if (!ReadDocument()) {
+      return InvalidArgument(Join({"failed to parse the request JSON buffer: ", cursor_.error(),
+                                   " at ", std::to_string(cursor_.error_at())}));
+    }
+    RETURN_IF_ERROR(std::move(id_error_));
+    RETURN_IF_ERROR(std::move(parameter_error_));
+    if (!seen_inputs_) return Unable("inputs", Access::kMissing);
+    RETURN_IF_ERROR(std::move(input_error_));
+    if (!tail_.empty()) {
+      return InvalidArgument(
+          Join({"unexpected additional input data for model '", request_.model_name, "'"}));
+    }
+    return std::move(output_error_);
+  }
+
+ private:
+  bool ReadDocument() {
+    cursor_.SkipSpace();
+    if (cursor_.AtEnd()) return cursor_.Fail("The document is empty.", cursor_.at());
+    if (cursor_.NextIs('{')) {
+      if (!cursor_.WalkObject([this](const JsonValue& key) { return ReadMember(key); })) return false;
+    } else if (JsonValue root; !cursor_.SkipValue(root)) {
+      return false;
+    }
+    cursor_.SkipSpace();
+    if (cursor_.AtEnd()) return true;
+    return cursor_.Fail("The document root must not be followed by other values.", cursor_.at());
+  }
+
+  std::string_view Text(const JsonValue& value) { return JsonText(value, request_.arena); }
+
+  bool SkipOne() {
+    JsonValue value;
+    return cursor_.SkipValue(value);
+  }
+
+  bool ReadMember(const JsonValue& key) {
+    const std::string_view name = Text(key);
+    if (name == "id" && !std::exchange(seen_id_, true)) return ReadId();
+    if (name == "parameters" && !std::exchange(seen_parameters_, true)) return ReadParameters();
+    if (name == "inputs" && !std::exchange(seen_inputs_, true)) return ReadInputs();
+    if (name == "outputs" && !std::exchange(seen_outputs_, true)) return ReadOutputs();
+    return SkipOne();
+  }
+
+  bool ReadId() {
+    JsonValue value;
+    if (!cursor_.SkipValue(value)) return false;
+    if (value.is_string()) {
+      request_.id = Text(value);
+    } else {
+      id_error_ = Unable("id", Access::kString);
+    }
+    return true;
+  }
+
+  // ---- parameters
+
+  bool ReadParameters() {
+    if (!cursor_.NextIs('{')) {
+      parameter_error_ =
+          InvalidArgument("failed to get request params.: attempt to get members for non-object");
+      return SkipOne();
+    }
+    return cursor_.WalkObject([this](const JsonValue& key) {
+      JsonValue value;
+      if (!cursor_.SkipValue(value)) return false;
+      if (parameter_error_.ok()) parameter_error_ = TakeParameter(Text(key), value);
+      return true;
+    });
+  }
+
+  Status TakeParameter(std::string_view name, const JsonValue& value) {
+    if (name == "sequence_id") return TakeCorrelationId(value);
+    if (name == "sequence_start") return TakeFlag(name, value, request_.sequence_start);
+    if (name == "sequence_end") return TakeFlag(name, value, request_.sequence_end);
+    if (name == "priority") return TakeUnsigned(name, value, request_.priority);
+    if (name == "timeout") return TakeUnsigned(name, value, request_.timeout_us);
+    if (name == "binary_data_output") return TakeFlag(name, value, request_.binary_by_default);
+    if (name.starts_with("triton_")) {
+      return InvalidArgument(
+          "parameter keys starting with 'triton_' are reserved for Triton usage and should not be "
+          "specified.");
+    }
+    return TakeOther(name, value);
+  }
+
+  Status TakeCorrelationId(const JsonValue& value) {
+    if (const auto number = AsUnsigned(ReadJsonNumber(value.text()))) {
+      request_.correlation_id = *number;
+      return {};
+    }
+    if (!value.is_string()) return Unable("sequence_id", Access::kString);
+    const std::string_view text = Text(value);
+    if (text.size() > kMaxTextCorrelationId) return TooLongCorrelationId();
+    request_.correlation_id = text;
+    return {};
+  }
+
+  static Status TakeFlag(std::string_view name, const JsonValue& value, bool& flag) {
+    if (value.text() != "true" && value.text() != "false") return Unable(name, Access::kBoolean);
+    flag = value.text() == "true";
+    return {};
+  }
+
+  static Status TakeUnsigned(std::string_view name, const JsonValue& value, uint64_t& field) {
+    const auto number = AsUnsigned(ReadJsonNumber(value.text()));
+    if (!number) return Unable(name, Access::kUnsigned);
+    field = *number;
+    return {};
+  }
+
+  Status TakeOther(std::string_view name, const JsonValue& value) {
+    if (FindParameter(request_.parameters, name) != nullptr) return {};
+    if (request_.parameters.size() == kMaxParameters) return TooManyOf("parameters", kMaxParameters);
+    core::Parameter parameter{name, false};
+    if (value.is_string()) {
+      parameter.value = Text(value);
+    } else if (const auto number = ReadJsonNumber(value.text())) {
+      std::visit([&](auto real) { parameter.value = real; }, *number);
+    } else if (value.text() == "true" || value.text() == "false") {
+      parameter.value = value.text() == "true";
+    } else {
+      return InvalidArgument(Join({"parameter '", name,
+                                   "' has invalid type. It should be either 'int', 'bool', or "
+                                   "'string'."}));
+    }
+    request_.parameters.push_back(parameter);
+    return {};
+  }
+
+  // ---- inputs
+
+  bool ReadInputs() {
+    if (!cursor_.NextIs('[')) {
+      Note(input_error_, Unable("inputs", Access::kArray));
+      return SkipOne();
+    }
+    return cursor_.WalkArray([this] {
+      InputMembers members;
+      if (!cursor_.NextIs('{')) {
+        if (!SkipOne()) return false;
+      } else if (!cursor_.WalkObject(
+                     [&](const JsonValue& key) { return ReadInputMember(key, members); })) {
+        return false;
+      }
+      if (input_error_.ok()) input_error_ = TakeInput(members);
+      return true;
+    });
+  }
+
+  bool ReadInputMember(const JsonValue& key, InputMembers& members) {
+    const std::string_view name = Text(key);
+    if (name == "name") return TakeFirst(cursor_, members.name);
+    if (name == "datatype") return TakeFirst(cursor_, members.data_type);
+    if (name == "shape") return TakeFirst(cursor_, members.shape);
+    if (name == "data") return ReadData(members);
+    if (name == "parameters" && !std::exchange(members.has_parameters, true) &&
+        cursor_.NextIs('{')) {
+      return cursor_.WalkObject([&](const JsonValue& parameter) {
+        const std::string_view parameter_name = Text(parameter);
+        if (parameter_name == "binary_data_size") return TakeFirst(cursor_, members.binary_data_size);
+        if (parameter_name == "shared_memory_region") {
+          return TakeFirst(cursor_, members.shared_memory_region);
+        }
+        return SkipOne();
+      });
+    }
+    return SkipOne();
+  }
+
+  // Numbers go straight into the tensor where datatype and shape are known already and all is as it should be;
+  // otherwise the array is only checked, and read when the input is complete.
+  bool ReadData(InputMembers& members) {
+    if (members.data.is_present()) return SkipOne();
+    if (input_error_.ok() && cursor_.NextIs('[') && ReadDataFast(members)) return true;
+    return TakeFirst(cursor_, members.data);
+  }
+
+  bool ReadDataFast(InputMembers& members) {
+    if (!members.data_type.is_string() || !members.shape.is_array()) return false;
+    const std::string_view quoted = members.data_type.text();
+    const auto type = tensor::ParseWireName(quoted.substr(1, quoted.size() - 2));
+    tensor::Shape shape;
+    if (!type || !ReadShape(members.shape, shape).ok()) return false;
+    const auto count = PossibleCount(shape, static_cast<size_t>(cursor_.end() - cursor_.at()));
+    if (!count || *count == 0) return false;
+    const size_t size = *count * tensor::ByteSize(*type);
+    if (size == 0 || size > max_json_bytes_) return false;
+    base::BufferRef buffer = allocator_.Allocate(size);
+    if (!buffer) return false;
+    const char* begin = cursor_.at();
+    const char* end = ReadJsonTensorFast(begin, cursor_.end(), *type, *count, buffer->data());
+    if (end == nullptr) return false;
+    members.data = {begin, end};
+    members.elements = buffer->data();
+    members.elements_bytes = size;
+    request_.kept.push_back(std::move(buffer));
+    cursor_.JumpTo(end);
+    return true;
+  }
+
+  // Elements of the shape; nothing when `text_bytes` of JSON cannot hold that many (each takes a digit and a comma),
+  // so that no claim of a shape makes the server take memory.
+  static std::optional<size_t> PossibleCount(const tensor::Shape& shape, size_t text_bytes) {
+    const auto count = shape.ElementCount();
+    if (!count || static_cast<uint64_t>(*count) > text_bytes / 2) return std::nullopt;
+    return static_cast<size_t>(*count);
+  }
+
+  Status TakeInput(const InputMembers& members) {
+    RETURN_IF_ERROR(CheckSources(members));
+    if (!members.name.is_present()) return Unable("name", Access::kMissing);
+    if (!members.name.is_string()) return Unable("name", Access::kString);
+    if (!members.data_type.is_present()) return Unable("datatype", Access::kMissing);
+    if (!members.data_type.is_string()) return Unable("datatype", Access::kString);
+    if (!members.shape.is_present()) return Unable("shape", Access::kMissing);
+    if (!members.shape.is_array()) return Unable("shape", Access::kArray);
+    if (request_.inputs.size() == kMaxTensors) return TooManyOf("inputs", kMaxTensors);
+    core::InputTensor& input = request_.AddInput();
+    input.name = Text(members.name);
+    input.data_type_name = Text(members.data_type);
+    RETURN_IF_ERROR(ReadShape(members.shape, input.shape));
+    const auto type = tensor::ParseWireName(input.data_type_name);
+    if (!type) return InvalidArgument(Join({"invalid datatype for input ", input.name}));
+    input.data_type = *type;
+    if (members.binary_data_size.is_present()) return TakeBinary(members.binary_data_size, input);
+    if (members.shared_memory_region.is_present()) {
+      if (!members.shared_memory_region.is_string()) {
+        return Unable("shared_memory_region", Access::kString);
+      }
+      return SharedMemoryDisabled();
+    }
+    return TakeData(members, input);
+  }
+
+  static Status CheckSources(const InputMembers& members) {
+    const bool data = members.data.is_present();
+    const bool binary = members.binary_data_size.is_present();
+    const bool region = members.shared_memory_region.is_present();
+    if (data + binary + region == 1) return {};
+    std::string set = " But no field is set";
+    if (data || binary || region) {
+      set = " But set";
+      if (data) set += " 'data'";
+      if (binary) set += " 'binary_data_size'";
+      if (region) set += " 'shared_memory_region'";
+    }
+    return InvalidArgument(
+        "Input must set only one of the following fields: 'data', 'binary_data_size' in "
+        "'parameters', 'shared_memory_region' in 'parameters'." +
+        set);
+  }
+
+  static Status ReadShape(const JsonValue& text, tensor::Shape& shape) {
+    JsonCursor cursor(text.text());
+    Status wrong;
+    cursor.WalkArray([&] {
+      JsonValue dim;
+      if (!cursor.SkipValue(dim)) return false;
+      const auto value = AsUnsigned(ReadJsonNumber(dim.text()));
+      if (!value) {
+        Note(wrong, Unable("shape", Access::kUnsigned));
+      } else if (!shape.Append(static_cast<int64_t>(*value))) {
+        Note(wrong, InvalidArgument(Join({"Unable to parse 'shape': more than ",
+                                          std::to_string(tensor::Shape::kMaxRank),
+                                          " dimensions"})));
+      }
+      return true;
+    });
+    return wrong;
+  }
+
+  Status TakeBinary(const JsonValue& member, core::InputTensor& input) {
+    const auto size = AsUnsigned(ReadJsonNumber(member.text()));
+    if (!size) return Unable("binary_data_size", Access::kUnsigned);
+    if (*size > tail_.size()) {
+      return InvalidArgument(Join({"unexpected size for input '", input.name, "', expecting ",
+                                   std::to_string(*size - tail_.size()),
+                                   " additional bytes for model '", request_.model_name, "'"}));
+    }
+    AddPart(input, reinterpret_cast<const std::byte*>(tail_.data()), static_cast<size_t>(*size));
+    tail_.remove_prefix(static_cast<size_t>(*size));
+    return {};
+  }
+
+  Status TakeData(const InputMembers& members, core::InputTensor& input) {
+    if (!members.data.is_array()) return Unable("data", Access::kArray);
+    if (members.elements != nullptr) {
+      AddPart(input, members.elements, members.elements_bytes);
+      return {};
+    }
+    if (input.data_type == DataType::kBytes) return TakeStrings(members.data, input);
+    if (input.shape.ElementCount() == 0) return {};
+    if (input.data_type == DataType::kFp16 || input.data_type == DataType::kBf16) {
+      return InvalidArgument(Join({"receiving ", input.data_type_name,
+                                   " data via JSON is not supported. Please use the binary data "
+                                   "format for input ",
+                                   input.name}));
+    }
+    return TakeNumbers(members.data, input);
+  }
+
+  Status TakeNumbers(const JsonValue& data, core::InputTensor& input) {
+    // A shape that the text cannot fill: read what is there for the error that comes first.
+    const size_t room = data.text().size() / 2;
+    const size_t count = PossibleCount(input.shape, data.text().size()).value_or(room + 1);
+    const size_t size = std::min(count, room) * tensor::ByteSize(input.data_type);
+    if (size > max_json_bytes_) return JsonTooLarge(size, max_json_bytes_);
+    base::BufferRef buffer = allocator_.Allocate(size);
+    if (!buffer) return OutOfMemory(size);
+    RETURN_IF_ERROR(ReadJsonTensor(data, input.data_type, count, buffer->data()));
+    AddPart(input, buffer->data(), size);
+    request_.kept.push_back(std::move(buffer));
+    return {};
+  }
+
+  Status TakeStrings(const JsonValue& data, core::InputTensor& input) {
+    base::BufferRef buffer = allocator_.Allocate(JsonBytesCapacity(data));
+    if (!buffer) return OutOfMemory(JsonBytesCapacity(data));
+    ASSIGN_OR_RETURN(const size_t size, ReadJsonBytes(data, buffer->data()));
+    AddPart(input, buffer->data(), size);
+    request_.kept.push_back(std::move(buffer));
+    return {};
+  }
+
+  // ---- outputs
+
+  bool ReadOutputs() {
+    if (!cursor_.NextIs('[')) {
+      Note(output_error_, Unable("outputs", Access::kArray));
+      return SkipOne();
+    }
+    return cursor_.WalkArray([this] {
+      OutputMembers members;
+      if (!cursor_.NextIs('{')) {
+        if (!SkipOne()) return false;
+      } else if (!cursor_.WalkObject(
+                     [&](const JsonValue& key) { return ReadOutputMember(key, members); })) {
+        return false;
+      }
+      if (output_error_.ok()) output_error_ = TakeOutput(members);
+      return true;
+    });
+  }
+
+  bool ReadOutputMember(const JsonValue& key, OutputMembers& members) {
+    const std::string_view name = Text(key);
+    if (name == "name") return TakeFirst(cursor_, members.name);
+    if (name != "parameters" || std::exchange(members.has_parameters, true) || !cursor_.NextIs('{')) {
+      return SkipOne();
+    }
+    return cursor_.WalkObject([&](const JsonValue& parameter) {
+      const std::string_view parameter_name = Text(parameter);
+      if (parameter_name == "binary_data") return TakeFirst(cursor_, members.binary_data);
+      if (parameter_name == "classification") return TakeFirst(cursor_, members.classification);
+      if (parameter_name == "shared_memory_region") {
+        return TakeFirst(cursor_, members.shared_memory_region);
+      }
+      return SkipOne();
+    });
+  }
+
+  Status TakeOutput(const OutputMembers& members) {
+    if (!members.name.is_present()) return Unable("name", Access::kMissing);
+    if (!members.name.is_string()) return Unable("name", Access::kString);
+    core::WantedOutput output;
+    output.name = Text(members.name);
+    if (members.shared_memory_region.is_present()) return RefuseRegion(members);
+    if (members.classification.is_present()) {
+      const auto top = AsUnsigned(ReadJsonNumber(members.classification.text()));
+      if (!top) return Unable("classification", Access::kUnsigned, "set");
+      output.classification = static_cast<uint32_t>(std::min<uint64_t>(*top, UINT32_MAX));
+    }
+    if (members.binary_data.is_present()) {
+      RETURN_IF_ERROR(TakeFlag("binary_data", members.binary_data, output.binary));
+    }
+    if (request_.wanted.size() == kMaxTensors) return TooManyOf("outputs", kMaxTensors);
+    request_.wanted.push_back(output);
+    return {};
+  }
+
+  static Status RefuseRegion(const OutputMembers& members) {
+    if (!members.shared_memory_region.is_string()) {
+      return Unable("shared_memory_region", Access::kString);
+    }
+    for (const auto& [member, name] : {std::pair(members.classification, "classification"),
+                                       std::pair(members.binary_data, "binary_data")}) {
+      if (!member.is_present()) continue;
+      return InvalidArgument(
+          Join({"Output can't set both 'shared_memory_region' and '", name, "'"}));
+    }
+    return SharedMemoryDisabled();
+  }
+
+  JsonCursor cursor_;
+  std::string_view tail_;  // binary data that no input has taken yet
+  const size_t max_json_bytes_;
+  base::BufferAllocator& allocator_;
+  core::InferRequest& request_;
+  bool seen_id_ = false;
+  bool seen_parameters_ = false;
+  bool seen_inputs_ = false;
+  bool seen_outputs_ = false;
+  Status id_error_;
+  Status parameter_error_;
+  Status input_error_;
+  Status output_error_;
+};
+
+// Bytes of JSON in front of the binary tail.
+base::Result<size_t> JsonSize(std::optional<std::string_view> header_length, size_t body_size) {
+  if (!header_length) return body_size;
+  const std::string_view text = *header_length;
+  size_t size = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), size);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || size > body_size) {
+    return InvalidArgument(Join({"inference header size should be in range (0, ",
+                                 std::to_string(body_size), "), got: ", text}));
+  }
+  return size;
+}
+
+}  // namespace
+
+Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
+                            std::optional<std::string_view> header_length, size_t max_json_bytes,
+                            base::BufferAllocator& allocator, const core::ModelPlan* plan,
+                            core::InferRequest& request) {
+  request.body = body;
+  const std::string_view text =
+      body ? std::string_view(reinterpret_cast<const char*>(body->data()), size) : std::string_view();
+  ASSIGN_OR_RETURN(const size_t json_size, JsonSize(header_length, size));
+  if (header_length && json_size == 0) {
+    return ReadRawInferRequest(text, max_json_bytes, allocator, plan, request);
+  }
+  if (json_size > max_json_bytes) return JsonTooLarge(json_size, max_json_bytes);
+  return BodyReader(text.substr(0, json_size), text.substr(json_size), max_json_bytes, allocator,
+                    request)
+      .Read();
+}
+
+}  // namespace serving::protocol

@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "protocol/response_writer.h"
+#include "tensor/data_type.h"
+
+namespace serving::protocol {
+
+// Characters that no number needs more than.
+inline constexpr size_t kMaxNumberChars = 32;
+
+// Writers of one number at a place with kMaxNumberChars of room; they return the end. Reals get the fewest digits
+// that read back as the same value of their type, always with a point or an exponent, and NaN, Infinity, -Infinity
+// as bare words (P-66).
+char* WriteJsonNumber(float value, char* out);
+char* WriteJsonNumber(double value, char* out);
+char* WriteJsonNumber(int64_t value, char* out);
+char* WriteJsonNumber(uint64_t value, char* out);
+
+// Room that the quoted, escaped text may need.
+inline size_t JsonStringCapacity(std::string_view text) { return 6 * text.size() + 2; }
+// Writes the quoted, escaped text at a place with that much room. The text is UTF-8 already.
+char* WriteJsonString(std::string_view text, char* out);
+
+inline void AppendJsonString(ResponseWriter& out, std::string_view text) {
+  out.Commit(WriteJsonString(text, out.Reserve(JsonStringCapacity(text))));
+}
+
+// Appends `[1,2,3]`: all elements of a dense tensor (not BYTES, FP16, BF16), row-major, flat.
+void AppendJsonNumbers(ResponseWriter& out, tensor::DataType type, std::span<const std::byte> data);
+
+// Appends `["a","b"]` of a BYTES tensor. False when an element is no UTF-8 or cut off.
+bool AppendJsonBytes(ResponseWriter& out, std::span<const std::byte> data);
+
+}  // namespace serving::protocol

@@ -6,8 +6,7 @@ import { mkdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-const IDENTITY = `backend: "identity"
-max_batch_size: 8
+const TENSORS = `max_batch_size: 8
 input [{ name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }]
 output [{ name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }]
 `;
@@ -23,7 +22,17 @@ export class TempRepository implements Disposable {
 
   /** Adds or replaces an identity model. @param config text added to its configuration */
   async addIdentity(name: string, versions: readonly number[] = [1], config = ''): Promise<void> {
-    await this.write(`${name}/config.pbtxt`, `${IDENTITY}${config}`);
+    await this.add(name, 'identity', versions, config);
+  }
+
+  /** Adds a model of INT32[-1] → INT32[-1], IN and OUT. */
+  async add(
+    name: string,
+    backend: string,
+    versions: readonly number[] = [1],
+    config = '',
+  ): Promise<void> {
+    await this.write(`${name}/config.pbtxt`, `backend: "${backend}"\n${TENSORS}${config}`);
     for (const version of versions)
       await mkdir(join(this.path, name, String(version)), { recursive: true });
   }

@@ -1,0 +1,112 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { createServer, type InputTensor } from '../../src/index.ts';
+import { projectRoot } from '../support/nereid.ts';
+import { TempRepository } from '../support/temp-repository.ts';
+
+const modelRepository = `${projectRoot}model_repository`;
+const ints = (...values: number[]): InputTensor => ({
+  shape: [1, values.length],
+  datatype: 'INT32',
+  data: Int32Array.from(values),
+});
+
+describe('createServer', () => {
+  it('runs models in this process', async () => {
+    await using server = await createServer({ modelRepository });
+    await server.load('simple');
+    const sixteen = ints(...Array.from({ length: 16 }, (_, i) => i));
+    const answer = await server.infer('simple', {
+      id: 'one',
+      inputs: { INPUT0: sixteen, INPUT1: sixteen },
+      outputs: ['OUTPUT0'],
+    });
+    assert.equal(answer.modelName, 'simple');
+    assert.equal(answer.modelVersion, '1');
+    assert.equal(answer.id, 'one');
+    assert.deepEqual(Object.keys(answer.outputs), ['OUTPUT0']);
+    assert.deepEqual(
+      [...(answer.outputs.OUTPUT0?.data ?? [])],
+      Array.from({ length: 16 }, (_, i) => 2 * i),
+    );
+  });
+
+  it('carries text both ways', async () => {
+    await using server = await createServer({ modelRepository, loadModels: ['simple_identity'] });
+    const { outputs } = await server.infer('simple_identity', {
+      inputs: {
+        INPUT0: { shape: [1, 2], datatype: 'BYTES', data: ['é', new Uint8Array([0, 255])] },
+      },
+    });
+    assert.deepEqual(
+      outputs.OUTPUT0?.data,
+      [Buffer.from('é'), Buffer.from([0, 255])].map((one) => new Uint8Array(one)),
+    );
+  });
+
+  it('rejects as the network does', async () => {
+    await using server = await createServer({ modelRepository, loadModels: ['simple'] });
+    await assert.rejects(server.infer('nobody', { inputs: {} }), {
+      name: 'ServeError',
+      code: 'NotFound',
+      message: "Request for unknown model: 'nobody' is not found",
+    });
+    await assert.rejects(server.infer('simple', { inputs: { INPUT0: ints(1) } }), {
+      code: 'InvalidArgument',
+    });
+    await assert.rejects(server.load('nobody'), {
+      code: 'Internal',
+      message: /^failed to load 'nobody'/,
+    });
+  });
+
+  it('serves the network too, and stops', async () => {
+    const server = await createServer({ modelRepository, loadModels: ['simple'] });
+    const { http } = await server.listen({ http: {} });
+    const url = `http://${http.host}:${http.port}/v2/models/simple/ready`;
+    assert.equal((await fetch(url)).status, 200);
+    assert.equal(await server.close(), true);
+    await assert.rejects(fetch(url));
+  });
+
+  it('leaves the event loop free while models run flat out', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('busy');
+    await using server = await createServer({ modelRepository: repository.path, loadModels: '*' });
+    // Megabytes per request: were they copied element by element in JavaScript, no turn of the loop would come between.
+    const data = new Int32Array(1 << 20);
+    const input: InputTensor = { shape: [1, data.length], datatype: 'INT32', data };
+    let turns = 0;
+    let isDone = false;
+    const turn = (): void => {
+      turns += 1;
+      if (!isDone) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const requests = 32;
+    await Promise.all(
+      Array.from({ length: requests }, () => server.infer('busy', { inputs: { IN: input } })),
+    );
+    isDone = true;
+    assert.ok(turns > 0, `${turns} turns`);
+  });
+
+  it('lets a program end that has not closed it', async () => {
+    const program = `
+      import { createServer } from ${JSON.stringify(`${projectRoot}src/index.ts`)};
+      const server = await createServer({ modelRepository: ${JSON.stringify(modelRepository)}, loadModels: ['simple_identity'] });
+      console.log((await server.models()).length > 0);
+    `;
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--input-type=module', '--eval', program],
+      { timeout: 60_000 },
+    );
+    assert.equal(stdout, 'true\n');
+  });
+});

@@ -138,9 +138,12 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const engine::EngineOptions engine_options{
       .memory_limit_bytes = static_cast<size_t>(reader.Integer("memoryLimitBytes")),
       .allow_inline = reader.Text("inlineExecution") != "off"};
-  if (!reader.status().ok()) return Throw(env, reader.status());
+  if (!reader.status().ok()) {
+    Throw(env, reader.status());
+    return;
+  }
   base::SetLogOptions(log);
-  queue_ = std::make_shared<JsQueue>(env);
+  queue_ = JsQueue::Make(env);
   control_ = std::make_shared<ControlBridge>(queue_);
   engine_ = std::make_shared<engine::Engine>(engine_options);
   engine_->Register(backend::MakeIdentityBackend());

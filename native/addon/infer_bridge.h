@@ -31,7 +31,7 @@ class InferBridge final : public std::enable_shared_from_this<InferBridge> {
  private:
   friend class JsSink;
   struct Running {
-    base::Ref<JsSink> sink;
+    base::Ref<core::ResponseSink> sink;
     base::Ref<model::Model> model;
   };
 

@@ -7,9 +7,14 @@
 
 namespace serving::addon {
 
-JsQueue::JsQueue(Napi::Env env)
-    : function_(Function::New(env, "nereid", 0, 1, this)) {
-  function_.Unref(env);
+std::shared_ptr<JsQueue> JsQueue::Make(Napi::Env env) {
+  std::shared_ptr<JsQueue> queue(new JsQueue);
+  using Keeper = std::shared_ptr<JsQueue>;
+  queue->function_ = Function::New(
+      env, "nereid", 0, 1, queue.get(),
+      [](Napi::Env, Keeper* keeper, JsQueue*) { delete keeper; }, new Keeper(queue));
+  queue->function_.Unref(env);
+  return queue;
 }
 
 void JsQueue::Post(Work work) {

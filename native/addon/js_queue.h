@@ -20,9 +20,8 @@ class JsQueue {
  public:
   using Work = std::function<void(Napi::Env)>;
 
-  explicit JsQueue(Napi::Env env);
-  JsQueue(const JsQueue&) = delete;
-  JsQueue& operator=(const JsQueue&) = delete;
+  // Lives at least until its thread-safe function has been finalized.
+  static std::shared_ptr<JsQueue> Make(Napi::Env env);
 
   void Post(Work work);
 
@@ -36,6 +35,7 @@ class JsQueue {
   static void Run(Napi::Env env, Napi::Function, JsQueue* queue, void*);
   using Function = Napi::TypedThreadSafeFunction<JsQueue, void, Run>;
 
+  JsQueue() = default;
   void RunAll(Napi::Env env);
 
   Function function_;

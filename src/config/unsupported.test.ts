@@ -50,11 +50,6 @@ describe('unsupportedFeatures', () => {
       'ragged batches (input.allow_ragged_batch)',
     ],
     ['model_warmup { name: "w" batch_size: 1 }', 'warm-up requests (model_warmup)'],
-    ['response_cache { enable: true }', 'the response cache (response_cache.enable)'],
-    [
-      'instance_group { rate_limiter { priority: 1 } }',
-      'the rate limiter (instance_group.rate_limiter)',
-    ],
     ['instance_group { passive: true }', 'passive instances (instance_group.passive)'],
     [
       'instance_group { secondary_devices { } }',
@@ -89,14 +84,15 @@ describe('unsupportedFeatures', () => {
   it('names nothing in a model it can serve', () => {
     assert.deepEqual(
       ask(`dynamic_batching { preserve_ordering: true default_queue_policy { max_queue_size: 3 default_timeout_microseconds: 5 } }
-        optimization { graph { level: 1 } } response_cache { } model_repository_agents { } instance_group { count: 3 kind: KIND_CPU }
+        optimization { graph { level: 1 } } response_cache { enable: true } model_repository_agents { }
+        instance_group { count: 3 kind: KIND_CPU rate_limiter { priority: 1 } }
         metric_tags { key: "a" value: "b" } version_policy { all { } } model_transaction_policy { decoupled: true }`),
       [],
     );
   });
 
   it('names each feature once', () => {
-    assert.equal(ask('response_cache { enable: true } runtime: "x"').length, 2);
+    assert.equal(ask('model_warmup { name: "w" batch_size: 1 } runtime: "x"').length, 2);
   });
 });
 

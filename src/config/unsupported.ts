@@ -45,15 +45,6 @@ const FEATURES: readonly Feature[] = [
     'TensorRT tensors',
   ],
   ['model_warmup', (c) => c.model_warmup.length > 0, 'warm-up requests'],
-  ['response_cache.enable', (c) => c.response_cache?.enable === true, 'the response cache'],
-  [
-    'instance_group.rate_limiter',
-    (c) =>
-      c.instance_group.some(
-        (g) => (g.rate_limiter?.resources.length ?? 0) > 0 || (g.rate_limiter?.priority ?? 0) > 0,
-      ),
-    'the rate limiter',
-  ],
   [
     'instance_group.kind',
     (c) => c.instance_group.some((g) => g.kind === 'KIND_GPU'),

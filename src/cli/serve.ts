@@ -3,9 +3,10 @@
 
 import { loadBinding } from '../addon/binding.ts';
 import { Log } from '../base/log.ts';
-import { ServeError } from '../base/status.ts';
+import { internal, invalidArgument, ServeError } from '../base/status.ts';
 import { flagsHelp } from '../config/flags-page.ts';
 import { type Program, parseOptions, type ServerOptions } from '../config/options.ts';
+import { tritonName } from '../lifecycle/lifecycle.ts';
 import { KeepAlive } from '../server/keep-alive.ts';
 import { type Addresses, Server, type Service } from '../server/server.ts';
 import { firstSignal } from '../server/signals.ts';
@@ -37,7 +38,7 @@ export async function serve(program: Program, argv: readonly string[]): Promise<
   }
   const { options, notes } = parsed;
   if (options.modelRepositories.length === 0) {
-    return failure('Invalid argument - --model-repository must be specified');
+    return failure(program, invalidArgument('--model-repository must be specified'));
   }
   const log = new Log({
     error: options.logError,
@@ -50,8 +51,7 @@ export async function serve(program: Program, argv: readonly string[]): Promise<
   try {
     return await run(options, log);
   } catch (thrown) {
-    const error = ServeError.from(thrown);
-    return failure(`${error.code} - ${error.message}`);
+    return failure(program, ServeError.from(thrown));
   }
 }
 
@@ -91,7 +91,7 @@ async function run(options: ServerOptions, log: Log): Promise<number> {
     const problem = await Promise.race([started, signalled.then(() => undefined)]);
     if (problem !== undefined) {
       await server.close(0);
-      return failure(problem);
+      return failure(options.program, problem);
     }
     // A start that a signal overtook ends by itself, or with the process.
     started.catch(() => undefined);
@@ -108,12 +108,14 @@ async function run(options: ServerOptions, log: Log): Promise<number> {
 }
 
 /** @returns why the server must not run, or undefined when it does */
-async function start(server: Server, log: Log): Promise<string | undefined> {
+async function start(server: Server, log: Log): Promise<ServeError | undefined> {
   const { options } = server;
   const isAll = options.modelControlMode === 'none' || options.loadModels[0] === '*';
   const failures = await server.start(isAll ? '*' : options.loadModels);
   if (options.program === 'tritonserver') log.block(modelTable(server.lifecycle.knownRows()));
-  if (failures.length > 0 && options.exitOnError) return 'Internal - failed to load all models';
+  if (failures.length > 0 && options.exitOnError) {
+    return internal('failed to load all models');
+  }
   const addresses = server.listen();
   announce(addresses, log);
   if (options.program === 'nereid') {
@@ -129,7 +131,11 @@ function announce(addresses: Addresses, log: Log): void {
   }
 }
 
-function failure(text: string): number {
-  stderr.write(`error: creating server: ${text}\n`);
+function failure(program: Program, error: ServeError): number {
+  stderr.write(
+    program === 'tritonserver'
+      ? `error: creating server: ${tritonName(error.code)} - ${error.message}\n`
+      : `nereid serve: ${error.message}\n`,
+  );
   return 1;
 }

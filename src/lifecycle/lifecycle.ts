@@ -340,7 +340,6 @@ export class ModelLifecycle {
 const failedToPoll = (name: string): string =>
   `failed to load '${name}', failed to poll from model repository`;
 
-// The words Triton puts before a reason.
 const TRITON_NAMES: Partial<Record<StatusCode, string>> = {
   InvalidArgument: 'Invalid argument',
   NotFound: 'Not found',
@@ -348,6 +347,7 @@ const TRITON_NAMES: Partial<Record<StatusCode, string>> = {
   Unimplemented: 'Unsupported',
 };
 
-function tritonName(code: StatusCode): string {
+/** A code as Triton prints it before a message. */
+export function tritonName(code: StatusCode): string {
   return TRITON_NAMES[code] ?? code;
 }

@@ -195,8 +195,6 @@ TEST_F(GrpcInferRequest, RefusesInTritonsWords) {
       {with(pb::Parameter("triton_x", pb::Int64(1))), reserved},
       {with(pb::Parameter("triton_enable_empty_final_response", pb::Int64(1))),
        "invalid value type for 'triton_enable_empty_final_response' parameter, expected bool_param."},
-      {with(pb::Parameter("foo", pb::Uint64(1))),
-       "invalid value type for 'foo' parameter, expected int64_param, bool_param, or string_param."},
       {with(pb::Text(4, pb::Text(1, "foo"))),
        "invalid value type for 'foo' parameter, expected int64_param, bool_param, or string_param."},
       {output(pb::Entry(2, "classification", pb::Int64(0))),
@@ -235,7 +233,7 @@ TEST_F(GrpcInferRequest, RefusesInTritonsWords) {
 
 TEST_F(GrpcInferRequest, ReadsParameters) {
   ASSERT_TRUE(Read(pb::Parameter("b", pb::Bool(true)) + pb::Parameter("i", pb::Int64(-4)) +
-                   pb::Parameter("d", pb::Double(0.5)) + pb::Parameter("s", pb::String("t")) +
+                   pb::Parameter("d", pb::Double(0.5)) + pb::Parameter("u", pb::Uint64(UINT64_MAX)) + pb::Parameter("s", pb::String("t")) +
                    pb::Parameter("i", pb::Int64(5)) + pb::Parameter("priority", pb::Uint64(3)) +
                    pb::Parameter("timeout", pb::Int64(9)) +
                    pb::Parameter("sequence_id", pb::String("q")) +
@@ -243,11 +241,12 @@ TEST_F(GrpcInferRequest, ReadsParameters) {
                    pb::Parameter("sequence_end", pb::Bool(true)) +
                    pb::Parameter("triton_enable_empty_final_response", pb::Bool(true)) + Plain())
                   .ok());
-  ASSERT_EQ(request.parameters.size(), 4u);
+  ASSERT_EQ(request.parameters.size(), 5u);
   EXPECT_EQ(std::get<bool>(request.parameters[0].value), true);
   EXPECT_EQ(std::get<int64_t>(request.parameters[1].value), 5);
   EXPECT_EQ(std::get<double>(request.parameters[2].value), 0.5);
-  EXPECT_EQ(std::get<std::string_view>(request.parameters[3].value), "t");
+  EXPECT_EQ(std::get<uint64_t>(request.parameters[3].value), UINT64_MAX);
+  EXPECT_EQ(std::get<std::string_view>(request.parameters[4].value), "t");
   EXPECT_EQ(request.priority, 3u);
   EXPECT_EQ(request.timeout_us, 9u);
   EXPECT_EQ(std::get<std::string_view>(request.correlation_id), "q");

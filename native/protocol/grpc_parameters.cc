@@ -95,6 +95,8 @@ Status TakeOther(const GrpcParameter& parameter, core::InferRequest& request) {
     value = *flag;
   } else if (const auto* number = std::get_if<int64_t>(&parameter.value)) {
     value = *number;
+  } else if (const auto* large = std::get_if<uint64_t>(&parameter.value)) {
+    value = *large;
   } else if (const auto* real = std::get_if<double>(&parameter.value)) {
     value = *real;
   } else if (const auto* text = std::get_if<std::string_view>(&parameter.value)) {

@@ -500,17 +500,21 @@ class BodyReader {
   Status output_error_;
 };
 
-// Bytes of JSON in front of the binary tail.
+// Bytes of JSON in front of the binary tail. As Triton reads the header: an optional sign and the leading digits count,
+// a text without any is 0.
 base::Result<size_t> JsonSize(std::optional<std::string_view> header_length, size_t body_size) {
   if (!header_length) return body_size;
-  const std::string_view text = *header_length;
-  size_t size = 0;
+  std::string_view text = *header_length;
+  const bool is_negative = text.starts_with('-');
+  if (is_negative || text.starts_with('+')) text.remove_prefix(1);
+  uint64_t size = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), size);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || size > body_size) {
+  const bool too_large = parsed.ec == std::errc::result_out_of_range || size > body_size;
+  if (too_large || (is_negative && size > 0)) {
     return InvalidArgument(Join({"inference header size should be in range (0, ",
-                                 std::to_string(body_size), "), got: ", text}));
+                                 std::to_string(body_size), "), got: ", *header_length}));
   }
-  return size;
+  return static_cast<size_t>(size);
 }
 
 }  // namespace
@@ -523,7 +527,7 @@ Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
   const std::string_view text =
       body ? std::string_view(reinterpret_cast<const char*>(body->data()), size) : std::string_view();
   ASSIGN_OR_RETURN(const size_t json_size, JsonSize(header_length, size));
-  if (header_length && json_size == 0) {
+  if (json_size == 0) {
     return ReadRawInferRequest(text, max_json_bytes, allocator, plan, request);
   }
   if (json_size > max_json_bytes) return JsonTooLarge(json_size, max_json_bytes);

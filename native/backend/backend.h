@@ -81,6 +81,8 @@ class BackendModel {
  public:
   virtual ~BackendModel() = default;
   virtual base::Result<std::unique_ptr<Instance>> CreateInstance(int index) = 0;
+  // The version is being stopped: executions that wait for somebody outside go on now. Any thread, more than once.
+  virtual void Unblock() {}
   // Test door: JSON in, JSON out. Only the test backends answer.
   virtual base::Result<std::string> Control(std::string_view json) {
     (void)json;

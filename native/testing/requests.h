@@ -65,7 +65,7 @@ class RequestBuilder {
     return *this;
   }
 
-  base::Ref<RecordingSink> sink() const { return sink_; }
+  const base::Ref<RecordingSink>& sink() const { return sink_; }
   core::InferRequest& request() { return *request_; }
   core::RequestPtr Take() { return std::move(request_); }
 

@@ -30,6 +30,17 @@ base::Status MemoryFull(const core::ModelPlan& plan) {
                            "', retry later");
 }
 
+// The bytes are as many as the shape says. Strings are counted when they are split.
+bool HasWholeElements(const backend::BatchOutput& output) {
+  if (output.data_type == tensor::DataType::kBytes) return true;
+  const auto elements = output.shape.ElementCount();
+  size_t bytes = 0;
+  return elements &&
+         !__builtin_mul_overflow(static_cast<size_t>(*elements), tensor::ByteSize(output.data_type),
+                                 &bytes) &&
+         bytes == output.view.size;
+}
+
 // Bytes of `rows` rows at the start of what is left of an output; nothing when the backend produced too little.
 std::optional<size_t> RowsSize(const backend::BatchOutput& output, std::span<const std::byte> rest,
                                int64_t rows) {
@@ -192,6 +203,11 @@ base::Status Execution::ScatterOutput(uint32_t slot) {
     return base::Internal("model '" + plan_.name + "' produced output '" + name + "' with shape " +
                           output.shape.ToString() + " for a batch of " + std::to_string(rows_) +
                           ": expected that as the first dimension");
+  }
+  if (!HasWholeElements(output)) {
+    return base::Internal("model '" + plan_.name + "' produced output '" + name + "' with " +
+                          std::to_string(output.view.size) + " bytes, too few or too many for shape " +
+                          output.shape.ToString());
   }
   std::span<const std::byte> rest{output.view.data, output.view.size};
   for (size_t i = 0; i < owned_.size(); ++i) {

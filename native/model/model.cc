@@ -37,6 +37,22 @@ bool HasFreeShapes(const core::ModelPlan& plan) {
   });
 }
 
+// Both have the same inputs with the same dimensions, rows aside.
+bool HaveSameShapes(const core::ModelPlan& plan, const core::InferRequest& a,
+                    const core::InferRequest& b) {
+  const size_t first = plan.max_batch_size > 0 ? 1 : 0;
+  for (uint32_t slot = 0; slot < plan.inputs.size(); ++slot) {
+    const core::InputTensor* in_a = FindInput(a, slot);
+    const core::InputTensor* in_b = FindInput(b, slot);
+    if ((in_a == nullptr) != (in_b == nullptr)) return false;
+    if (in_a == nullptr) continue;
+    if (!std::ranges::equal(in_a->shape.dims().subspan(first), in_b->shape.dims().subspan(first))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Throws measured answers away.
 class MeasuringSink final : public core::ResponseSink {
  public:
@@ -107,6 +123,7 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
       lease_limit_(plan_.batching && plan_.batching->preserve_ordering
                        ? 1
                        : static_cast<size_t>(plan_.instance_count)),
+      batch_rows_(plan_.batching ? std::max<int64_t>(plan_.max_batch_size, 1) : 1),
       has_free_shapes_(HasFreeShapes(plan_)) {}
 
 Model::~Model() { Stop(); }
@@ -187,7 +204,7 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   request->times.queued = now;
   const int64_t limit = plan_.queue.max_queue_size;
   const bool is_full = limit > 0 && queue_.size() >= static_cast<size_t>(limit);
-  if (is_full) DropDeadLocked(now, refusals);
+  if (is_full) DropDeadLocked(now, batch_rows_, refusals);
   if (is_stopping_ || (limit > 0 && queue_.size() >= static_cast<size_t>(limit))) {
     CountEndLocked(*request, metrics::FailureReason::kRejected, now);
     refusals.push_back({std::move(request),
@@ -234,11 +251,12 @@ std::optional<Nanoseconds> Model::QueueTimeout(const core::InferRequest& request
   return policy.default_timeout;
 }
 
-void Model::DropDeadLocked(Instant now, std::vector<Refusal>& refusals) {
-  for (size_t i = 0; i < queue_.size();) {
+void Model::DropDeadLocked(Instant now, int64_t rows_looked_at, std::vector<Refusal>& refusals) {
+  int64_t live_rows = 0;
+  for (size_t i = 0; i < queue_.size() && live_rows < rows_looked_at;) {
     const bool is_cancelled = queue_[i].request->sink->is_cancelled();
     if (!is_cancelled && queue_[i].expires > now) {
-      ++i;
+      live_rows += queue_[i++].rows;
       continue;
     }
     core::RequestPtr request = queue_.Remove(i).request;
@@ -308,11 +326,21 @@ void Model::WakeOneLocked() {
 void Model::TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lease) {
   lease.is_held = true;
   ++held_;
-  for (size_t i = 0; i < decision.send; ++i) {
+  const size_t count = CountSameShapesLocked(decision.send);
+  for (size_t i = 0; i < count; ++i) {
     scheduler::QueuedRequest queued = queue_.PopFront();
     lease.execution->Add(std::move(queued.request));
   }
   statistics_.queued = queue_.size();
+}
+
+// Equal keys are only a hint: clients choose the dimensions, and two shapes may be chosen to hash alike.
+size_t Model::CountSameShapesLocked(size_t count) const {
+  if (!has_free_shapes_) return count;
+  for (size_t i = 1; i < count; ++i) {
+    if (!HaveSameShapes(plan_, *queue_[0].request, *queue_[i].request)) return i;
+  }
+  return count;
 }
 
 bool Model::MayRunInlineLocked(int64_t rows, const InlineAllowance& allowance) const {
@@ -328,7 +356,7 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     Lease* lease = FreeLeaseLocked();
     if (lease == nullptr) return;
     const Instant start = steady_clock::now();
-    DropDeadLocked(start, refusals);
+    DropDeadLocked(start, batch_rows_, refusals);
     const scheduler::BatchDecision decision = scheduler::NextBatch(queue_, start, plan_);
     if (decision.send == 0 || !MayRunInlineLocked(decision.rows, allowance)) return;
     TakeBatchLocked(decision, *lease);
@@ -354,7 +382,7 @@ void Model::InstanceLoop(size_t index) {
       continue;
     }
     const Instant now = steady_clock::now();
-    DropDeadLocked(now, refusals);
+    DropDeadLocked(now, batch_rows_, refusals);
     scheduler::BatchDecision decision = scheduler::NextBatch(queue_, now, plan_);
     if (decision.send == 0 && is_stopping_ && !queue_.empty()) {
       decision = scheduler::NextBatch(queue_, base::kNever, plan_);  // nothing more will come
@@ -442,6 +470,9 @@ void Model::Stop() {
     std::unique_lock lock(mutex_);
     is_stopping_ = true;
     for (const auto& lease : leases_) lease->work.notify_one();
+    lock.unlock();
+    backend_model_->Unblock();
+    lock.lock();
     idle_.wait(lock, [this] { return statistics_.pending == 0 && held_ == 0; });
     for (const auto& lease : leases_) lease->work.notify_one();
   }

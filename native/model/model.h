@@ -117,7 +117,10 @@ class Model final : public base::RefCounted, private ExecutionListener {
 
   // Functions ending in Locked need mutex_.
   void EnqueueLocked(core::RequestPtr request, base::Instant now, std::vector<Refusal>& refusals);
-  void DropDeadLocked(base::Instant now, std::vector<Refusal>& refusals);
+  // Takes cancelled and expired requests out, as far as `rows_looked_at` living rows reach: what lies behind them
+  // costs nothing now, however long the queue is, and is met later.
+  void DropDeadLocked(base::Instant now, int64_t rows_looked_at, std::vector<Refusal>& refusals);
+  size_t CountSameShapesLocked(size_t count) const;
   void TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lease);
   Lease* FreeLeaseLocked();
   void WakeOneLocked();
@@ -135,6 +138,7 @@ class Model final : public base::RefCounted, private ExecutionListener {
   const core::ModelPlan plan_;
   std::unique_ptr<backend::BackendModel> backend_model_;
   const size_t lease_limit_;      // leases that may be held at once
+  const int64_t batch_rows_;      // no batch takes requests beyond this many rows
   const bool has_free_shapes_;    // two requests may differ in shape
   double load_seconds_ = 0;
 

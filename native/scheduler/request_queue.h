@@ -40,10 +40,15 @@ class RequestQueue {
     --count_;
     return front;
   }
-  // Takes out the i-th, keeping the order of the others.
+  // Takes out the i-th, keeping the order of the others. Moves the shorter side: what expires is mostly in front.
   QueuedRequest Remove(size_t i) {
     QueuedRequest removed = std::move(At(i));
-    for (; i + 1 < count_; ++i) At(i) = std::move(At(i + 1));
+    if (i < count_ / 2) {
+      for (; i > 0; --i) At(i) = std::move(At(i - 1));
+      head_ = (head_ + 1) & (ring_.size() - 1);
+    } else {
+      for (; i + 1 < count_; ++i) At(i) = std::move(At(i + 1));
+    }
     --count_;
     return removed;
   }

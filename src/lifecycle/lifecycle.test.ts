@@ -68,11 +68,16 @@ describe('ModelLifecycle', () => {
     await repository.addIdentity('m');
     const { engine, lifecycle } = make([repository.path]);
     await lifecycle.start([]);
-    engine.publishGate = new Gate();
+    engine.loadGate = new Gate();
     let isAnswered = false;
     const load = lifecycle.load('m').then(() => {
       isAnswered = true;
     });
+    while (engine.runningLoads === 0) await settle();
+    // From here on only the swap that brings the new version is held back.
+    engine.publishGate = new Gate();
+    engine.loadGate.open();
+    while (engine.plans.size === 0) await settle();
     await settle();
     assert.equal(isAnswered, false);
     engine.publishGate.open();

@@ -191,11 +191,6 @@ async function readLabels(
     const name = output.label_filename;
     if (name === '') continue;
     const path = resolve(folder.path, name);
-    if (escapes(folder.path, path)) {
-      throw invalidArgument(
-        `label file path '${name}' of output '${output.name}' is outside model directory`,
-      );
-    }
     const info = await stat(path).catch(() => undefined);
     if (info === undefined) {
       throw invalidArgument(`label file '${name}' of output '${output.name}' cannot be read`);

@@ -116,6 +116,8 @@ async function start(server: Server, log: Log): Promise<ServeError | undefined> 
   if (failures.length > 0 && options.exitOnError) {
     return internal('failed to load all models');
   }
+  // A signal came while models loaded: no port opens any more.
+  if (server.isClosing) return undefined;
   const addresses = server.listen();
   announce(addresses, log);
   if (options.program === 'nereid') {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { writeSync } from 'node:fs';
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 
 /** Where a command writes. */
 export interface Output {
@@ -50,15 +50,21 @@ export function styled(
   return `\x1b[${on}m${text}\x1b[${off}m`;
 }
 
-/** Asks a yes-or-no question; Enter means yes. Only where `canAsk()` is true. */
-export async function askYesNo(question: string): Promise<boolean> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = (await lines.question(`${question} [Y/n] `)).trim().toLowerCase();
-    return answer === '' || answer === 'y' || answer === 'yes';
-  } finally {
-    lines.close();
-  }
+/** Asks a yes-or-no question; Enter means yes, Ctrl-D and Ctrl-C mean no. Only where `canAsk()` is true. */
+export function askYesNo(question: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const lines = createInterface({ input: process.stdin, output: process.stderr });
+    lines.once('close', () => resolve(false));
+    // The terminal is in raw mode while a line is read: Ctrl-C arrives here and not as a signal.
+    lines.once('SIGINT', () => {
+      lines.close();
+      process.kill(process.pid, 'SIGINT');
+    });
+    lines.question(`${question} [Y/n] `, (text) => {
+      resolve(/^(y|yes)?$/i.test(text.trim()));
+      lines.close();
+    });
+  });
 }
 
 /** True when a person sits at both ends. */

@@ -141,6 +141,10 @@ export class Server implements AsyncDisposable {
     }
   }
 
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /**
    * Not ready → stop accepting → drain → unload → end. Later calls wait for the first.
    * @returns false when requests were still in flight after `timeoutMs` and were cancelled

@@ -86,7 +86,7 @@ describe('unsupportedFeatures', () => {
       ask(`dynamic_batching { preserve_ordering: true default_queue_policy { max_queue_size: 3 default_timeout_microseconds: 5 } }
         optimization { graph { level: 1 } } response_cache { enable: true } model_repository_agents { }
         instance_group { count: 3 kind: KIND_CPU rate_limiter { priority: 1 } }
-        metric_tags { key: "a" value: "b" } version_policy { all { } } model_transaction_policy { decoupled: true }`),
+        metric_tags { key: "a" value: "b" } version_policy { all { } }`),
       [],
     );
   });

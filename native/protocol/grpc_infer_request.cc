@@ -112,10 +112,10 @@ class RequestReader {
   }
 
   bool TakeInput(Bytes bytes) {
+    if (request_.inputs.size() < kMaxTensors) return ReadInput(bytes, request_.AddInput());
+    Note(input_error_, TooManyOf("inputs", kMaxTensors));
     core::InputTensor discarded;
-    const bool fits = request_.inputs.size() < kMaxTensors;
-    if (!fits) Note(input_error_, TooManyOf("inputs", kMaxTensors));
-    return ReadInput(bytes, fits ? request_.AddInput() : discarded);
+    return ReadInput(bytes, discarded);
   }
 
   bool ReadInput(Bytes bytes, core::InputTensor& input) {

@@ -63,9 +63,10 @@ struct InputMembers {
   bool has_parameters = false;
   JsonValue binary_data_size;
   JsonValue shared_memory_region;
-  // `data` as the fast reader read it, of this type and count; null when it did not.
+  // What the fast reader found: `data` as the bytes of a tensor with these dimensions; null when it did not read it.
   const std::byte* elements = nullptr;
   size_t elements_bytes = 0;
+  tensor::Shape dims;
 };
 
 struct OutputMembers {
@@ -273,9 +274,8 @@ class BodyReader {
     if (!members.data_type.is_string() || !members.shape.is_array()) return false;
     const std::string_view quoted = members.data_type.text();
     const auto type = tensor::ParseWireName(quoted.substr(1, quoted.size() - 2));
-    tensor::Shape shape;
-    if (!type || !ReadShape(members.shape, shape).ok()) return false;
-    const auto count = PossibleCount(shape, static_cast<size_t>(cursor_.end() - cursor_.at()));
+    if (!type || !ReadShapeFast(members.shape, members.dims)) return false;
+    const auto count = PossibleCount(members.dims, static_cast<size_t>(cursor_.end() - cursor_.at()));
     if (!count || *count == 0) return false;
     const size_t size = *count * tensor::ByteSize(*type);
     if (size == 0 || size > max_json_bytes_) return false;
@@ -284,7 +284,7 @@ class BodyReader {
     const char* begin = cursor_.at();
     const char* end = ReadJsonTensorFast(begin, cursor_.end(), *type, *count, buffer->data());
     if (end == nullptr) return false;
-    members.data = {begin, end};
+    members.data = {begin, end, false};
     members.elements = buffer->data();
     members.elements_bytes = size;
     request_.kept.push_back(std::move(buffer));
@@ -312,7 +312,11 @@ class BodyReader {
     core::InputTensor& input = request_.AddInput();
     input.name = Text(members.name);
     input.data_type_name = Text(members.data_type);
-    RETURN_IF_ERROR(ReadShape(members.shape, input.shape));
+    if (members.elements != nullptr) {
+      input.shape = members.dims;
+    } else {
+      RETURN_IF_ERROR(ReadShape(members.shape, input.shape));
+    }
     const auto type = tensor::ParseWireName(input.data_type_name);
     if (!type) return InvalidArgument(Join({"invalid datatype for input ", input.name}));
     input.data_type = *type;
@@ -342,6 +346,19 @@ class BodyReader {
         "Input must set only one of the following fields: 'data', 'binary_data_size' in "
         "'parameters', 'shared_memory_region' in 'parameters'." +
         set);
+  }
+
+  // False for whatever is not plainly a list of a few whole numbers; then the reader below says why.
+  static bool ReadShapeFast(const JsonValue& text, tensor::Shape& shape) {
+    shape.Clear();
+    const char* at = text.begin;
+    do {
+      uint64_t dim = 0;
+      at = ReadUnsignedFast(SkipJsonSpace(at + 1, text.end), text.end, dim);
+      if (at == nullptr || !shape.Append(static_cast<int64_t>(dim))) return false;
+      at = SkipJsonSpace(at, text.end);
+    } while (*at == ',');
+    return true;
   }
 
   static Status ReadShape(const JsonValue& text, tensor::Shape& shape) {

@@ -93,7 +93,7 @@ bool JsonCursor::SkipValue(JsonValue& value) {
       good = SkipNested();
       break;
     case '"':
-      good = SkipString();
+      good = SkipString(value.has_escapes);
       break;
     case 't':
       good = SkipLiteral("true");
@@ -154,7 +154,7 @@ bool JsonCursor::SkipNested() {
 bool JsonCursor::SkipKey(JsonValue& key) {
   if (!NextIs('"')) return Fail("Missing a name for object member.", at_);
   key.begin = at_;
-  if (!SkipString()) return false;
+  if (!SkipString(key.has_escapes)) return false;
   key.end = at_;
   SkipSpace();
   if (!NextIs(':')) return Fail("Missing a colon after a name of object member.", at_);
@@ -163,7 +163,8 @@ bool JsonCursor::SkipKey(JsonValue& key) {
   return true;
 }
 
-bool JsonCursor::SkipString() {
+bool JsonCursor::SkipString(bool& has_escapes) {
+  has_escapes = false;
   ++at_;
   for (;;) {
     at_ = SkipPlain(at_, end_);
@@ -172,6 +173,7 @@ bool JsonCursor::SkipString() {
     if (byte == '"') return ++at_, true;
     if (byte == '\\') {
       if (!SkipEscape()) return false;
+      has_escapes = true;
     } else if (byte < 0x20) {
       return Fail("Invalid escape character in string.", at_);
     } else if (byte == 0x7F) {
@@ -246,7 +248,7 @@ char* DecodeJsonString(const JsonValue& value, char* out) {
 
 std::string_view JsonText(const JsonValue& value, core::TextArena& arena) {
   const std::string_view inner = value.text().substr(1, value.text().size() - 2);
-  if (inner.empty() || std::memchr(inner.data(), '\\', inner.size()) == nullptr) return inner;
+  if (!value.has_escapes) return inner;
   char* place = arena.Allocate(inner.size());
   const char* end = DecodeJsonString(value, place);
   return {place, static_cast<size_t>(end - place)};

@@ -17,6 +17,7 @@ inline constexpr int kMaxJsonDepth = 100;
 struct JsonValue {
   const char* begin = nullptr;
   const char* end = nullptr;
+  bool has_escapes = false;  // strings
 
   bool is_present() const { return begin != nullptr; }
   bool is_string() const { return is_present() && *begin == '"'; }
@@ -96,7 +97,7 @@ class JsonCursor {
 
  private:
   bool SkipKey(JsonValue& key);
-  bool SkipString();
+  bool SkipString(bool& has_escapes);
   bool SkipEscape();
   bool ReadHex4(const char* escape, unsigned& code);
   bool SkipLiteral(std::string_view literal);

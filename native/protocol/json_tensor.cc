@@ -95,15 +95,16 @@ const char* ReadBools(const char* at, const char* end, size_t count, std::byte* 
   });
 }
 
-// End of the checked scalar, string or object that begins at `at`.
-const char* ElementEnd(const char* at, const char* end) {
+// The checked scalar, string or object that begins at `at`.
+JsonValue ElementAt(const char* at, const char* end) {
+  JsonValue value{at, at};
   if (*at == '"' || *at == '{') {
     JsonCursor cursor({at, static_cast<size_t>(end - at)});
-    JsonValue value;
-    return cursor.SkipValue(value) ? value.end : end;
+    cursor.SkipValue(value);
+  } else {
+    while (value.end != end && std::memchr(",] \t\n\r", *value.end, 6) == nullptr) ++value.end;
   }
-  while (at != end && std::memchr(",] \t\n\r", *at, 6) == nullptr) ++at;
-  return at;
+  return value;
 }
 
 // The scalars of a checked array in order, whatever the nesting.
@@ -114,7 +115,7 @@ class Elements {
   std::optional<JsonValue> Next() {
     while (at_ != end_ && std::memchr("[], \t\n\r", *at_, 7) != nullptr) ++at_;
     if (at_ == end_) return std::nullopt;
-    const JsonValue element{at_, ElementEnd(at_, end_)};
+    const JsonValue element = ElementAt(at_, end_);
     at_ = element.end;
     return element;
   }

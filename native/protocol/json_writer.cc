@@ -26,6 +26,12 @@ template <typename T>
 char* WriteReal(T value, char* out) {
   if (std::isnan(value)) return Copy("NaN", out);
   if (std::isinf(value)) return Copy(value < 0 ? "-Infinity" : "Infinity", out);
+  if (std::abs(value) < T{1 << 24} && value == static_cast<T>(static_cast<int32_t>(value))) {
+    // The general writer is slowest on whole numbers.
+    if (std::signbit(value)) *out++ = '-';
+    const auto whole = static_cast<uint32_t>(std::abs(static_cast<int32_t>(value)));
+    return Copy(".0", std::to_chars(out, out + kMaxNumberChars, whole).ptr);
+  }
   char* end = std::to_chars(out, out + kMaxNumberChars, value).ptr;
   for (const char* c = out; c != end; ++c) {
     if (*c == '.' || *c == 'e') return end;

@@ -91,6 +91,8 @@ class WireReader {
   static constexpr size_t kMaxGroupDepth = 100;  // protobuf's own recursion limit
 
   std::optional<uint64_t> ReadVarintOf(int max_bytes) {
+    // Nearly all tags, lengths and dimensions are one byte.
+    if (at_ != end_ && static_cast<uint8_t>(*at_) < 0x80) return static_cast<uint8_t>(*at_++);
     uint64_t value = 0;
     for (int i = 0; i < max_bytes && at_ != end_; ++i) {
       const auto byte = static_cast<uint8_t>(*at_++);

@@ -21,13 +21,16 @@
 namespace serving::core {
 
 inline constexpr uint32_t kNoSlot = UINT32_MAX;
+// data_type_name of an input whose type the client called by no known name, as Triton words it. data_type then means
+// nothing.
+inline constexpr std::string_view kInvalidDataTypeName = "<invalid>";
 
 // One input as it came: a list of pieces, each somewhere in memory. Most have one piece inside the body.
 struct InputTensor {
   std::string_view name;
   uint32_t slot = kNoSlot;  // index in ModelPlan::inputs; set by engine/validate
   tensor::DataType data_type = tensor::DataType::kFp32;
-  std::string_view data_type_name;  // as the client wrote it, for error texts
+  std::string_view data_type_name;  // as the client wrote it, or kInvalidDataTypeName
   tensor::Shape shape;
   std::vector<tensor::TensorView> parts;
   size_t byte_size = 0;  // sum of the parts

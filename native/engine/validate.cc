@@ -206,9 +206,12 @@ base::Status CheckSize(const ModelPlan& plan, const InputTensor& input) {
 
 base::Status CheckType(const ModelPlan& plan, const InputTensor& input) {
   const tensor::DataType expected = plan.inputs[input.slot].tensor.data_type;
-  if (input.data_type == expected) return {};
+  const bool is_known = input.data_type_name != core::kInvalidDataTypeName;
+  if (is_known && input.data_type == expected) return {};
+  const std::string_view given =
+      is_known ? tensor::WireName(input.data_type) : core::kInvalidDataTypeName;
   return base::InvalidArgument("inference input '" + std::string(input.name) + "' data-type is '" +
-                               std::string(tensor::WireName(input.data_type)) + "', but model '" +
+                               std::string(given) + "', but model '" +
                                plan.name + "' expects '" +
                                std::string(tensor::WireName(expected)) + "'");
 }

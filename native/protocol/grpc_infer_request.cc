@@ -183,7 +183,7 @@ class RequestReader {
     if (const auto type = tensor::ParseWireName(input.data_type_name)) {
       input.data_type = *type;
     } else {
-      input.data_type_name = "<invalid>";
+      input.data_type_name = core::kInvalidDataTypeName;
     }
   }
 

@@ -34,6 +34,8 @@ class HostPool final : public base::RefCounted, public base::BufferAllocator {
   base::BufferRef Reserve(size_t bytes) override;
   // Gives everything unused back to the system.
   void Trim();
+  // Bytes kept for later. Any thread.
+  size_t cached_bytes() const { return cached_bytes_.load(std::memory_order_relaxed); }
 
  private:
   friend class HostBuffer;

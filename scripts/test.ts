@@ -164,6 +164,7 @@ async function googleTest(file: string): Promise<Counts> {
     : { passed: 0, failed: 0, skipped: 0 };
   // A crash or a sanitizer's report leaves fewer failures than it should, or none.
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  if (counts.passed + counts.failed + counts.skipped === 0) counts.failed = 1;
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
   console.log(
     `  ${counts.failed === 0 ? 'ok    ' : 'FAILED'} ${name} (${counts.passed} passed${skipped})`,

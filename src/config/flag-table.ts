@@ -18,11 +18,14 @@ export type FlagGroup =
   | 'Execution'
   | 'Set-up';
 
+/** `--flag`, `--flag=value` or `--flag value`; the flag alone means true. Our own switches only: Triton has none. */
+export const OPTIONAL_BOOLEAN = '[boolean]';
+
 /** One row of the table that drives parsing, `--help` and docs/flags.md. */
 export interface Flag {
   readonly name: string;
   readonly group: FlagGroup;
-  /** how `--help` writes the value; empty for a flag without one */
+  /** how `--help` writes the value; empty for a flag without one, `[boolean]` for one that alone means true */
   readonly value: string;
   readonly help: string;
   /** as one would write them on the command line; absent = no default */
@@ -509,7 +512,7 @@ export const serverFlags: readonly Flag[] = [
   {
     name: 'enable-test-backends',
     group: 'Execution',
-    value: '<boolean>',
+    value: OPTIONAL_BOOLEAN,
     help: 'Offer the backends sleep, gate, burst, poison and stream and the door POST /v2/test/{model}. Never in production.',
     defaults: both('false'),
     set: (draft, value) => {
@@ -519,7 +522,7 @@ export const serverFlags: readonly Flag[] = [
   {
     name: 'single-protocol-ports',
     group: 'Execution',
-    value: '<boolean>',
+    value: OPTIONAL_BOOLEAN,
     help: 'true: HTTP/1.1 alone on the HTTP port, gRPC alone on the gRPC port. false: both on each.',
     defaults: { tritonserver: 'true', nereid: 'false' },
     set: (draft, value) => {
@@ -529,7 +532,7 @@ export const serverFlags: readonly Flag[] = [
   {
     name: 'json-health-bodies',
     group: 'Execution',
-    value: '<boolean>',
+    value: OPTIONAL_BOOLEAN,
     help: "true: health answers carry the JSON that KServe's client reads. false: empty bodies, as Triton.",
     defaults: { tritonserver: 'false', nereid: 'true' },
     set: (draft, value) => {

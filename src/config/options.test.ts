@@ -101,6 +101,14 @@ describe('parseOptions', () => {
     );
   });
 
+  it('takes our own switches alone, with = and with a word behind', () => {
+    assert.equal(accept(['--enable-test-backends']).enableTestBackends, true);
+    assert.equal(accept(['--enable-test-backends', '--id=x']).enableTestBackends, true);
+    assert.equal(accept(['--enable-test-backends=off']).enableTestBackends, false);
+    assert.equal(accept(['--enable-test-backends', 'false']).enableTestBackends, false);
+    assert.equal(refuse(['--enable-test-backends', 'stray']), 'Unexpected argument: stray');
+  });
+
   it('refuses what it does not know', () => {
     assert.equal(refuse(['--foo']), "unrecognized option '--foo'");
     assert.equal(refuse(['stray']), 'Unexpected argument: stray');

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { type Flag, FlagError, refusedTritonFlags, serverFlags } from './flag-table.ts';
+import { type Flag, FlagError, OPTIONAL_BOOLEAN, refusedTritonFlags, serverFlags } from './flag-table.ts';
 
 /** The name the program was started by; it chooses the defaults. */
 export type Program = 'tritonserver' | 'nereid';
@@ -102,6 +102,11 @@ export function parseOptions(program: Program, argv: readonly string[]): ParsedO
       value = word.slice(equals + 1);
     } else if (found.value === '') {
       value = '';
+    } else if (found.value === OPTIONAL_BOOLEAN) {
+      const next = argv[i + 1];
+      const isValue = next !== undefined && /^(?:true|on|1|false|off|0)$/i.test(next);
+      if (isValue) i++;
+      value = isValue ? next : 'true';
     } else {
       const next = argv[++i];
       if (next === undefined) return failure(`option '--${found.name}' requires an argument`);

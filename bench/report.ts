@@ -94,7 +94,11 @@ export function writeReport(result: BenchResult): string {
 
 function machineLines({ machine, options, skippedPeers, scenarios }: BenchResult): string[] {
   const servers = new Set(
-    scenarios.flatMap(({ samples }) => samples.flatMap(({ server }) => server ?? [])),
+    scenarios.flatMap(({ samples }) =>
+      samples.flatMap(({ peer, server }) =>
+        server === undefined ? [] : `${peer} (says ${server})`,
+      ),
+    ),
   );
   const share = spread(
     scenarios.flatMap(({ samples }) => samples.map(({ neighbours }) => neighbours)),
@@ -120,7 +124,7 @@ function limitTable({ scenarios }: BenchResult): string[] {
       isHeld ? 'held' : `**missed by ${percent(nereid.median / limit - 1)}**`,
     ]),
   );
-  if (rows.length === 0) return ['Nereid was not measured, so no limit is judged.'];
+  if (rows.length === 0) return ['Without figures of Nereid no limit is judged.'];
   return table(['case', 'figure', 'Nereid', 'Triton', 'Triton/Nereid', 'limit', 'verdict'], rows);
 }
 

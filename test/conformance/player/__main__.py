@@ -30,7 +30,8 @@ class Server:
         try:
             if "grpc" in part:
                 return grpc_wire.play(self.channel, part)
-            return http_wire.play(self.metrics if part.get("to") == "metrics" else self.http, part)
+            endpoint = self.metrics if part.get("to") == "metrics" else self.http
+            return http_wire.play(endpoint, part, self.kind)
         except Exception as error:  # A broken answer is a result like any other.
             return {"broken": f"{type(error).__name__}: {error}"}
 

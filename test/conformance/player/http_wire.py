@@ -23,9 +23,14 @@ SKIPPED_HEADERS = {
 }
 
 
-def play(endpoint, request):
-    """Sends one request on a connection of its own and describes the answer."""
-    status, headers, body = exchange(endpoint, encode(endpoint, request), request)
+def play(endpoint, request, kind):
+    """Sends one request on a connection of its own and describes the answer of a `kind` of server."""
+    if request.get("then") == f"half-close at {kind}":
+        request = {**request, "then": "half-close"}
+    answers = exchange(endpoint, encode(endpoint, request), request)
+    if "answers" in request:
+        return {"answers": [describe(*answer) for answer in answers]}
+    ((status, headers, body),) = answers
     if "metrics_of" in request and status == 200:
         return {"status": 200, **describe_metrics(body.decode("utf-8"), request["metrics_of"])}
     return describe(status, headers, body)
@@ -66,6 +71,7 @@ def chunked(body, size):
 
 
 def exchange(endpoint, data, request):
+    """The answers on one connection: one, or as many as the case asks for."""
     host, port = endpoint.rsplit(":", 1)
     with socket.create_connection((host, int(port)), TIMEOUT_S) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -73,13 +79,18 @@ def exchange(endpoint, data, request):
             send(connection, data, request.get("piece_bytes"))
             if request.get("then") == "half-close":
                 connection.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             pass  # It may answer before it has read everything.
-        try:
-            reader = connection.makefile("rb")
-            return read_answer(reader, is_head=request.get("http", "").startswith("HEAD"))
-        except ConnectionResetError:
-            return None, {}, b""
+        reader = connection.makefile("rb")
+        is_head = request.get("http", "").startswith("HEAD")
+        return [read_or_closed(reader, is_head) for _ in range(request.get("answers", 1))]
+
+
+def read_or_closed(reader, is_head):
+    try:
+        return read_answer(reader, is_head)
+    except ConnectionResetError:
+        return None, {}, b""
 
 
 def send(connection, data, piece_bytes):
@@ -131,8 +142,8 @@ def describe(status, headers, body):
         body = gzip.decompress(body)
     elif headers.get("content-encoding") == "deflate":
         body = zlib.decompress(body)
-    if status != 200:
-        # An error's type is no part of the contract: clients parse the body whatever it says.
+    if status != 200 or not body:
+        # An error's type is no part of the contract (clients parse the body whatever it says), nor that of nothing.
         kept.pop("content-type", None)
     if kept and status == 200:
         answer["headers"] = kept

@@ -88,6 +88,9 @@ async function compareBuilds(
   after: string,
   options: RunOptions,
 ): Promise<string[][]> {
+  if (process.env.NEREID_ADDON !== undefined) {
+    throw new Error('NEREID_ADDON is set: both folders would run that one addon; unset it');
+  }
   const peers = [nereidPeer('before', before), nereidPeer('after', after)];
   prepareProcess(options);
   const rows: string[][] = [];

@@ -32,7 +32,7 @@ class ResponseSink;
 // Owned by one room at a time through ResponsePtr; goes home to the sink that made it.
 struct InferResponse {
   base::Status status;
-  std::vector<OutputTensor> outputs;  // in the order of the request's wanted outputs, else of the plan
+  std::vector<OutputTensor> outputs;  // in the order of the plan, as Triton answers
   StageTimes times;
   bool is_final = false;
   ResponseSink* sink = nullptr;   // that made it; set once

@@ -28,12 +28,11 @@ base::Result<int64_t> ParseVersion(std::string_view text) {
   if (end.ec != std::errc() || end.ptr != text.data() + text.size()) {
     return base::InvalidArgument("failed to get model version from specified version string '" +
                                  std::string(text) +
-                                 "' (details: stoll), version should be an integral value > 0");
+                                 "' (details: stol), version should be an integral value > 0");
   }
   if (version < 0) {
-    return base::InvalidArgument("failed to get model version from specified version string '" +
-                                 std::string(text) +
-                                 "', version should be an integral value > 0");
+    return base::InvalidArgument("invalid model version specified '" + std::string(text) +
+                                 "' , version should be an integral value > 0");
   }
   return version;
 }
@@ -80,10 +79,9 @@ base::Result<bool> DispatchTable::IsReady(std::string_view name,
   if (!version) {
     return std::ranges::any_of(entry->versions, &DispatchVersion::is_ready);
   }
-  for (const DispatchVersion& known : entry->versions) {
-    if (known.version == *version) return known.is_ready;
-  }
-  return UnknownVersion(name, version_text);
+  return std::ranges::any_of(entry->versions, [&](const DispatchVersion& known) {
+    return known.version == *version && known.is_ready;
+  });
 }
 
 }  // namespace serving::engine

@@ -31,6 +31,8 @@ constexpr size_t kEagerBodyBytes = 64 << 10;
 constexpr size_t kBodyEndAlignment = 64;
 
 constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kText = "text/plain";
+constexpr std::string_view kMetricsText = "text/plain; charset=utf-8";
 constexpr std::string_view kGrpcContentType = "application/grpc";
 
 std::span<const std::byte> AsBytes(std::string_view text) {
@@ -126,7 +128,7 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
     return;
   }
   if (const auto encoding = head.Find("content-encoding"); encoding && *encoding != "identity") {
-    AnswerError(call, base::Unimplemented("Unsupported compression type: " + std::string(*encoding)));
+    AnswerError(call, base::Unimplemented("Unsupported compression type"));
     return;
   }
   if (const auto length = head.Find("inference-header-content-length")) call.json_length = *length;
@@ -243,9 +245,9 @@ void IoHandler::OnRequestComplete(Call& call) {
     case RouteKind::kInfer:
       return call.is_grpc ? SubmitGrpcInfer(call) : SubmitHttpInfer(call);
     case RouteKind::kMetrics:
-      return AnswerHttp(call, 200, "text/plain; charset=utf-8", frontend_.RenderMetrics());
+      return AnswerHttp(call, 200, kMetricsText, frontend_.RenderMetrics());
     case RouteKind::kNothing:
-      return AnswerHttp(call, 200, {}, {});
+      return AnswerHttp(call, 200, kMetricsText, {});
     case RouteKind::kLive:
     case RouteKind::kReady:
     case RouteKind::kModelReady:
@@ -352,7 +354,7 @@ void IoHandler::PostControl(Call& call) {
 void IoHandler::AnswerHttpHealth(Call& call) {
   const bool json = options_.json_health_bodies;
   const auto answer = [&](bool good, std::string_view body) {
-    AnswerHttp(call, good ? 200 : 400, json ? kJson : std::string_view(), json ? body : "");
+    AnswerHttp(call, good ? 200 : 400, json ? kJson : kText, json ? body : "");
   };
   if (call.kind == RouteKind::kLive) {
     return answer(table_->is_live, table_->is_live ? R"({"live":true})" : R"({"live":false})");
@@ -378,16 +380,17 @@ void IoHandler::AnswerGrpcHealth(Call& call) {
   const auto field_one = [](int value) {
     return value == 0 ? std::string() : std::string({'\x08', static_cast<char>(value)});
   };
+  core::RequestPtr request = NewRequest(call);
+  // ModelReadyRequest has name and version, HealthCheckRequest its service, where ModelInferRequest has name and
+  // version; the others have no fields. What is no protobuf at all is refused for each.
+  const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
+  if (read.code() == base::StatusCode::kInternal) return AnswerError(call, read);
   if (call.kind == RouteKind::kLive) return AnswerGrpcMessage(call, field_one(table_->is_live));
   const bool is_ready = table_->is_ready && !table_->is_exiting;
   if (call.kind == RouteKind::kReady) return AnswerGrpcMessage(call, field_one(is_ready));
   if (call.kind == RouteKind::kHealthCheck) {
     return AnswerGrpcMessage(call, field_one(is_ready ? 1 : 2));  // SERVING, NOT_SERVING
   }
-  core::RequestPtr request = NewRequest(call);
-  // ModelReadyRequest has name and version where ModelInferRequest has them.
-  const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
-  if (!read.ok()) return AnswerError(call, read);
   const auto ready = table_->IsReady(request->model_name, request->model_version);
   if (!ready.ok()) return AnswerError(call, ready.status());
   AnswerGrpcMessage(call, field_one(ready.value()));
@@ -406,7 +409,7 @@ void IoHandler::AnswerHttp(Call& call, int status, std::string_view content_type
   net::Stream& stream = *call.stream;
   MarkAnswered(call);
   const net::Header header{.name = "content-type", .value = content_type};
-  stream.SendHead(status, {&header, content_type.empty() ? 0u : 1u}, body.size());
+  stream.SendHead(status, {&header, 1}, body.size());
   if (!body.empty()) stream.SendBytes(AsBytes(body));
   stream.Finish({});
 }

@@ -156,8 +156,7 @@ void Execution::Complete(base::Status status) {
   for (const core::RequestPtr& request : owned_) responses_.push_back(request->sink->NewResponse());
   if (status.ok()) status = Scatter();
   if (!status.ok()) PrepareErrors(status);
-  times_.output_end = responses_.size() == 1 && status.ok() ? times_.infer_end
-                                                            : std::chrono::steady_clock::now();
+  times_.output_end = std::chrono::steady_clock::now();
   for (size_t i = 0; i < responses_.size(); ++i) {
     core::InferResponse& response = *responses_[i];
     response.is_final = true;
@@ -178,16 +177,6 @@ void Execution::CompleteAnswered() {
 base::Status Execution::Scatter() {
   for (uint32_t slot = 0; slot < outputs_.size(); ++slot) {
     if (wanted_[slot] != 0) RETURN_IF_ERROR(ScatterOutput(slot));
-  }
-  // Outputs leave in the order in which a request named them.
-  for (size_t i = 0; i < owned_.size(); ++i) {
-    const auto& wanted = owned_[i]->wanted;
-    auto& outputs = responses_[i]->outputs;
-    if (wanted.size() < 2) continue;
-    const auto place = [&](const core::OutputTensor& output) {
-      return std::ranges::find(wanted, output.slot, &core::WantedOutput::slot) - wanted.begin();
-    };
-    std::ranges::sort(outputs, {}, place);
   }
   return {};
 }

@@ -3,7 +3,7 @@
 
 import type { Binding, ControlCall, Engine, EngineOptions, ListenResult } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
-import { internal, ServeError } from '../base/status.ts';
+import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import { ModelQueries } from '../control/models.ts';
@@ -28,7 +28,7 @@ const DEFAULT_MAX_BATCH_SIZE = 4;
 // each, and clients keep pools for long. A body may be slow, but not slower than any working link. Control calls
 // include loads, which may build a large model.
 const LIMITS = {
-  maxHeaderBytes: 64 * 1024,
+  maxHeaderBytes: 32 * 1024,
   idleTimeoutMs: 3_600_000,
   bodyTimeoutMs: 600_000,
   minBodyBytesPerSecond: 1024,
@@ -300,6 +300,9 @@ async function within(work: Promise<void>, timeoutMs: number): Promise<boolean> 
   }
 }
 
-async function loadInferPath(_server: Server): Promise<InferPath> {
-  throw internal('--infer-path=typescript is not built yet');
+/** Loaded only when asked for: no other start needs its code. */
+async function loadInferPath({ engine, lifecycle, options }: Server): Promise<InferPath> {
+  const { TypeScriptInferPath } = await import('../infer/infer-path.ts');
+  const maxInputBytes = options.httpMaxInputBytes;
+  return new TypeScriptInferPath({ engine, models: lifecycle, maxInputBytes });
 }

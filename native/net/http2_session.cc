@@ -159,6 +159,10 @@ void Http2Stream::OnExpire() {
 struct Http2Session::Callbacks {
   static Http2Session& Self(void* user) { return *static_cast<Http2Session*>(user); }
 
+  static int OnBeginFrame(nghttp2::Session*, const Frame* frame, void* user) {
+    Self(user).OnBeginFrame(*frame);
+    return 0;
+  }
   static int OnBeginHeaders(nghttp2::Session*, const Frame* frame, void* user) {
     return Self(user).OnBeginHeaders(*frame);
   }
@@ -207,6 +211,7 @@ struct Http2Session::Callbacks {
     static const nghttp2::Callbacks* const callbacks = [&api] {
       nghttp2::Callbacks* made = nullptr;
       SERVING_CHECK(api.session_callbacks_new(&made) == 0, "no memory for nghttp2's callbacks");
+      api.session_callbacks_set_on_begin_frame_callback(made, &OnBeginFrame);
       api.session_callbacks_set_on_begin_headers_callback(made, &OnBeginHeaders);
       api.session_callbacks_set_on_header_callback(made, &OnHeader);
       api.session_callbacks_set_on_frame_recv_callback(made, &OnFrame);
@@ -289,6 +294,27 @@ void Http2Session::Receive(std::span<std::byte> data) {
   connection_.ScheduleFlush();
 }
 
+// What nghttp2 lets pass since it forgets closed streams and ignores priorities.
+void Http2Session::OnBeginFrame(const Frame& frame) {
+  if (frame.type == nghttp2::kFramePriority && frame.stream_id == 0) {
+    api_.session_terminate_session(session_, nghttp2::kProtocolError);
+    return;
+  }
+  if (frame.type != nghttp2::kFrameHeaders) return;
+  if (frame.stream_id > highest_stream_) {
+    highest_stream_ = frame.stream_id;
+    return;
+  }
+  if (Find(frame.stream_id) != nullptr) return;
+  if (std::find(ended_by_peer_.begin(), ended_by_peer_.end(), frame.stream_id) != ended_by_peer_.end()) {
+    api_.session_terminate_session(session_, nghttp2::kStreamClosed);
+  }
+}
+
+void Http2Session::NoteEndedByPeer(int32_t stream_id) {
+  ended_by_peer_[next_ended_++ % ended_by_peer_.size()] = stream_id;
+}
+
 int Http2Session::OnBeginHeaders(const Frame& frame) {
   block_text_.clear();
   block_.clear();
@@ -342,9 +368,9 @@ int Http2Session::OnFrame(const Frame& frame) {
       break;
     }
     case nghttp2::kFrameResetStream:
-      if (Http2Stream* const stream = Find(frame.stream_id);
-          stream != nullptr && !stream->ends_framed_) {
-        OnPeerReset();
+      if (Http2Stream* const stream = Find(frame.stream_id)) {
+        if (!stream->ends_framed_) CountReset();
+        stream->body_ended_ = true;
       }
       break;
     case nghttp2::kFramePing:
@@ -419,7 +445,7 @@ void Http2Session::OnBodyEnd(Http2Stream& stream) {
   stream.exchange_->OnBodyEnd();
 }
 
-void Http2Session::OnPeerReset() {
+void Http2Session::CountReset() {
   const base::Instant now = thread_.now();
   const double seconds = std::chrono::duration<double>(now - resets_counted_).count();
   resets_counted_ = now;
@@ -605,6 +631,7 @@ void Http2Session::OnStreamClose(int32_t stream_id) {
   Http2Stream* const stream = Find(stream_id);
   if (stream == nullptr) return;
   stream->is_open_ = false;
+  if (stream->body_ended_) NoteEndedByPeer(stream_id);
   pending_.Remove(*stream);
   if (!stream->ends_framed_) {
     Release(*stream, false);

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -126,6 +127,7 @@ class Http2Session final : public Session {
   static constexpr double kResetBurst = 2'000;
   static constexpr double kResetsPerSecond = 200;
 
+  void OnBeginFrame(const nghttp2::Frame& frame);
   int OnBeginHeaders(const nghttp2::Frame& frame);
   int OnHeader(const nghttp2::Frame& frame, std::string_view name, std::string_view value);
   int OnFrame(const nghttp2::Frame& frame);
@@ -138,7 +140,8 @@ class Http2Session final : public Session {
   Http2Stream* Find(int32_t stream_id) const;
   void OnRequest(Http2Stream& stream, bool has_body);
   void OnBodyEnd(Http2Stream& stream);
-  void OnPeerReset();
+  void CountReset();
+  void NoteEndedByPeer(int32_t stream_id);
   void RefuseHeaders(Http2Stream& stream);
   size_t Deliver(Http2Stream& stream, std::span<const std::byte> data);
   void ReleaseHeld(Http2Stream& stream);
@@ -147,7 +150,7 @@ class Http2Session final : public Session {
   void NoteDrain(Http2Stream& stream);
   void AddPending(Http2Stream& stream);
   void ResetStream(Http2Stream& stream, uint32_t error);
-  // Ends a stream that the handler was never asked about or whose time is up.
+  // Tells the exchange, if there is one, and gives the stream back to the pool.
   void Release(Http2Stream& stream, bool is_answered);
   void CloseIfDone();
 
@@ -171,6 +174,11 @@ class Http2Session final : public Session {
   base::Instant block_started_ = base::kNever;
   size_t held_bytes_ = 0;
   size_t unconsumed_ = 0;  // of the connection's window, given back after the current input
+  // Streams that the peer itself brought to an end and that are gone, the latest of them. Only of these is it certain
+  // that a further frame is an error and not one that crossed an early answer of ours.
+  std::array<int32_t, 16> ended_by_peer_{};
+  size_t next_ended_ = 0;
+  int32_t highest_stream_ = 0;
   double resets_left_ = kResetBurst;
   base::Instant resets_counted_;
   base::Instant idle_since_;

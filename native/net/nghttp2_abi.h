@@ -59,6 +59,7 @@ struct DataProvider {
 
 inline constexpr uint8_t kFrameData = 0;
 inline constexpr uint8_t kFrameHeaders = 1;
+inline constexpr uint8_t kFramePriority = 2;
 inline constexpr uint8_t kFrameResetStream = 3;
 inline constexpr uint8_t kFramePing = 6;
 
@@ -78,7 +79,9 @@ inline constexpr int32_t kSettingMaxHeaderListSize = 6;
 inline constexpr int32_t kSettingNoRfc7540Priorities = 9;
 
 inline constexpr uint32_t kNoError = 0;
+inline constexpr uint32_t kProtocolError = 1;
 inline constexpr uint32_t kInternalError = 2;
+inline constexpr uint32_t kStreamClosed = 5;
 inline constexpr uint32_t kCancel = 8;
 inline constexpr uint32_t kEnhanceYourCalm = 11;
 
@@ -102,6 +105,7 @@ using ReadLength = ssize_t (*)(Session*, uint8_t frame_type, int32_t stream_id,
 #define SERVING_NGHTTP2_FUNCTIONS(F)                                                             \
   F(session_callbacks_new, int, (Callbacks**))                                                   \
   F(session_callbacks_del, void, (Callbacks*))                                                   \
+  F(session_callbacks_set_on_begin_frame_callback, void, (Callbacks*, OnFrame))                  \
   F(session_callbacks_set_on_begin_headers_callback, void, (Callbacks*, OnFrame))                \
   F(session_callbacks_set_on_header_callback, void, (Callbacks*, OnHeader))                      \
   F(session_callbacks_set_on_frame_recv_callback, void, (Callbacks*, OnFrame))                   \

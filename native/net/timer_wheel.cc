@@ -86,6 +86,10 @@ void TimerWheel::Advance(base::Instant now) {
   if (now <= start_) return;
   const uint64_t target = static_cast<uint64_t>((now - start_).count()) >> kTickShift;
   while (current_ < target) {
+    if (std::ranges::all_of(filled_, [](uint64_t slots) { return slots == 0; })) {
+      current_ = target;
+      return;
+    }
     if (filled_[0] == 0) {
       // Nothing can expire before the next cascade.
       const uint64_t before_cascade = current_ | (kSlots - 1);

@@ -4,8 +4,9 @@
 #include "base/log.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <regex>
+#include <algorithm>
 #include <string>
 
 namespace serving::base {
@@ -17,24 +18,26 @@ std::string Written(Severity severity, std::string_view message) {
   return testing::internal::GetCapturedStderr();
 }
 
+// Every digit as 9.
+std::string Masked(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }, '9');
+  return text;
+}
+
 class LogLine : public testing::Test {
  protected:
   ~LogLine() override { SetLogOptions({}); }
 };
 
 TEST_F(LogLine, HasTritonsDefaultForm) {
-  const std::string line = Written(Severity::kInfo, "hello");
-  EXPECT_TRUE(std::regex_match(
-      line, std::regex(R"(I\d{4} \d\d:\d\d:\d\d\.\d{6} \d+ room\.cc:12\] "hello"\n)")))
-      << line;
+  EXPECT_EQ(Masked(Written(Severity::kInfo, "hello")),
+            Masked("I9999 99:99:99.999999 " + std::to_string(getpid()) + " room.cc:99] \"hello\"\n"));
 }
 
 TEST_F(LogLine, HasTritonsIsoForm) {
   SetLogOptions({.format = LogFormat::kIso8601});
-  const std::string line = Written(Severity::kError, "hello");
-  EXPECT_TRUE(std::regex_match(
-      line, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ E \d+ room\.cc:12\] "hello"\n)")))
-      << line;
+  EXPECT_EQ(Masked(Written(Severity::kError, "hello")),
+            Masked("9999-99-99T99:99:99Z E " + std::to_string(getpid()) + " room.cc:99] \"hello\"\n"));
 }
 
 TEST_F(LogLine, ClientBytesCannotForgeALine) {

@@ -1,0 +1,120 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { invalidArgument, type ServeError } from '../base/status.ts';
+import type {
+  InferInputMessage,
+  InferOutputMessage,
+  InferParameterMessage,
+  ParameterMap,
+} from './grpc-messages.ts';
+import { NO_PARAMETERS, type RequestParameters } from './http-parameters.ts';
+import { MAX_PARAMETERS, tooMany } from './request.ts';
+import { checkTextSequenceId, sharedMemoryDisabled } from './wire-errors.ts';
+
+const INT32_MAX = 2n ** 31n - 1n;
+/** only streams use it */
+const EMPTY_FINAL_RESPONSE = 'triton_enable_empty_final_response';
+
+/**
+ * Reads the parameters of a request. Those of sequences are checked and go no further: no model here has sequences.
+ * @throws ServeError InvalidArgument, Unimplemented; Triton's words
+ */
+export function readGrpcParameters(map: ParameterMap): Omit<RequestParameters, 'binaryByDefault'> {
+  let { priority, timeoutUs } = NO_PARAMETERS;
+  let others = 0;
+  for (const [name, parameter] of Object.entries(map)) {
+    switch (name) {
+      case 'sequence_id':
+        checkSequenceId(parameter);
+        break;
+      case 'sequence_start':
+      case 'sequence_end':
+      case EMPTY_FINAL_RESPONSE:
+        if (parameter.bool_param === undefined) throw wrongType(name, 'bool_param');
+        break;
+      case 'priority':
+        priority = readPriority(parameter);
+        break;
+      case 'timeout':
+        if (parameter.int64_param === undefined) throw wrongType(name, 'int64_param');
+        timeoutUs = BigInt.asUintN(64, BigInt(parameter.int64_param));
+        break;
+      default:
+        if (others === MAX_PARAMETERS) throw tooMany('parameters', MAX_PARAMETERS);
+        others += 1;
+        checkOther(name, parameter);
+    }
+  }
+  return { priority, timeoutUs };
+}
+
+const wrongType = (name: string, expected: string): ServeError =>
+  invalidArgument(`invalid value type for '${name}' parameter, expected ${expected}.`);
+
+function checkSequenceId({ int64_param, string_param }: InferParameterMessage): void {
+  if (int64_param !== undefined) return;
+  if (string_param === undefined) throw wrongType('sequence_id', 'int64_param or string_param');
+  checkTextSequenceId(string_param);
+}
+
+function readPriority({ int64_param, uint64_param }: InferParameterMessage): bigint {
+  const text = uint64_param ?? int64_param;
+  if (text === undefined) throw wrongType('priority', 'int64_param or uint64_param');
+  const priority = BigInt(text);
+  if (priority >= 0n) return priority;
+  throw invalidArgument("invalid value for 'priority', expected value >= 0.");
+}
+
+// No backend of this server reads parameters of a request, so their values need not be kept.
+function checkOther(name: string, { parameter_choice }: InferParameterMessage): void {
+  if (name.startsWith('triton_')) {
+    throw invalidArgument(
+      "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following " +
+        `keys starting with 'triton_' are allowed: ${EMPTY_FINAL_RESPONSE}`,
+    );
+  }
+  if (parameter_choice === undefined) {
+    throw wrongType(name, 'int64_param, bool_param, or string_param');
+  }
+}
+
+/** @throws ServeError for shared memory, which this server does not have, or half a description of it */
+export function checkTensorParameters({
+  name,
+  parameters,
+}: InferInputMessage | InferOutputMessage): void {
+  const region = parameters.shared_memory_region;
+  if (region !== undefined && region.string_param === undefined) {
+    throw invalidArgument(
+      `invalid value type for 'shared_memory_region' parameter for tensor '${name}', expected string_param.`,
+    );
+  }
+  if (region !== undefined) throw sharedMemoryDisabled();
+  for (const companion of ['shared_memory_byte_size', 'shared_memory_offset']) {
+    if (parameters[companion] === undefined) continue;
+    throw invalidArgument(
+      `'${companion}' can not be specified without 'shared_memory_region' parameter for tensor '${name}'`,
+    );
+  }
+}
+
+/**
+ * @returns the k of `classification`, 0 without it
+ * @throws ServeError as `checkTensorParameters`, and InvalidArgument for a k that is none
+ */
+export function readOutputParameters(output: InferOutputMessage): number {
+  checkTensorParameters(output);
+  const { classification } = output.parameters;
+  if (classification === undefined) return 0;
+  if (classification.int64_param === undefined) {
+    throw invalidArgument(
+      "invalid value type for 'classification' parameter, expected int64_param",
+    );
+  }
+  const k = BigInt(classification.int64_param);
+  if (k <= 0n) {
+    throw invalidArgument("invalid value for 'classification' parameter, expected >= 0");
+  }
+  return Number(k < INT32_MAX ? k : INT32_MAX);
+}

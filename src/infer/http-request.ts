@@ -1,0 +1,196 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { ModelPlan } from '../addon/types.ts';
+import { invalidArgument, type ServeError } from '../base/status.ts';
+import { asDataType } from './elements.ts';
+import { readRequestParameters } from './http-parameters.ts';
+import { readTensorData } from './http-tensor.ts';
+import {
+  asBoolean,
+  asList,
+  asString,
+  asUnsigned,
+  isObject,
+  memberOf,
+  unable,
+} from './json-access.ts';
+import { type Frame, type JsonObject, type JsonValue, readJson } from './json-reader.ts';
+import { readRawRequest } from './raw-request.ts';
+import {
+  addInput,
+  type InferRequest,
+  type InputTensor,
+  MAX_DIMENSIONS,
+  MAX_TENSORS,
+  tooMany,
+  type WantedOutput,
+} from './request.ts';
+import { jsonTooLarge, sharedMemoryDisabled } from './wire-errors.ts';
+
+const PARAMETERS: Frame = { members: new Map() };
+const TENSORS: Frame = { elements: { members: new Map([['parameters', PARAMETERS]]) } };
+/** What a request is made of. */
+const REQUEST: Frame = {
+  members: new Map([
+    ['parameters', PARAMETERS],
+    ['inputs', TENSORS],
+    ['outputs', TENSORS],
+  ]),
+};
+
+const EMPTY: JsonObject = new Map();
+const INT32_MAX = 2n ** 31n - 1n;
+
+/**
+ * Reads the body of `POST …/infer`: JSON, JSON with a binary tail, or one raw tensor.
+ * @param jsonLength value of Inference-Header-Content-Length; undefined = the whole body is JSON
+ * @param maxJsonBytes limit of the JSON part, of each tensor given as JSON and of a raw tensor
+ * @throws ServeError InvalidArgument, Unimplemented; Triton's words
+ */
+export function readHttpRequest(
+  body: Uint8Array,
+  jsonLength: string | undefined,
+  plan: ModelPlan,
+  maxJsonBytes: number,
+): InferRequest {
+  const jsonBytes = parseJsonLength(jsonLength, body.length);
+  // No JSON at all, said so or not, is a raw tensor, be it an empty one.
+  if (jsonBytes === 0) return readRawRequest(body, plan, maxJsonBytes);
+  if (jsonBytes > maxJsonBytes) throw jsonTooLarge(jsonBytes, maxJsonBytes);
+  const root = readJson(body.subarray(0, jsonBytes), REQUEST);
+  const request = isObject(root) ? root : EMPTY;
+  const id = asString(request.get('id') ?? '', 'id');
+  const parameters = readRequestParameters(request.get('parameters'));
+  const tail = new BinaryTail(body.subarray(jsonBytes), plan.name);
+  const inputs: InputTensor[] = [];
+  for (const value of asList(memberOf(request, 'inputs'), 'inputs')) {
+    readInput(value, id, inputs, tail, maxJsonBytes);
+  }
+  tail.checkEmpty();
+  const outputs = request.has('outputs') ? readOutputs(request) : [];
+  return { id, inputs, outputs, ...parameters };
+}
+
+// Read as C's strtoll does: a number in front counts, whatever follows it; no number is 0.
+function parseJsonLength(text: string | undefined, bodyLength: number): number {
+  if (text === undefined) return bodyLength;
+  const length = BigInt(/^[ \t]*\+?(-?\d+)/.exec(text)?.[1] ?? '0');
+  if (length >= 0n && length <= BigInt(bodyLength)) return Number(length);
+  throw invalidArgument(
+    `inference header size should be in range (0, ${bodyLength}), got: ${text}`,
+  );
+}
+
+/** Bytes behind the JSON part, which inputs take in their order. */
+class BinaryTail {
+  #left: Uint8Array;
+  readonly #model: string;
+
+  constructor(bytes: Uint8Array, model: string) {
+    this.#left = bytes;
+    this.#model = model;
+  }
+
+  take(size: bigint, input: string): Uint8Array {
+    const missing = size - BigInt(this.#left.length);
+    if (missing > 0n) {
+      throw invalidArgument(
+        `unexpected size for input '${input}', expecting ${missing} additional bytes for model '${this.#model}'`,
+      );
+    }
+    const taken = this.#left.subarray(0, Number(size));
+    this.#left = this.#left.subarray(Number(size));
+    return taken;
+  }
+
+  checkEmpty(): void {
+    if (this.#left.length === 0) return;
+    throw invalidArgument(`unexpected additional input data for model '${this.#model}'`);
+  }
+}
+
+const parametersOf = (tensor: JsonObject): JsonObject => {
+  const parameters = tensor.get('parameters');
+  return isObject(parameters) ? parameters : EMPTY;
+};
+
+function readInput(
+  value: JsonValue,
+  id: string,
+  inputs: InputTensor[],
+  tail: BinaryTail,
+  maxJsonBytes: number,
+): void {
+  const members = isObject(value) ? value : EMPTY;
+  const parameters = parametersOf(members);
+  checkSources(members, parameters);
+  const name = asString(memberOf(members, 'name'), 'name');
+  const datatype = asDataType(asString(memberOf(members, 'datatype'), 'datatype'));
+  const shape = readShape(memberOf(members, 'shape'));
+  if (datatype === undefined) throw invalidArgument(`invalid datatype for input ${name}`);
+  const input: InputTensor = { name, datatype, shape, data: new Uint8Array(0) };
+  addInput(inputs, input, id);
+  const size = parameters.get('binary_data_size');
+  const region = parameters.get('shared_memory_region');
+  if (size !== undefined) {
+    input.data = tail.take(asUnsigned(size, 'binary_data_size'), name);
+  } else if (region !== undefined) {
+    asString(region, 'shared_memory_region');
+    throw sharedMemoryDisabled();
+  } else {
+    input.data = readTensorData(memberOf(members, 'data'), datatype, shape, name, maxJsonBytes);
+  }
+}
+
+function checkSources(members: JsonObject, parameters: JsonObject): void {
+  const given = [
+    members.has('data') ? " 'data'" : '',
+    parameters.has('binary_data_size') ? " 'binary_data_size'" : '',
+    parameters.has('shared_memory_region') ? " 'shared_memory_region'" : '',
+  ].filter((one) => one !== '');
+  if (given.length === 1) return;
+  const found = given.length === 0 ? ' But no field is set' : ` But set${given.join('')}`;
+  throw invalidArgument(
+    "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', " +
+      `'shared_memory_region' in 'parameters'.${found}`,
+  );
+}
+
+function readShape(value: JsonValue): readonly bigint[] {
+  const shape = asList(value, 'shape').map((dim) => BigInt.asIntN(64, asUnsigned(dim, 'shape')));
+  if (shape.length <= MAX_DIMENSIONS) return shape;
+  throw invalidArgument(`Unable to parse 'shape': more than ${MAX_DIMENSIONS} dimensions`);
+}
+
+function readOutputs(request: JsonObject): readonly WantedOutput[] {
+  const outputs = asList(memberOf(request, 'outputs'), 'outputs');
+  return outputs.map((value, index) => {
+    const output = readOutput(isObject(value) ? value : EMPTY);
+    if (index === MAX_TENSORS) throw tooMany('outputs', MAX_TENSORS);
+    return output;
+  });
+}
+
+function readOutput(members: JsonObject): WantedOutput {
+  const name = asString(memberOf(members, 'name'), 'name');
+  const parameters = parametersOf(members);
+  const region = parameters.get('shared_memory_region');
+  if (region !== undefined) throw refuseRegion(region, parameters);
+  const classes = asUnsigned(parameters.get('classification') ?? 0n, 'classification', 'set');
+  const binary = asBoolean(parameters.get('binary_data') ?? false, 'binary_data');
+  const classification = Number(classes < INT32_MAX ? classes : INT32_MAX);
+  return { name, binary, classification };
+}
+
+function refuseRegion(region: JsonValue, parameters: JsonObject): ServeError {
+  if (typeof region !== 'string') {
+    return unable('shared_memory_region', 'JSON non-string as string');
+  }
+  for (const other of ['classification', 'binary_data']) {
+    if (parameters.has(other)) {
+      return invalidArgument(`Output can't set both 'shared_memory_region' and '${other}'`);
+    }
+  }
+  return sharedMemoryDisabled();
+}

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { isUtf8 } from 'node:buffer';
+import type { HttpReply, TensorValue } from '../addon/types.ts';
+import { internal, invalidArgument } from '../base/status.ts';
+import { walkStrings } from './elements.ts';
+import { numbersJson } from './json-writer.ts';
+import type { InferRequest } from './request.ts';
+
+/** A run of the model that succeeded. */
+export interface InferResult {
+  readonly modelName: string;
+  readonly modelVersion: string;
+  /** in the model's order */
+  readonly outputs: readonly TensorValue[];
+}
+
+/**
+ * Writes the answer: JSON, and behind it the outputs that are wanted binary.
+ * @throws ServeError InvalidArgument for what JSON cannot carry
+ */
+export function writeHttpResponse(result: InferResult, request: InferRequest): HttpReply {
+  const members: string[] = [];
+  if (request.id !== '') members.push(`"id":${JSON.stringify(request.id)}`);
+  members.push(`"model_name":${JSON.stringify(result.modelName)}`);
+  members.push(`"model_version":${JSON.stringify(result.modelVersion)}`);
+  const tail: Uint8Array[] = [];
+  const outputs = result.outputs.map((output) => {
+    if (!isBinary(output.name, request)) return outputJson(output, `"data":${dataJson(output)}`);
+    tail.push(output.data);
+    const size = output.data.length;
+    return outputJson(output, `"parameters":{"binary_data_size":${size}}`);
+  });
+  members.push(`"outputs":[${outputs.join(',')}]`);
+  const json = Buffer.from(`{${members.join(',')}}`, 'utf8');
+  const body = Buffer.concat([json, ...tail]);
+  // A tail without a byte is none: the answer is plain JSON then.
+  if (body.length === json.length) {
+    return { status: 200, headers: ['content-type', 'application/json'], body };
+  }
+  const headers = [
+    'content-type',
+    'application/octet-stream',
+    'inference-header-content-length',
+    String(json.length),
+  ];
+  return { status: 200, headers, body };
+}
+
+/** The request-wide wish counts only where no output is named. */
+function isBinary(name: string, request: InferRequest): boolean {
+  if (request.outputs.length === 0) return request.binaryByDefault;
+  return request.outputs.find((one) => one.name === name)?.binary === true;
+}
+
+const outputJson = ({ name, datatype, shape }: TensorValue, content: string): string =>
+  `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}],${content}}`;
+
+function dataJson({ name, datatype, data }: TensorValue): string {
+  switch (datatype) {
+    case 'FP16':
+    case 'BF16':
+      throw invalidArgument(
+        `sending ${datatype} data via JSON is not supported. Please use the binary data format for output`,
+      );
+    case 'BYTES':
+      return stringsJson(name, data);
+    default:
+      return numbersJson(datatype, data);
+  }
+}
+
+function stringsJson(name: string, data: Uint8Array): string {
+  const texts: string[] = [];
+  for (const one of walkStrings(data)) {
+    if ('problem' in one) throw internal(`output '${name}' ends inside an element`);
+    if (!isUtf8(one.bytes)) {
+      throw invalidArgument(
+        `output '${name}' has elements that are not UTF-8 and can not be sent via JSON. ` +
+          'Please use the binary data format for output',
+      );
+    }
+    texts.push(JSON.stringify(Buffer.from(one.bytes).toString('utf8')));
+  }
+  return `[${texts.join(',')}]`;
+}

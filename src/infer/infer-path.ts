@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type {
+  ControlCall,
+  Engine,
+  GrpcReply,
+  HttpReply,
+  InferAnswer,
+  ModelPlan,
+  TensorValue,
+} from '../addon/types.ts';
+import { internal, notFound, ServeError, unavailable, unimplemented } from '../base/status.ts';
+import type { InferPath } from '../control/infer-path.ts';
+import { decodeMessage, encodeMessage } from '../grpc/codec.ts';
+import type { ServedVersion } from '../lifecycle/model-state.ts';
+import { classify } from './classification.ts';
+import { compress, decompress, headerOf } from './compression.ts';
+import type { InferRequestMessage } from './grpc-messages.ts';
+import { readGrpcRequest } from './grpc-request.ts';
+import { readHttpRequest } from './http-request.ts';
+import { type InferResult, writeHttpResponse } from './http-response.ts';
+import type { InferRequest } from './request.ts';
+import { validate } from './validate.ts';
+import { parseVersion } from './version.ts';
+
+/** What of the models an infer call needs to know. */
+export interface ServingModels {
+  /** true from the moment the server stops */
+  readonly isExiting: boolean;
+  /** The build that serves; throws ServeError in Triton's words. `version` absent = the highest. */
+  find(name: string, version?: number): ServedVersion;
+}
+
+export interface InferPathOptions {
+  readonly engine: Pick<Engine, 'infer'>;
+  readonly models: ServingModels;
+  /** --http-max-input-size, bytes */
+  readonly maxInputBytes: number;
+}
+
+/**
+ * `--infer-path=typescript`: reads, checks and writes infer calls without native's help and shares only
+ * `engine.infer`. A second witness for the conformance suite, written from the protocol's rules, not for speed.
+ * A client that leaves, or whose deadline passes, does not take its request out of the queue here.
+ */
+export class TypeScriptInferPath implements InferPath {
+  readonly #options: InferPathOptions;
+  #nextCancelId = -1;
+
+  constructor(options: InferPathOptions) {
+    this.#options = options;
+  }
+
+  async http(call: ControlCall, model: string, version: string): Promise<HttpReply> {
+    const { models, maxInputBytes } = this.#options;
+    const { headers } = call;
+    const body = decompress(call.body, headerOf(headers, 'content-encoding'), maxInputBytes);
+    if (models.isExiting) throw unavailable('Server exiting');
+    const { plan } = this.#find(model, version);
+    if (plan.decoupled) {
+      throw unimplemented(
+        "HTTP end point doesn't support models with decoupled transaction policy",
+      );
+    }
+    const jsonLength = headerOf(headers, 'inference-header-content-length');
+    const request = readHttpRequest(body, jsonLength, plan, maxInputBytes);
+    const reply = writeHttpResponse(await this.#run(request, plan), request);
+    return compress(reply, headerOf(headers, 'accept-encoding'));
+  }
+
+  async grpc(call: ControlCall): Promise<GrpcReply> {
+    if (this.#options.models.isExiting) {
+      throw unavailable('GRPC server is shutting down and has stopped accepting new requests.');
+    }
+    // The shape is that of protos/inference.proto, which the decoder has checked.
+    const message = decodeMessage('ModelInferRequest', call.body) as unknown as InferRequestMessage;
+    const { plan } = this.#find(message.model_name, message.model_version);
+    if (plan.decoupled) {
+      throw unimplemented(
+        "ModelInfer RPC doesn't support models with decoupled transaction policy",
+      );
+    }
+    const request = readGrpcRequest(message);
+    const result = await this.#run(request, plan);
+    return { code: 0, message: '', body: writeGrpcResponse(result, request) };
+  }
+
+  #find(name: string, versionText: string): ServedVersion {
+    const version = parseVersion(versionText);
+    const { models } = this.#options;
+    if (version === undefined) return models.find(name);
+    if (version <= Number.MAX_SAFE_INTEGER) return models.find(name, Number(version));
+    // No folder has such a number; what is wrong with the model itself comes first.
+    models.find(name);
+    throw notFound(`Request for unknown model: '${name}' version ${version} is not found`);
+  }
+
+  async #run(request: InferRequest, plan: ModelPlan): Promise<InferResult> {
+    validate(request, plan);
+    const answer = await this.#infer(request, plan);
+    const outputs: TensorValue[] = [];
+    for (const { name } of plan.outputs) {
+      const output = answer.outputs.find((one) => one.name === name);
+      if (output === undefined) continue;
+      const k = request.outputs.find((one) => one.name === name)?.classification ?? 0;
+      outputs.push(k > 0 ? classify(output, k, plan) : output);
+    }
+    return { modelName: answer.modelName, modelVersion: answer.modelVersion, outputs };
+  }
+
+  async #infer(request: InferRequest, plan: ModelPlan): Promise<InferAnswer> {
+    const inputs = request.inputs.map(({ name, datatype, shape, data }): TensorValue => {
+      if (datatype === undefined) throw internal(`input '${name}' has no datatype`);
+      return { name, datatype, shape: shape.map(Number), data };
+    });
+    try {
+      return await this.#options.engine.infer(
+        {
+          model: plan.name,
+          version: String(plan.version),
+          id: request.id,
+          inputs,
+          outputs: [...new Set(request.outputs.map(({ name }) => name))],
+          priority: toNumber(request.priority),
+          timeoutUs: toNumber(request.timeoutUs),
+        },
+        this.#nextCancelId--,
+      );
+    } catch (thrown) {
+      throw ServeError.from(thrown);
+    }
+  }
+}
+
+// Beyond 2^53 it means "for ever" whatever the last digits are.
+const toNumber = (value: bigint): number =>
+  value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.MAX_SAFE_INTEGER;
+
+/** One encoded `ModelInferResponse`; outputs always as raw contents. */
+function writeGrpcResponse(result: InferResult, { id }: InferRequest): Uint8Array {
+  return encodeMessage('ModelInferResponse', {
+    model_name: result.modelName,
+    model_version: result.modelVersion,
+    id,
+    outputs: result.outputs.map(({ name, datatype, shape }) => ({
+      name,
+      datatype,
+      shape: shape.map(BigInt),
+    })),
+    raw_output_contents: result.outputs.map(({ data }) => data),
+  });
+}

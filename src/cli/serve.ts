@@ -7,7 +7,6 @@ import { internal, invalidArgument, ServeError } from '../base/status.ts';
 import { flagsHelp } from '../config/flags-page.ts';
 import { type Program, parseOptions, type ServerOptions } from '../config/options.ts';
 import { tritonName } from '../lifecycle/lifecycle.ts';
-import { KeepAlive } from '../server/keep-alive.ts';
 import { type Addresses, Server, type Service } from '../server/server.ts';
 import { firstSignal } from '../server/signals.ts';
 import { askYesNo, canAsk, stderr, stdout } from './terminal.ts';
@@ -77,8 +76,6 @@ export function serveHelp(program: Program): string {
 async function run(options: ServerOptions, log: Log): Promise<number> {
   // From here on a signal means an orderly stop, also while models load.
   const signalled = firstSignal();
-  const alive = new KeepAlive();
-  alive.hold();
   const server = new Server({
     binding: loadBinding(),
     options,

@@ -8,7 +8,6 @@ import { Log } from '../base/log.ts';
 import { internal, ServeError, unavailable } from '../base/status.ts';
 import { defaultOptions, type ServerOptions } from '../config/options.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
-import { KeepAlive } from './keep-alive.ts';
 import { Server, type Service } from './server.ts';
 import { decodeTensor, encodeTensor, type InputTensor, type OutputTensor } from './tensors.ts';
 
@@ -79,9 +78,7 @@ export interface Address {
  */
 export class NereidServer implements AsyncDisposable {
   readonly #server: Server;
-  readonly #alive = new KeepAlive();
   readonly #exitTimeoutMs: number;
-  #isListening = false;
   #isClosed = false;
   #nextCancelId = 1;
 
@@ -110,7 +107,7 @@ export class NereidServer implements AsyncDisposable {
     const server = new NereidServer(inner, options.exitTimeoutMs ?? 30_000);
     try {
       const loading = inner.start(options.loadModels ?? []);
-      const failures = await server.#alive.during(abortable(loading, options.signal));
+      const failures = await abortable(loading, options.signal);
       const first = failures[0]?.error;
       if (first !== undefined) throw first;
     } catch (thrown) {
@@ -130,19 +127,19 @@ export class NereidServer implements AsyncDisposable {
     options: { readonly config?: string; readonly signal?: AbortSignal } = {},
   ): Promise<void> {
     this.#checkOpen();
-    await this.#alive.during(this.#server.lifecycle.load(name, options));
+    await this.#server.lifecycle.load(name, options);
   }
 
   /** Takes a model out of service; requests in flight still run. An unknown name is no error. */
   async unload(name: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#checkOpen();
-    await this.#alive.during(this.#server.lifecycle.unload(name, options.signal));
+    await this.#server.lifecycle.unload(name, options.signal);
   }
 
   /** Every model of the repositories and its state. */
   async models(options: { readonly signal?: AbortSignal } = {}): Promise<IndexRow[]> {
     this.#checkOpen();
-    return this.#alive.during(this.#server.lifecycle.index(options.signal));
+    return this.#server.lifecycle.index(options.signal);
   }
 
   /**
@@ -171,7 +168,7 @@ export class NereidServer implements AsyncDisposable {
     const cancel = (): void => this.#server.engine.cancel(cancelId);
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      const answer = await this.#alive.during(abortable(answered, signal));
+      const answer = await abortable(answered, signal);
       return {
         modelName: answer.modelName,
         modelVersion: answer.modelVersion,
@@ -202,10 +199,6 @@ export class NereidServer implements AsyncDisposable {
       const opened = this.#server.listenOn(service, { host, port });
       result[service] = { host: opened.host, port: opened.port };
     }
-    if (!this.#isListening) {
-      this.#isListening = true;
-      this.#alive.hold();
-    }
     return result as Record<K, Address>;
   }
 
@@ -214,12 +207,8 @@ export class NereidServer implements AsyncDisposable {
    * @returns false when requests had to be cancelled
    */
   async close(options: { readonly timeoutMs?: number } = {}): Promise<boolean> {
-    const closing = this.#server.close(options.timeoutMs ?? this.#exitTimeoutMs);
-    const isFirst = !this.#isClosed;
     this.#isClosed = true;
-    const isClean = await this.#alive.during(closing);
-    if (isFirst && this.#isListening) this.#alive.release();
-    return isClean;
+    return this.#server.close(options.timeoutMs ?? this.#exitTimeoutMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -152,7 +152,7 @@ describe('a running server', () => {
     assert.match(body, /^nv_inference_request_success\{model="steady",version="1"\} \d+$/m);
     assert.doesNotMatch(body, /^nv_.*model="guest"/m);
     for (const line of body.trimEnd().split('\n')) {
-      assert.match(line, /^(#.*|[a-zA-Z_:][\w:]*(\{.*\})? (-?[\d.e+-]+|NaN|[+-]Inf))$/);
+      assert.match(line, /^(|#.*|[a-zA-Z_:][\w:]*(\{.*\})? (-?[\d.e+-]+|NaN|[+-]Inf))$/);
     }
   });
 });

@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from tritonclient.grpc import service_pb2
 
 from .bytes_spec import describe_tensor, is_spec, to_bytes
+from .http_wire import words
 
 TIMEOUT_S = 20
 SERVICE = "inference.GRPCInferenceService"
@@ -36,7 +37,7 @@ def play(channel, request):
             wait_for_ready=False,
         )
     except grpc.RpcError as error:
-        return {"code": error.code().name, "error": error.details()}
+        return {"code": error.code().name, "error": words(error.details())}
     return {"code": "OK", **describe(method, answer)}
 
 

@@ -178,8 +178,13 @@ def describe_body(body):
     except (UnicodeDecodeError, ValueError):
         return {"text": body.decode("latin-1")} if len(body) < 4096 else {"body": describe_blob(body)}
     if isinstance(value, dict) and value.keys() == {"error"}:
-        return {"error": value["error"]}
+        return {"error": words(value["error"])}
     return {"json": typed_outputs(value)}
+
+
+def words(error):
+    """An error's text without the blanks that end some of Triton's."""
+    return error.rstrip() if isinstance(error, str) else error
 
 
 def describe_binary(body, header_length):

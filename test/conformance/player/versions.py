@@ -15,7 +15,8 @@ HEAD = """<!-- Written by `npm run test:conformance -- --write-versions`; the ru
 The cases hold what Triton 2.51 answered, the version of the wheel. Nereid follows 2.73 where the two differ, and
 does better where Triton's answer is plainly a mistake. Each entry has its reason; nothing else may differ. Beside
 these, `GET /v2` names version 2.73.0, a configuration's `runtime` is empty (`model.py` of the stand-in backend on the
-real Triton), and the content type of an error is not compared (Triton answers some as text/plain).
+real Triton), and neither the content type of an error (Triton answers some as text/plain) nor blanks at the end of its
+text are compared.
 """
 
 

@@ -1,7 +1,13 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { type Flag, FlagError, OPTIONAL_BOOLEAN, refusedTritonFlags, serverFlags } from './flag-table.ts';
+import {
+  type Flag,
+  FlagError,
+  OPTIONAL_BOOLEAN,
+  refusedTritonFlags,
+  serverFlags,
+} from './flag-table.ts';
 
 /** The name the program was started by; it chooses the defaults. */
 export type Program = 'tritonserver' | 'nereid';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { constants, deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
+import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import type { HttpReply } from '../addon/types.ts';
 import { invalidArgument, unimplemented } from '../base/status.ts';
 
@@ -13,7 +13,8 @@ export function headerOf(headers: readonly string[], name: string): string | und
 
 /**
  * The body as it was before `Content-Encoding`.
- * @throws ServeError Unimplemented for a coding that is neither gzip nor deflate, InvalidArgument over the limit
+ * @throws ServeError Unimplemented for a coding that is neither gzip nor deflate, InvalidArgument for bytes that are
+ *   not in it, or over the limit
  */
 export function decompress(
   body: Uint8Array,
@@ -23,17 +24,16 @@ export function decompress(
   if (coding === undefined || coding === '' || coding === 'identity') return body;
   const inflate = coding === 'gzip' ? gunzipSync : coding === 'deflate' ? inflateSync : undefined;
   if (inflate === undefined) throw unimplemented('Unsupported compression type');
-  // Whatever came before the bytes ended or made no sense counts, as Triton has it.
-  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: maxBytes };
   try {
-    return inflate(body, options);
+    return inflate(body, { maxOutputLength: maxBytes });
   } catch (error) {
     const isTooLarge =
       error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
-    if (!isTooLarge) return new Uint8Array(0);
     throw invalidArgument(
-      `the decompressed request exceeds the maximum allowed value of ${maxBytes} bytes. ` +
-        'Use --http-max-input-size to increase the limit.',
+      isTooLarge
+        ? `the decompressed request exceeds the maximum allowed value of ${maxBytes} bytes. ` +
+            'Use --http-max-input-size to increase the limit.'
+        : `failed to decompress the request: expected ${coding} data`,
     );
   }
 }

@@ -10,15 +10,7 @@ import {
   readGrpcParameters,
   readOutputParameters,
 } from './grpc-parameters.ts';
-import {
-  addInput,
-  coreError,
-  type InferRequest,
-  type InputTensor,
-  MAX_DIMENSIONS,
-  MAX_TENSORS,
-  tooMany,
-} from './request.ts';
+import { type InferRequest, MAX_DIMENSIONS, MAX_TENSORS, tooMany } from './request.ts';
 
 /**
  * Reads a decoded `ModelInferRequest`: parameters, inputs, their data, outputs, in the order in which Triton finds
@@ -26,39 +18,31 @@ import {
  * @throws ServeError InvalidArgument, Unimplemented; Triton's words
  */
 export function readGrpcRequest(message: InferRequestMessage): InferRequest {
-  const { id, model_name: model } = message;
   const parameters = readGrpcParameters(message.parameters);
-  const inputs: InputTensor[] = [];
-  for (const input of message.inputs) {
-    if (input.shape.length > MAX_DIMENSIONS) {
-      throw invalidArgument(
-        `input '${input.name}' for model '${model}' has more than ${MAX_DIMENSIONS} dimensions`,
-      );
-    }
-    addInput(inputs, declare(input), id);
-  }
-  for (const [index, input] of message.inputs.entries()) {
-    const target = inputs[index];
-    if (target === undefined) throw coreError(id, `input '${input.name}' was lost`);
-    checkTensorParameters(input);
-    target.data = readData(message, input, index);
-  }
+  if (message.inputs.length > MAX_TENSORS) throw tooMany('inputs', MAX_TENSORS);
+  for (const input of message.inputs) checkInput(input, message.model_name);
+  const inputs = message.inputs.map((input, index) => ({
+    name: input.name,
+    datatype: asDataType(input.datatype),
+    shape: input.shape.map(BigInt),
+    data: readData(message, input, index),
+  }));
   if (message.outputs.length > MAX_TENSORS) throw tooMany('outputs', MAX_TENSORS);
   const outputs = message.outputs.map((output) => ({
     name: output.name,
     binary: true,
     classification: readOutputParameters(output),
   }));
-  return { id, inputs, outputs, binaryByDefault: true, ...parameters };
+  return { id: message.id, inputs, outputs, binaryByDefault: true, ...parameters };
 }
 
-function declare({ name, datatype, shape }: InferInputMessage): InputTensor {
-  return {
-    name,
-    datatype: asDataType(datatype),
-    shape: shape.map(BigInt),
-    data: new Uint8Array(0),
-  };
+function checkInput(input: InferInputMessage, model: string): void {
+  if (input.shape.length > MAX_DIMENSIONS) {
+    throw invalidArgument(
+      `input '${input.name}' for model '${model}' has more than ${MAX_DIMENSIONS} dimensions`,
+    );
+  }
+  checkTensorParameters(input);
 }
 
 function readData(

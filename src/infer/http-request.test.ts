@@ -196,16 +196,6 @@ describe('readHttpRequest', () => {
       ],
       [{ inputs: [{ ...IN, parameters: { shared_memory_region: 'r' } }] }, disabled],
       [
-        {
-          inputs: [
-            { ...IN, data: [1, 2] },
-            { ...IN, data: [1, 2] },
-          ],
-          id: 'x',
-        },
-        "[request id: x] input 'IN' already exists in request",
-      ],
-      [
         { ...input({}), outputs: 1 },
         "Unable to parse 'outputs': attempt to access JSON non-array as array",
       ],

@@ -18,7 +18,6 @@ import {
 import { type Frame, type JsonObject, type JsonValue, readJson } from './json-reader.ts';
 import { readRawRequest } from './raw-request.ts';
 import {
-  addInput,
   type InferRequest,
   type InputTensor,
   MAX_DIMENSIONS,
@@ -65,7 +64,8 @@ export function readHttpRequest(
   const tail = new BinaryTail(body.subarray(jsonBytes), plan.name);
   const inputs: InputTensor[] = [];
   for (const value of asList(memberOf(request, 'inputs'), 'inputs')) {
-    readInput(value, id, inputs, tail, maxJsonBytes);
+    if (inputs.length === MAX_TENSORS) throw tooMany('inputs', MAX_TENSORS);
+    inputs.push(readInput(value, tail, maxJsonBytes));
   }
   tail.checkEmpty();
   const outputs = request.has('outputs') ? readOutputs(request) : [];
@@ -115,13 +115,7 @@ const parametersOf = (tensor: JsonObject): JsonObject => {
   return isObject(parameters) ? parameters : EMPTY;
 };
 
-function readInput(
-  value: JsonValue,
-  id: string,
-  inputs: InputTensor[],
-  tail: BinaryTail,
-  maxJsonBytes: number,
-): void {
+function readInput(value: JsonValue, tail: BinaryTail, maxJsonBytes: number): InputTensor {
   const members = isObject(value) ? value : EMPTY;
   const parameters = parametersOf(members);
   checkSources(members, parameters);
@@ -129,18 +123,18 @@ function readInput(
   const datatype = asDataType(asString(memberOf(members, 'datatype'), 'datatype'));
   const shape = readShape(memberOf(members, 'shape'));
   if (datatype === undefined) throw invalidArgument(`invalid datatype for input ${name}`);
-  const input: InputTensor = { name, datatype, shape, data: new Uint8Array(0) };
-  addInput(inputs, input, id);
   const size = parameters.get('binary_data_size');
   const region = parameters.get('shared_memory_region');
   if (size !== undefined) {
-    input.data = tail.take(asUnsigned(size, 'binary_data_size'), name);
-  } else if (region !== undefined) {
+    const data = tail.take(asUnsigned(size, 'binary_data_size'), name);
+    return { name, datatype, shape, data };
+  }
+  if (region !== undefined) {
     asString(region, 'shared_memory_region');
     throw sharedMemoryDisabled();
-  } else {
-    input.data = readTensorData(memberOf(members, 'data'), datatype, shape, name, maxJsonBytes);
   }
+  const data = readTensorData(memberOf(members, 'data'), datatype, shape, name, maxJsonBytes);
+  return { name, datatype, shape, data };
 }
 
 function checkSources(members: JsonObject, parameters: JsonObject): void {

@@ -28,7 +28,6 @@ export const MAX_NESTING = 100;
 
 // ASCII
 const CHAR = {
-  NUL: 0x00,
   TAB: 0x09,
   LF: 0x0a,
   CR: 0x0d,
@@ -57,6 +56,8 @@ const CHAR = {
   CLOSE_OBJECT: 0x7d,
 } as const;
 
+/** What stands behind the last byte. */
+const END = -1;
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
 const MIN_INT64 = -(2n ** 63n);
@@ -76,8 +77,8 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * Reads a JSON text: RFC 8259, and NaN, Inf and Infinity as numbers. A byte order mark in front is passed over and a
- * NUL outside of strings ends the text, as in the reader of Triton, whose words the errors have.
+ * Reads a JSON text: RFC 8259, and NaN, Inf and Infinity as numbers. A byte order mark in front is passed over. The
+ * errors have the words of the reader behind Triton.
  * @param frame what does not count as nesting; everything else may be 100 levels deep
  * @throws ServeError InvalidArgument that says what is wrong at which byte
  */
@@ -96,20 +97,20 @@ class Reader {
   document(frame: Frame | undefined): JsonValue {
     if (this.#bytes.subarray(0, 3).equals(BYTE_ORDER_MARK)) this.#at = 3;
     this.#skipSpace();
-    if (this.#next() === CHAR.NUL) throw this.#error('The document is empty.');
+    if (this.#next() === END) throw this.#error('The document is empty.');
     const value = this.#value(frame, 0);
     this.#skipSpace();
-    if (this.#next() === CHAR.NUL) return value;
+    if (this.#next() === END) return value;
     throw this.#error('The document root must not be followed by other values.');
   }
 
-  /** The byte at the cursor; the end reads as NUL. */
+  /** The byte at the cursor, or END. */
   #next(): number {
-    return this.#bytes[this.#at] ?? CHAR.NUL;
+    return this.#bytes[this.#at] ?? END;
   }
 
   #take(char: number): boolean {
-    if (this.#at >= this.#bytes.length || this.#next() !== char) return false;
+    if (this.#next() !== char) return false;
     this.#at += 1;
     return true;
   }
@@ -217,7 +218,7 @@ class Reader {
         runStart = this.#at;
       } else if (byte >= 0x80) {
         this.#at += this.#sequenceLength();
-      } else if (byte === CHAR.NUL) {
+      } else if (byte === END) {
         throw this.#error('Missing a closing quotation mark in string.');
       } else if (byte < CHAR.SPACE) {
         throw this.#error('Invalid escape character in string.');

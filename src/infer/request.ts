@@ -12,7 +12,7 @@ export interface InputTensor {
   /** with the batch dimension; 64 bits each, negative ones included */
   readonly shape: readonly bigint[];
   /** elements in row-major order, BYTES length-prefixed */
-  data: Uint8Array;
+  readonly data: Uint8Array;
 }
 
 /** One output the client named. */
@@ -49,18 +49,6 @@ export const tooMany = (what: string, limit: number): ServeError =>
 /** An error that the server's core finds, as Triton begins it. */
 export const coreError = (id: string, text: string): ServeError =>
   invalidArgument(`[request id: ${id === '' ? '<id_unknown>' : id}] ${text}`);
-
-/**
- * Takes one more input over. Triton knows inputs by name, so a second of the same name is refused at once.
- * @throws ServeError InvalidArgument
- */
-export function addInput(inputs: InputTensor[], input: InputTensor, id: string): void {
-  if (inputs.length === MAX_TENSORS) throw tooMany('inputs', MAX_TENSORS);
-  if (inputs.some(({ name }) => name === input.name)) {
-    throw coreError(id, `input '${input.name}' already exists in request`);
-  }
-  inputs.push(input);
-}
 
 /** Product of the dimensions; 1 for none. Exact: no dimension of a client can make it wrap. */
 export const elementCount = (shape: readonly bigint[]): bigint =>

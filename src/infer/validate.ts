@@ -12,46 +12,58 @@ const BATCH_NOTE =
   'in your input dims config, try setting max_batch_size to zero. See the model configuration ' +
   'docs for more info on max_batch_size.';
 
+const INT64_MAX = 2n ** 63n - 1n;
+const UINT64_MAX = 2n ** 64n - 1n;
+
 /** The names that an error lists are cut here. */
 const MAX_NAMED = 32;
 
-/** An input that the model has, and how the model declares it. */
-interface BoundInput {
-  readonly input: InputTensor;
-  readonly declared: TensorPlan;
-}
-
 /**
- * Holds a request against the model, in the order in which Triton finds errors.
+ * Holds a request against the model, in the order in which Triton finds errors: outputs, number of inputs, batch, then
+ * input by input.
  * @throws ServeError InvalidArgument in Triton's words
  */
 export function validate(request: InferRequest, plan: ModelPlan): void {
-  const { id } = request;
-  for (const { name } of request.outputs) {
-    if (plan.outputs.some((output) => output.name === name)) continue;
-    throw invalidArgument(`unexpected inference output '${name}' for model '${plan.name}'`);
+  const { id, inputs } = request;
+  checkOutputs(request, plan);
+  const repeated = firstRepeated(inputs);
+  if (repeated !== undefined) throw coreError(id, `input '${repeated}' already exists in request`);
+  const required = plan.inputs.filter(({ optional }) => !optional).length;
+  if (inputs.length > plan.inputs.length || inputs.length < required) {
+    throw countError(request, plan);
   }
-  const inputs = bind(request, plan);
-  const batch = checkBatch(inputs, plan, id);
-  for (const one of inputs) {
-    checkType(one, plan, id);
-    checkShape(one, plan, id);
-    checkSize(one, plan, batch, id);
+  if (plan.maxBatchSize > 0) checkBatch(inputs, plan, id);
+  for (const input of inputs) {
+    const declared = plan.inputs.find(({ name }) => name === input.name);
+    if (declared === undefined) {
+      throw invalidArgument(`unexpected inference input '${input.name}' for model '${plan.name}'`);
+    }
+    checkType(input, declared, plan, id);
+    checkShape(input, declared, plan, id);
+    checkSize(input, plan, id);
+  }
+  // An optional input may have taken the place of a required one.
+  if (missing(request, plan).length > 0) throw countError(request, plan);
+}
+
+function checkOutputs({ id, outputs }: InferRequest, plan: ModelPlan): void {
+  const seen = new Set<string>();
+  for (const { name } of outputs) {
+    if (!plan.outputs.some((output) => output.name === name)) {
+      throw invalidArgument(`unexpected inference output '${name}' for model '${plan.name}'`);
+    }
+    if (seen.has(name)) throw coreError(id, `output '${name}' already exists in request`);
+    seen.add(name);
   }
 }
 
-function bind(request: InferRequest, plan: ModelPlan): readonly BoundInput[] {
-  const required = plan.inputs.filter(({ optional }) => !optional);
-  const isCountWrong =
-    request.inputs.length > plan.inputs.length || request.inputs.length < required.length;
-  if (isCountWrong) throw countError(request, plan);
-  const bound = request.inputs.map((input) => {
-    const declared = plan.inputs.find(({ name }) => name === input.name);
-    if (declared !== undefined) return { input, declared };
-    throw invalidArgument(`unexpected inference input '${input.name}' for model '${plan.name}'`);
-  });
-  if (missing(request, plan).length > 0) throw countError(request, plan);
-  return bound;
+function firstRepeated(inputs: readonly InputTensor[]): string | undefined {
+  const seen = new Set<string>();
+  for (const { name } of inputs) {
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
+  return undefined;
 }
 
 const missing = (request: InferRequest, plan: ModelPlan): readonly string[] =>
@@ -69,45 +81,43 @@ function countError(request: InferRequest, plan: ModelPlan): ServeError {
     absent.length === 0
       ? '.'
       : `, but missing required input(s) ${nameList(absent)}. Please provide all required input(s).`;
+  const required = plan.inputs.filter(({ optional }) => !optional).length;
+  const expected =
+    required === plan.inputs.length
+      ? `${required} inputs`
+      : `number of inputs between ${required} and ${plan.inputs.length}`;
   return coreError(
     request.id,
-    `expected ${plan.inputs.length} inputs but got ${request.inputs.length} inputs for model ` +
-      `'${plan.name}'. Got input(s) ${nameList(given)}${remedy}`,
+    `expected ${expected} but got ${request.inputs.length} inputs for model '${plan.name}'. ` +
+      `Got input(s) ${nameList(given)}${remedy}`,
   );
 }
 
-/**
- * @returns the batch size; 0 when the model has none, or the request asks for none
- */
-function checkBatch(inputs: readonly BoundInput[], plan: ModelPlan, id: string): bigint {
-  if (plan.maxBatchSize === 0) return 0n;
-  let batch: bigint | undefined;
-  // Triton's map of inputs hands out the newest first: the older one is named as the one that differs.
-  for (const { input } of inputs.toReversed()) {
-    const [first] = input.shape;
+function checkBatch(inputs: readonly InputTensor[], plan: ModelPlan, id: string): void {
+  let batch = 1n;
+  for (const [index, { name, shape }] of inputs.entries()) {
+    const [first] = shape;
     if (first === undefined) {
       throw coreError(
         id,
-        `input '${input.name}' has no shape but model requires batch dimension for '${plan.name}'`,
+        `input '${name}' has no shape but model requires batch dimension for '${plan.name}'`,
       );
     }
-    batch ??= first;
+    if (index === 0) batch = first;
     if (first === batch) continue;
     throw coreError(
       id,
-      `input '${input.name}' batch size does not match other inputs for '${plan.name}'`,
+      `input '${name}' batch size does not match other inputs for '${plan.name}'`,
     );
   }
-  if (batch !== undefined && batch > BigInt(plan.maxBatchSize)) {
-    throw coreError(
-      id,
-      `inference request batch-size must be <= ${plan.maxBatchSize} for '${plan.name}'`,
-    );
+  const rule = 'inference request batch-size must be';
+  if (batch > BigInt(plan.maxBatchSize)) {
+    throw coreError(id, `${rule} <= ${plan.maxBatchSize} for '${plan.name}'`);
   }
-  return batch ?? 0n;
+  if (batch < 1n) throw coreError(id, `${rule} >= 1 for '${plan.name}', got ${batch}`);
 }
 
-function checkType({ input, declared }: BoundInput, plan: ModelPlan, id: string): void {
+function checkType(input: InputTensor, declared: TensorPlan, plan: ModelPlan, id: string): void {
   if (input.datatype === declared.datatype) return;
   throw coreError(
     id,
@@ -118,11 +128,10 @@ function checkType({ input, declared }: BoundInput, plan: ModelPlan, id: string)
 
 const shapeText = (shape: readonly (bigint | number)[]): string => `[${shape.join(',')}]`;
 
-function checkShape({ input, declared }: BoundInput, plan: ModelPlan, id: string): void {
-  const isBatched = plan.maxBatchSize > 0;
-  const dims = isBatched ? input.shape.slice(1) : input.shape;
-  let isAsDeclared = dims.length === declared.dims.length;
-  for (const [axis, dim] of isAsDeclared ? dims.entries() : []) {
+function checkShape(input: InputTensor, declared: TensorPlan, plan: ModelPlan, id: string): void {
+  const dims = plan.maxBatchSize > 0 ? input.shape.slice(1) : input.shape;
+  if (dims.length !== declared.dims.length) throw shapeError(input, declared, plan, id);
+  for (const [axis, dim] of dims.entries()) {
     if (dim === -1n) {
       throw coreError(
         id,
@@ -131,48 +140,47 @@ function checkShape({ input, declared }: BoundInput, plan: ModelPlan, id: string
       );
     }
     const wanted = declared.dims[axis] ?? 0;
-    isAsDeclared = wanted < 0 ? dim >= 0n : dim === BigInt(wanted);
-    if (!isAsDeclared) break;
+    const fits = wanted < 0 ? dim >= 0n : dim === BigInt(wanted);
+    if (!fits) throw shapeError(input, declared, plan, id);
   }
-  if (isAsDeclared) return;
-  const expected = isBatched ? [-1, ...declared.dims] : declared.dims;
-  throw coreError(
+}
+
+function shapeError(
+  { name, shape }: InputTensor,
+  { dims }: TensorPlan,
+  plan: ModelPlan,
+  id: string,
+): ServeError {
+  const isBatched = plan.maxBatchSize > 0;
+  return coreError(
     id,
-    `unexpected shape for input '${input.name}' for model '${plan.name}'. Expected ` +
-      `${shapeText(expected)}, got ${shapeText(input.shape)}. ${isBatched ? BATCH_NOTE : ''}`,
+    `unexpected shape for input '${name}' for model '${plan.name}'. Expected ` +
+      `${shapeText(isBatched ? [-1, ...dims] : dims)}, got ${shapeText(shape)}. ` +
+      (isBatched ? BATCH_NOTE : ''),
   );
 }
 
-/** Elements that Triton expects: it keeps the batch size in 32 bits, and takes 0 for "no batch dimension". */
-function expectedCount(input: InputTensor, plan: ModelPlan, batch: bigint): bigint {
-  if (plan.maxBatchSize === 0) return elementCount(input.shape);
-  const rest = elementCount(input.shape.slice(1));
-  return batch === 0n ? rest : BigInt.asUintN(32, batch) * rest;
-}
-
-function checkSize({ input }: BoundInput, plan: ModelPlan, batch: bigint, id: string): void {
-  const count = expectedCount(input, plan, batch);
-  const where = `inference input '${input.name}' for model '${plan.name}'`;
-  if (input.datatype === 'BYTES') {
+function checkSize(input: InputTensor, plan: ModelPlan, id: string): void {
+  const { name, datatype, shape, data } = input;
+  const count = elementCount(shape);
+  const expected = count * BigInt(datatype === undefined ? 1 : elementBytes(datatype) || 1);
+  if (count > INT64_MAX || expected > UINT64_MAX) {
+    throw coreError(
+      id,
+      `input '${name}' for model '${plan.name}' has shape ${shapeText(shape)}: the number of its ` +
+        'elements passes 2^63-1',
+    );
+  }
+  if (datatype === 'BYTES') {
+    const where = `inference input '${name}' for model '${plan.name}'`;
     checkStrings(input, count, where, id);
     return;
   }
-  const exact = count * BigInt(input.datatype === undefined ? 1 : elementBytes(input.datatype));
-  // Triton's product wraps at 64 bits.
-  const expected = BigInt.asIntN(64, exact);
-  const got = BigInt(input.data.length);
-  if (exact === got) return;
-  if (expected === got) {
-    throw coreError(
-      id,
-      `input '${input.name}' for model '${plan.name}' has shape ${shapeText(input.shape)}: the ` +
-        'number of its elements passes 2^63-1',
-    );
-  }
+  if (BigInt(data.length) === expected) return;
   throw coreError(
     id,
-    `input byte size mismatch for input '${input.name}' for model '${plan.name}'. ` +
-      `Expected ${expected}, got ${got}`,
+    `input byte size mismatch for input '${name}' for model '${plan.name}'. ` +
+      `Expected ${expected}, got ${data.length}`,
   );
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/validate.h"
+#include "protocol/classification.h"
 #include "protocol/grpc_error.h"
 #include "protocol/grpc_frame.h"
 #include "protocol/grpc_infer_request.h"
@@ -483,14 +484,16 @@ void IoHandler::AnswerResponse(core::InferResponse& response) {
   }
 }
 
-void IoHandler::AnswerInfer(Call& call, const core::InferResponse& response) {
+void IoHandler::AnswerInfer(Call& call, core::InferResponse& response) {
   const protocol::AnswerForm form{
       .id = call.id, .wanted = call.wanted, .binary_by_default = call.binary_by_default};
   writer_.Clear();
   const core::ModelPlan& plan = call.model->plan();
-  const base::Status status = call.is_grpc
-                                  ? protocol::WriteGrpcInferResponse(plan, form, response, writer_)
-                                  : protocol::WriteHttpInferResponse(plan, form, response, writer_);
+  base::Status status = protocol::ClassifyOutputs(plan, form, *pool_, response);
+  if (status.ok()) {
+    status = call.is_grpc ? protocol::WriteGrpcInferResponse(plan, form, response, writer_)
+                          : protocol::WriteHttpInferResponse(plan, form, response, writer_);
+  }
   if (!status.ok()) return AnswerError(call, status);
   SendParts(call);
 }

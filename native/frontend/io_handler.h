@@ -67,7 +67,7 @@ class IoHandler final : public net::RequestHandler {
 
   // Answers. Each ends in state kAnswered.
   void AnswerResponse(core::InferResponse& response);
-  void AnswerInfer(Call& call, const core::InferResponse& response);
+  void AnswerInfer(Call& call, core::InferResponse& response);
   void AnswerReply(ControlReply& reply);
   void AnswerError(Call& call, const base::Status& status);
   void AnswerHttp(Call& call, int status, std::string_view content_type, std::string_view body);

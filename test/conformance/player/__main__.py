@@ -14,7 +14,7 @@ import sys
 import time
 
 from . import case_files, clients, families, grpc_wire, http_wire, versions
-from .compare import apply_masks, differences
+from .compare import apply_masks, differences, keep_named
 
 UNTIL_S = 20
 BETWEEN_TRIES_S = 0.02
@@ -51,6 +51,8 @@ def observe(server, case, part):
     """One answer, without what the case does not hold; many at once where the case asks for copies."""
     with concurrent.futures.ThreadPoolExecutor(part.get("copies", 1)) as pool:
         answers = list(pool.map(lambda _: server.send(part), range(part.get("copies", 1))))
+    if "named" in part:
+        answers = [keep_named(answer, part["named"]) for answer in answers]
     masks = {key: case.get(key, []) + part.get(key, []) for key in ("ignore", "mask")}
     answers = [apply_masks(answer, masks) for answer in answers]
     odd = [answer for answer in answers if differences(answers[0], answer, server.kind)]

@@ -9,7 +9,7 @@ CASES = pathlib.Path(__file__).resolve().parent.parent / "cases"
 LINE = 120
 
 CASE_KEYS = {
-    *("name", "why", "steps", "expect", "differs", "only", "mask", "ignore", "until", "copies", "to", "metrics_of", "answers"),
+    *("name", "why", "steps", "expect", "differs", "only", "mask", "ignore", "until", "copies", "to", "metrics_of", "answers", "named"),
     *("http", "headers", "json", "body", "binary", "raw", "chunk_bytes", "piece_bytes", "then"),
     *("grpc", "message", "bytes", "metadata"),
 }

@@ -82,6 +82,17 @@ def apply_masks(answer, case):
     return answer
 
 
+def keep_named(answer, names):
+    """A repository index with the entries of these models alone."""
+    for path in (("json",), ("message", "models")):
+        holder = answer
+        for key in path[:-1]:
+            holder = holder.get(key, {})
+        if isinstance(holder.get(path[-1]), list):
+            holder[path[-1]] = [entry for entry in holder[path[-1]] if entry.get("name") in names]
+    return answer
+
+
 REMOVED = object()
 
 

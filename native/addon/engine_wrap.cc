@@ -179,8 +179,8 @@ Napi::Value EngineWrap::Inspect(const Napi::CallbackInfo& info) {
   if (!IsOpen(env)) return env.Undefined();
   return AsyncWork<backend::Inspection>::Run(
       env,
-      [engine = engine_, backend = info[0].ToString().Utf8Value(),
-       file = info[1].ToString().Utf8Value()] { return engine->Inspect(backend, file); },
+      [engine = engine_, backend = TextArgument(info[0]),
+       file = TextArgument(info[1])] { return engine->Inspect(backend, file); },
       [](Napi::Env env, backend::Inspection& inspection) -> Napi::Value {
         Napi::Object object = Napi::Object::New(env);
         object.Set("inputs", ToTensors(env, inspection.inputs));
@@ -210,7 +210,7 @@ Napi::Value EngineWrap::Unload(const Napi::CallbackInfo& info) {
   if (!IsOpen(env)) return env.Undefined();
   return AsyncWork<Nothing>::Run(
       env,
-      [engine = engine_, handle = info[0].ToNumber().Int64Value()]() -> base::Result<Nothing> {
+      [engine = engine_, handle = IntegerArgument(info[0])]() -> base::Result<Nothing> {
         RETURN_IF_ERROR(engine->Unload(handle));
         return Nothing{};
       },
@@ -269,7 +269,7 @@ Napi::Value EngineWrap::Drain(const Napi::CallbackInfo& info) {
   if (!IsOpen(env)) return env.Undefined();
   return AsyncWork<bool>::Run(
       env,
-      [frontend = frontend_, timeout = milliseconds(info[0].ToNumber().Int64Value())]()
+      [frontend = frontend_, timeout = milliseconds(IntegerArgument(info[0]))]()
           -> base::Result<bool> { return frontend->Drain(timeout); },
       [](Napi::Env env, bool& drained) -> Napi::Value { return Napi::Boolean::New(env, drained); });
 }
@@ -293,7 +293,7 @@ void EngineWrap::ReplyHttp(const Napi::CallbackInfo& info) {
   }
   reply->body = BytesOf(reader.Get("body"));
   if (!reader.status().ok()) return Throw(info.Env(), reader.status());
-  frontend_->Reply(static_cast<frontend::CallToken>(info[0].ToNumber().Int64Value()),
+  frontend_->Reply(static_cast<frontend::CallToken>(IntegerArgument(info[0])),
                    std::move(reply));
 }
 
@@ -307,18 +307,18 @@ void EngineWrap::ReplyGrpc(const Napi::CallbackInfo& info) {
   }
   reply->body = BytesOf(reader.Get("body"));
   if (!reader.status().ok()) return Throw(info.Env(), reader.status());
-  frontend_->Reply(static_cast<frontend::CallToken>(info[0].ToNumber().Int64Value()),
+  frontend_->Reply(static_cast<frontend::CallToken>(IntegerArgument(info[0])),
                    std::move(reply));
 }
 
 Napi::Value EngineWrap::Infer(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (!IsOpen(env)) return env.Undefined();
-  return infer_->Infer(env, info[0], info[1].ToNumber().DoubleValue());
+  return infer_->Infer(env, info[0], NumberArgument(info[1]));
 }
 
 void EngineWrap::Cancel(const Napi::CallbackInfo& info) {
-  infer_->Cancel(info[0].ToNumber().DoubleValue());
+  infer_->Cancel(NumberArgument(info[0]));
 }
 
 Napi::Value EngineWrap::Snapshot(const Napi::CallbackInfo& info) {
@@ -337,7 +337,7 @@ Napi::Value EngineWrap::Snapshot(const Napi::CallbackInfo& info) {
 }
 
 void EngineWrap::SetMetricsText(const Napi::CallbackInfo& info) {
-  if (frontend_) frontend_->SetMetricsText(info[0].ToString().Utf8Value());
+  if (frontend_) frontend_->SetMetricsText(TextArgument(info[0]));
 }
 
 Napi::Value EngineWrap::TestControl(const Napi::CallbackInfo& info) {
@@ -345,8 +345,8 @@ Napi::Value EngineWrap::TestControl(const Napi::CallbackInfo& info) {
   if (!IsOpen(env)) return env.Undefined();
   return AsyncWork<std::string>::Run(
       env,
-      [engine = engine_, enabled = test_backends_, handle = info[0].ToNumber().Int64Value(),
-       json = info[1].ToString().Utf8Value()]() -> base::Result<std::string> {
+      [engine = engine_, enabled = test_backends_, handle = IntegerArgument(info[0]),
+       json = TextArgument(info[1])]() -> base::Result<std::string> {
         if (!enabled) {
           return base::NotFound("test controls need --enable-test-backends");
         }
@@ -358,13 +358,13 @@ Napi::Value EngineWrap::TestControl(const Napi::CallbackInfo& info) {
 }
 
 void EngineWrap::Log(const Napi::CallbackInfo& info) {
-  const std::string severity = info[0].ToString().Utf8Value();
+  const std::string severity = TextArgument(info[0]);
   const base::Severity level = severity == "error"     ? base::Severity::kError
                                : severity == "warning" ? base::Severity::kWarning
                                : severity == "info"    ? base::Severity::kInfo
                                                        : base::Severity::kVerbose;
-  base::Log(level, info[1].ToString().Utf8Value(), info[2].ToNumber().Int32Value(),
-            info[3].ToString().Utf8Value());
+  base::Log(level, TextArgument(info[1]), static_cast<int>(IntegerArgument(info[2])),
+            TextArgument(info[3]));
 }
 
 Napi::Value EngineWrap::Close(const Napi::CallbackInfo& info) {

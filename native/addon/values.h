@@ -112,6 +112,18 @@ class ObjectReader {
   base::Status status_;
 };
 
+// Arguments of a verb. Anything but a number or a string reads as 0 or "": asking JavaScript to convert a value may run
+// code of its own and leave an exception that the next call into Node-API trips over.
+inline double NumberArgument(Napi::Value value) {
+  return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
+}
+inline int64_t IntegerArgument(Napi::Value value) {
+  return value.IsNumber() ? value.As<Napi::Number>().Int64Value() : 0;
+}
+inline std::string TextArgument(Napi::Value value) {
+  return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+
 inline base::Result<tensor::Shape> ToShape(const std::vector<int64_t>& dims) {
   if (dims.size() > tensor::Shape::kMaxRank) {
     return base::InvalidArgument("a tensor has " + std::to_string(dims.size()) +

@@ -1,0 +1,188 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { addonCandidates, loadBinding } from './binding.ts';
+import type { Binding, Engine, EngineOptions, ModelPlan } from './types.ts';
+
+// Complete by the type checker: a verb added to types.ts must be named here.
+const ENGINE: Record<keyof Engine, true> = {
+  inspect: true,
+  load: true,
+  unload: true,
+  publish: true,
+  listen: true,
+  stopListening: true,
+  drain: true,
+  onControl: true,
+  replyHttp: true,
+  replyGrpc: true,
+  infer: true,
+  cancel: true,
+  snapshot: true,
+  setMetricsText: true,
+  testControl: true,
+  log: true,
+  close: true,
+};
+const BINDING: Record<keyof Binding, true> = { version: true, createEngine: true };
+
+const OPTIONS: EngineOptions = {
+  program: 'nereid',
+  ioThreads: 1,
+  inferPath: 'native',
+  inlineExecution: 'auto',
+  enableTestBackends: false,
+  onnxRuntimeLibrary: '',
+  memoryLimitBytes: 64 * 1024 * 1024,
+  httpMaxInputBytes: 1024 * 1024,
+  maxHeaderBytes: 16 * 1024,
+  idleTimeoutMs: 10_000,
+  bodyTimeoutMs: 10_000,
+  minBodyBytesPerSecond: 1,
+  maxConnections: 16,
+  maxStreamsPerConnection: 16,
+  controlTimeoutMs: 10_000,
+  jsonHealthBodies: true,
+  logVerbose: 0,
+  logInfo: false,
+  logWarning: false,
+  logError: false,
+  logFormat: 'default',
+};
+
+const PLAN: ModelPlan = {
+  name: 'm',
+  version: 1,
+  backend: 'identity',
+  modelFile: '',
+  maxBatchSize: 8,
+  inputs: [{ name: 'IN', datatype: 'INT32', dims: [-1], optional: false, labels: [] }],
+  outputs: [{ name: 'OUT', datatype: 'INT32', dims: [-1], optional: false, labels: [] }],
+  queue: {
+    maxQueueSize: 0,
+    defaultTimeoutUs: 0,
+    allowTimeoutOverride: false,
+    fullStatus: 'Unavailable',
+  },
+  instanceCount: 1,
+  decoupled: false,
+  parameters: {},
+  metricTags: {},
+};
+
+describe('the surface of the addon', () => {
+  const engine = loadBinding().createEngine(OPTIONS);
+
+  after(() => engine.close());
+
+  it('is what types.ts says', () => {
+    assert.deepEqual(Object.keys(loadBinding()).sort(), Object.keys(BINDING).sort());
+    const verbs = Object.getOwnPropertyNames(Object.getPrototypeOf(engine));
+    assert.deepEqual(
+      verbs.filter((name) => name !== 'constructor').sort(),
+      Object.keys(ENGINE).sort(),
+    );
+  });
+
+  it('is found where the build puts it, or where the environment says', () => {
+    assert.deepEqual(addonCandidates({ NEREID_ADDON: '/x/y.node' }), ['/x/y.node']);
+    const [built, prebuilt] = addonCandidates({});
+    assert.match(built ?? '', /\/dist-native\/nereid\.node$/);
+    assert.match(prebuilt ?? '', /\/prebuilds\/linux-[^/]+\/nereid\.node$/);
+  });
+});
+
+describe('misuse of the addon', () => {
+  let engine: Engine;
+
+  before(() => {
+    engine = loadBinding().createEngine(OPTIONS);
+  });
+
+  after(() => engine.close());
+
+  /** What a careless caller in JavaScript could pass. */
+  const careless = [undefined, null, 0, '', [], {}, Symbol('x'), () => undefined, { name: 5 }];
+
+  it('is refused with an error and never ends the process', async () => {
+    for (const value of careless) {
+      const wrong = value as never;
+      const label = String(value);
+      assert.throws(() => loadBinding().createEngine(wrong), Error, `createEngine ${label}`);
+      assert.throws(() => engine.listen(wrong), Error, `listen ${label}`);
+      await assert.rejects(async () => engine.load(wrong), Error, `load ${label}`);
+      await assert.rejects(async () => engine.publish(wrong), Error, `publish ${label}`);
+      await assert.rejects(async () => engine.infer(wrong, 1), Error, `infer ${label}`);
+    }
+    for (const verb of [
+      'unload',
+      'cancel',
+      'drain',
+      'testControl',
+      'inspect',
+      'onControl',
+    ] as const) {
+      for (const value of careless) {
+        const call = engine[verb] as (...args: readonly unknown[]) => unknown;
+        // Whether a number is taken for a handle is the verb's own matter; that it returns is ours.
+        await Promise.resolve()
+          .then(() => (verb === 'drain' ? undefined : call.call(engine, value)))
+          .catch(() => undefined);
+      }
+    }
+    engine.replyHttp(12_345, { status: 200, headers: [], body: '' });
+    engine.replyGrpc(12_345, { code: 0, message: '', body: new Uint8Array(0) });
+  });
+
+  it('names what is wrong with a plan', async () => {
+    const wrong: [object, RegExp][] = [
+      [{ backend: 'nobody' }, /unable to find backend library for backend 'nobody'/],
+      [{ instanceCount: 0 }, /instanceCount/],
+      [{ inputs: 'x' }, /inputs/],
+      [{ inputs: [{ ...PLAN.inputs[0], datatype: 'FP8' }] }, /FP8/],
+      [{ maxBatchSize: 'many' }, /maxBatchSize/],
+    ];
+    for (const [change, message] of wrong) {
+      await assert.rejects(engine.load({ ...PLAN, ...change } as ModelPlan), { code: 3, message });
+    }
+  });
+
+  it('is refused after close', async () => {
+    const closed = loadBinding().createEngine(OPTIONS);
+    await closed.close();
+    await closed.close();
+    await assert.rejects(async () => closed.load(PLAN), { code: 14 });
+    assert.throws(() => closed.snapshot(), { code: 14 });
+  });
+});
+
+describe('an environment that ends', () => {
+  const program = `
+    import { loadBinding } from ${JSON.stringify(new URL('./binding.ts', import.meta.url).href)};
+    const engine = loadBinding().createEngine(${JSON.stringify(OPTIONS)});
+    await engine.load(${JSON.stringify(PLAN)});
+  `;
+
+  it('stops the threads of an engine that nobody closed', async () => {
+    await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], {
+      timeout: 60_000,
+    });
+  });
+
+  it('may be a worker', async () => {
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`));
+    const code = await new Promise((resolve, reject) => {
+      worker.once('exit', resolve);
+      worker.once('error', reject);
+    });
+    assert.equal(code, 0);
+    const engine = loadBinding().createEngine(OPTIONS);
+    await engine.unload(await engine.load(PLAN));
+    await engine.close();
+  });
+});

@@ -53,6 +53,8 @@ export class ModelLifecycle {
   readonly #models = new Map<string, Model>();
   readonly #exclusive = new Exclusive();
   readonly #slots: Semaphore;
+  // An unload may wait long for its last request, on one of the few threads that also read files and load models.
+  readonly #drains = new Semaphore(2);
   readonly #publisher: Publisher;
   readonly #destroying = new Set<Promise<void>>();
   #isStarted = false;
@@ -308,8 +310,8 @@ export class ModelLifecycle {
   #destroy(state: ModelState, builds: readonly ServedVersion[]): void {
     const { engine, log } = this.#options;
     for (const build of builds) {
-      const gone = engine
-        .unload(build.handle)
+      const gone = this.#drains
+        .run(() => engine.unload(build.handle))
         .then(() => {
           state.destroyed(build);
           log.info(`successfully unloaded '${state.name}' version ${build.version}`);

@@ -309,7 +309,12 @@ export interface Engine {
   setMetricsText(text: string): void;
   /** the `/v2/test/{model}` door: JSON in, JSON out. Rejects unless the engine was made with enableTestBackends. */
   testControl(handle: number, json: string): Promise<string>;
-  log(severity: 'error' | 'warning' | 'info' | 'verbose', file: string, line: number, message: string): void;
+  log(
+    severity: 'error' | 'warning' | 'info' | 'verbose',
+    file: string,
+    line: number,
+    message: string,
+  ): void;
   /** drains nothing: cancels what is left, closes connections, joins every thread */
   close(): Promise<void>;
 }

@@ -69,7 +69,8 @@ describe('a server among hostile clients', () => {
   };
 
   const residentMiB = (): number => {
-    const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8')) ?? [];
+    const [, kib] =
+      /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8')) ?? [];
     return Number(kib) / 1024;
   };
 
@@ -185,7 +186,11 @@ describe('a server among hostile clients', () => {
       }
     });
     for (let generation = 0; generation < 10; generation++) {
-      await repository.addIdentity('steady', [1], `metric_tags { key: "g" value: "${generation}" }`);
+      await repository.addIdentity(
+        'steady',
+        [1],
+        `metric_tags { key: "g" value: "${generation}" }`,
+      );
       const enough = answered + 50;
       assert.equal((await post('/v2/repository/models/steady/load', '')).status, 200);
       await until(() => answered >= enough);

@@ -82,7 +82,7 @@ function nodeTests(patterns: readonly string[], concurrency: number): () => Prom
       '--test',
       `--test-reporter=${join(root, 'scripts/test-reporter.ts')}`,
       `--test-concurrency=${concurrency}`,
-      '--test-timeout=300000',
+      '--test-timeout=1200000',
     ];
     const { code } = await run(process.execPath, [...flags, ...files], {
       stream: true,

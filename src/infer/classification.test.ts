@@ -52,6 +52,17 @@ describe('classify', () => {
     ]);
   });
 
+  it('takes NaN before all', () => {
+    const plan = makePlan({ maxBatchSize: 0, outputs: [declared([])] });
+    const scores = [1, Number.NaN, 3, Number.NaN, Number.POSITIVE_INFINITY];
+    assert.deepEqual(strings(classify(output('FP32', [5], scores), 4, plan)), [
+      'nan:1',
+      'nan:3',
+      'inf:4',
+      '3.000000:2',
+    ]);
+  });
+
   it('refuses what has no order', () => {
     const plan = makePlan({ outputs: [declared([])] });
     for (const datatype of ['BYTES', 'BOOL', 'FP16', 'BF16'] as const) {

@@ -9,7 +9,8 @@ const UNSUPPORTED: ReadonlySet<DataType> = new Set(['BOOL', 'FP16', 'BF16', 'BYT
 const DECIMALS = 6;
 
 /**
- * The `k` largest elements of each row as strings `value:index[:label]`; of equal ones the lower index goes first.
+ * The `k` largest elements of each row as strings `value:index[:label]`; of equal ones
+ * the lower index goes first, and NaN before all.
  * @returns a BYTES tensor of shape [batch,] min(k, elements of a row)
  * @throws ServeError InvalidArgument for a datatype that has no order
  */
@@ -44,12 +45,19 @@ function best(
   labels: readonly string[],
 ): readonly string[] {
   return [...scores.entries()]
-    .sort(([, a], [, b]) => (a > b ? -1 : a < b ? 1 : 0))
+    .sort(([, a], [, b]) => compare(a, b))
     .slice(0, k)
     .map(([index, score]) => {
       const label = labels[index] ?? '';
       return `${scoreText(score)}:${index}${label === '' ? '' : `:${label}`}`;
     });
+}
+
+// Larger first, NaN before all; the sort is stable.
+function compare(a: bigint | number, b: bigint | number): number {
+  const nans = Number(Number.isNaN(b)) - Number(Number.isNaN(a));
+  if (nans !== 0) return nans;
+  return a > b ? -1 : a < b ? 1 : 0;
 }
 
 /** As C's `%d` and `%f` print it. */

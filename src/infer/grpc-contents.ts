@@ -41,7 +41,9 @@ export function readContents(input: InferInputMessage, model: string): Uint8Arra
     if (values.length === 0) continue;
     if (data !== undefined) throw invalidArgument(`${subject}, binary data was already supplied.`);
     if (datatype === undefined || !holds.includes(datatype)) {
-      throw invalidArgument(`${subject} of type '${type}', expected datatype '${input.datatype}'`);
+      throw invalidArgument(
+        `${subject} of type '${type}', expected datatype '${datatype ?? '<invalid>'}'`,
+      );
     }
     data = toBytes(datatype, values);
   }

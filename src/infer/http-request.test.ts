@@ -145,6 +145,15 @@ describe('readHttpRequest', () => {
       ['[]', "Unable to parse 'inputs': attempt to access non-existing object member 'inputs'"],
       [{ inputs: {} }, "Unable to parse 'inputs': attempt to access JSON non-array as array"],
       [{ id: 5 }, "Unable to parse 'id': attempt to access JSON non-string as string"],
+      [{ id: null }, "Unable to parse 'id': attempt to access JSON non-string as string"],
+      [
+        output({ name: 'O', parameters: { binary_data: null } }),
+        "Unable to parse 'binary_data': attempt to access JSON non-boolean as boolean",
+      ],
+      [
+        output({ name: 'O', parameters: { classification: null } }),
+        `Unable to set 'classification': ${nonUnsigned}`,
+      ],
       [{ inputs: [5] }, `${sources} But no field is set`],
       [
         input({ parameters: { binary_data_size: 8, shared_memory_region: 'r' } }),
@@ -163,6 +172,14 @@ describe('readHttpRequest', () => {
       ],
       [
         input({ data: [1, 2, 3] }),
+        "Unable to parse 'data': Shape does not match true shape of 'data' field",
+      ],
+      [
+        input({ shape: [2 ** 62, 2], data: [1] }),
+        "Unable to parse 'data': Shape does not match true shape of 'data' field",
+      ],
+      [
+        '{"inputs":[{"name":"IN","shape":[9223372036854775808,0],"datatype":"INT32","data":[]}]}',
         "Unable to parse 'data': Shape does not match true shape of 'data' field",
       ],
       [

@@ -59,7 +59,7 @@ export function readHttpRequest(
   if (jsonBytes > maxJsonBytes) throw jsonTooLarge(jsonBytes, maxJsonBytes);
   const root = readJson(body.subarray(0, jsonBytes), REQUEST);
   const request = isObject(root) ? root : EMPTY;
-  const id = asString(request.get('id') ?? '', 'id');
+  const id = request.has('id') ? asString(memberOf(request, 'id'), 'id') : '';
   const parameters = readRequestParameters(request.get('parameters'));
   const tail = new BinaryTail(body.subarray(jsonBytes), plan.name);
   const inputs: InputTensor[] = [];
@@ -171,8 +171,11 @@ function readOutput(members: JsonObject): WantedOutput {
   const parameters = parametersOf(members);
   const region = parameters.get('shared_memory_region');
   if (region !== undefined) throw refuseRegion(region, parameters);
-  const classes = asUnsigned(parameters.get('classification') ?? 0n, 'classification', 'set');
-  const binary = asBoolean(parameters.get('binary_data') ?? false, 'binary_data');
+  const classes = parameters.has('classification')
+    ? asUnsigned(memberOf(parameters, 'classification'), 'classification', 'set')
+    : 0n;
+  const binary =
+    parameters.has('binary_data') && asBoolean(memberOf(parameters, 'binary_data'), 'binary_data');
   const classification = Number(classes < INT32_MAX ? classes : INT32_MAX);
   return { name, binary, classification };
 }

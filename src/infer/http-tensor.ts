@@ -25,7 +25,8 @@ export function readTensorData(
   maxBytes: number,
 ): Uint8Array {
   const data = asList(value, 'data');
-  const count = elementCount(shape);
+  // A dimension of 2^63 or more has become negative: no list has that many elements.
+  const count = shape.some((dim) => dim < 0n) ? -1n : elementCount(shape);
   if (datatype === 'BYTES') return putStrings([...flat(data)].map(utf8));
   if (count === 0n) return NOTHING;
   if (datatype === 'FP16' || datatype === 'BF16') {

@@ -89,10 +89,11 @@ export class TypeScriptInferPath implements InferPath {
   #find(name: string, versionText: string): ServedVersion {
     const version = parseVersion(versionText);
     const { models } = this.#options;
-    if (version === undefined) return models.find(name);
+    // What is wrong with the model as a whole is told before what is wrong with the version.
+    const newest = models.find(name);
+    if (version === undefined) return newest;
     if (version <= Number.MAX_SAFE_INTEGER) return models.find(name, Number(version));
-    // No folder has such a number; what is wrong with the model itself comes first.
-    models.find(name);
+    // No folder has such a number.
     throw notFound(`Request for unknown model: '${name}' version ${version} is not found`);
   }
 

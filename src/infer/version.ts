@@ -3,6 +3,7 @@
 
 import { invalidArgument } from '../base/status.ts';
 
+const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
 /**
@@ -13,7 +14,7 @@ const INT64_MAX = 2n ** 63n - 1n;
 export function parseVersion(text: string): bigint | undefined {
   if (text === '') return undefined;
   const version = /^-?\d+$/.test(text) ? BigInt(text) : undefined;
-  if (version === undefined || version > INT64_MAX || version < -INT64_MAX) {
+  if (version === undefined || version > INT64_MAX || version < INT64_MIN) {
     throw invalidArgument(
       `failed to get model version from specified version string '${text}' (details: stol), ` +
         'version should be an integral value > 0',

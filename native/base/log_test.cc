@@ -30,14 +30,16 @@ class LogLine : public testing::Test {
 };
 
 TEST_F(LogLine, HasTritonsDefaultForm) {
-  EXPECT_EQ(Masked(Written(Severity::kInfo, "hello")),
-            Masked("I9999 99:99:99.999999 " + std::to_string(getpid()) + " room.cc:99] \"hello\"\n"));
+  EXPECT_EQ(
+      Masked(Written(Severity::kInfo, "hello")),
+      Masked("I9999 99:99:99.999999 " + std::to_string(getpid()) + " room.cc:99] \"hello\"\n"));
 }
 
 TEST_F(LogLine, HasTritonsIsoForm) {
   SetLogOptions({.format = LogFormat::kIso8601});
-  EXPECT_EQ(Masked(Written(Severity::kError, "hello")),
-            Masked("9999-99-99T99:99:99Z E " + std::to_string(getpid()) + " room.cc:99] \"hello\"\n"));
+  EXPECT_EQ(
+      Masked(Written(Severity::kError, "hello")),
+      Masked("9999-99-99T99:99:99Z E " + std::to_string(getpid()) + " room.cc:99] \"hello\"\n"));
 }
 
 TEST_F(LogLine, ClientBytesCannotForgeALine) {

@@ -64,8 +64,8 @@ TEST(MpscQueue, AChainOfOneIsAPush) {
   EXPECT_EQ(Numbers(queue.TakeAll()), (std::vector<int>{9}));
 }
 
-// Four producers, one consumer: every node comes out once, each producer's in order, and nobody sleeps through work:
-// the consumer looks only after a push that said it must.
+// Four producers, one consumer: every node comes out once, each producer's in order, and nobody
+// sleeps through work: the consumer looks only after a push that said it must.
 TEST(MpscQueue, ManyThreadsLoseNothing) {
   constexpr int kProducers = 4;
   constexpr int kEach = 20'000;
@@ -78,12 +78,11 @@ TEST(MpscQueue, ManyThreadsLoseNothing) {
       Node* mine = nodes.get() + p * kEach;
       for (int i = 0; i < kEach; i += 4) {
         for (int k = 0; k < 4; ++k) mine[i + k] = {p, i + k, k < 3 ? &mine[i + k + 1] : nullptr};
-        const bool wake = i % 8 == 0 ? queue.PushChain(&mine[i], &mine[i + 3])
-                                     : [&] {
-                                         bool any = false;
-                                         for (int k = 0; k < 4; ++k) any |= queue.Push(&mine[i + k]);
-                                         return any;
-                                       }();
+        const bool wake = i % 8 == 0 ? queue.PushChain(&mine[i], &mine[i + 3]) : [&] {
+          bool any = false;
+          for (int k = 0; k < 4; ++k) any |= queue.Push(&mine[i + k]);
+          return any;
+        }();
         if (wake) {
           wakes.fetch_add(1, std::memory_order_release);
           wakes.notify_one();

@@ -66,7 +66,9 @@ TEST(Ref, AdoptAndReleasePassAReferenceOn) {
     EXPECT_EQ(alive, 1);
   }
   EXPECT_EQ(alive, 1);
-  { const Ref<Counted> adopted = Ref<Counted>::Adopt(raw); }
+  {
+    const Ref<Counted> adopted = Ref<Counted>::Adopt(raw);
+  }
   EXPECT_EQ(alive, 0);
   EXPECT_FALSE(Ref<Counted>::Share(nullptr));
 }
@@ -82,7 +84,9 @@ class Pooled final : public RefCounted {
 
 TEST(Ref, PooledObjectsGoHomeAndLeaveAgain) {
   Pooled pooled;
-  { const Ref<Pooled> first = Ref<Pooled>::Adopt(&pooled); }
+  {
+    const Ref<Pooled> first = Ref<Pooled>::Adopt(&pooled);
+  }
   EXPECT_EQ(pooled.homecomings, 1);
   pooled.Leave();
   {

@@ -89,7 +89,8 @@ TEST(Result, MacrosReturnTheFirstError) {
 
 TEST(ResultDeathTest, MadeFromOkAborts) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_DEATH(Result<int>(Status{}), "broken invariant: a Result made from a Status needs an error");
+  EXPECT_DEATH(Result<int>(Status{}),
+               "broken invariant: a Result made from a Status needs an error");
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <signal.h>
 
-
 #include "base/ref.h"
 #include "base/waker.h"
 

@@ -72,9 +72,13 @@ TEST(RequestPtr, GoesHome) {
   Home home;
   auto* request = new InferRequest;
   request->home = &home;
-  { const RequestPtr owner(request); }
+  {
+    const RequestPtr owner(request);
+  }
   EXPECT_EQ(home.recycled.get(), request);
-  { const RequestPtr homeless(new InferRequest); }  // plain delete; a leak checker would tell
+  {
+    const RequestPtr homeless(new InferRequest);
+  }  // plain delete; a leak checker would tell
 }
 
 class FakeSink final : public ResponseSink {

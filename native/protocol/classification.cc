@@ -25,9 +25,12 @@ using tensor::DataType;
 
 constexpr size_t kMaxIndexChars = 20;
 
-// Characters of the longest value: printf's %f of the largest finite one, or all digits of an integer.
+// Characters of the longest value: printf's %f of the largest finite one, or all digits of an
+// integer.
 template <typename T>
-constexpr size_t kMaxValueChars = std::is_same_v<T, double> ? 320 : std::is_same_v<T, float> ? 50 : 20;
+constexpr size_t kMaxValueChars = std::is_same_v<T, double>  ? 320
+                                  : std::is_same_v<T, float> ? 50
+                                                             : 20;
 
 template <typename T>
 T At(const std::byte* row, size_t index) {
@@ -137,8 +140,9 @@ Status ClassifyType(const Rows& rows, const std::vector<std::string>& labels,
     case DataType::kBf16:
       break;
   }
-  return base::InvalidArgument(Join({"class result not available for output due to unsupported type '",
-                                     tensor::WireName(output.data_type), "'"}));
+  return base::InvalidArgument(
+      Join({"class result not available for output due to unsupported type '",
+            tensor::WireName(output.data_type), "'"}));
 }
 
 Status ClassifyOutput(const core::ModelPlan& plan, uint32_t top, base::BufferAllocator& allocator,

@@ -60,7 +60,8 @@ TEST_F(Classification, LargestFirstThenByIndex) {
 }
 
 TEST_F(Classification, AtMostWhatThereIs) {
-  EXPECT_EQ(Classify(DataType::kInt8, {3}, pb::Raw<int8_t>({1, -2, 3}), 9), (Texts{"3:2", "1:0", "-2:1"}));
+  EXPECT_EQ(Classify(DataType::kInt8, {3}, pb::Raw<int8_t>({1, -2, 3}), 9),
+            (Texts{"3:2", "1:0", "-2:1"}));
   EXPECT_EQ(Shape(), "[3]");
   EXPECT_EQ(Classify(DataType::kFp32, {0}, "", 2), Texts{});
   EXPECT_EQ(Shape(), "[0]");
@@ -80,10 +81,13 @@ TEST_F(Classification, ValuesAsPrintfWritesThem) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(Classify(DataType::kFp32, {5}, pb::Raw({0.5f, -inf, nan, inf, 1e10f}), 5),
             (Texts{"nan:2", "inf:3", "10000000000.000000:4", "0.500000:0", "-inf:1"}));
-  EXPECT_EQ(Classify(DataType::kFp64, {2}, pb::Raw({-std::numeric_limits<double>::max(), 0.1234567891}), 2)[0],
+  EXPECT_EQ(Classify(DataType::kFp64, {2},
+                     pb::Raw({-std::numeric_limits<double>::max(), 0.1234567891}), 2)[0],
             "0.123457:1");
-  EXPECT_EQ(Classify(DataType::kUint64, {1}, pb::Raw<uint64_t>({UINT64_MAX}), 1), Texts{"18446744073709551615:0"});
-  EXPECT_EQ(Classify(DataType::kInt64, {1}, pb::Raw<int64_t>({INT64_MIN}), 1), Texts{"-9223372036854775808:0"});
+  EXPECT_EQ(Classify(DataType::kUint64, {1}, pb::Raw<uint64_t>({UINT64_MAX}), 1),
+            Texts{"18446744073709551615:0"});
+  EXPECT_EQ(Classify(DataType::kInt64, {1}, pb::Raw<int64_t>({INT64_MIN}), 1),
+            Texts{"-9223372036854775808:0"});
 }
 
 TEST_F(Classification, LabelsWhereThereAreAny) {
@@ -94,7 +98,8 @@ TEST_F(Classification, LabelsWhereThereAreAny) {
 
 TEST_F(Classification, TypesWithoutOrderAndFullMemoryAreErrors) {
   Classify(DataType::kBool, {1}, std::string(1, '\1'), 1);
-  EXPECT_EQ(status.message(), "class result not available for output due to unsupported type 'BOOL'");
+  EXPECT_EQ(status.message(),
+            "class result not available for output due to unsupported type 'BOOL'");
   for (const DataType type : {DataType::kBytes, DataType::kFp16, DataType::kBf16}) {
     Classify(type, {1}, "abcd", 1);
     EXPECT_EQ(status.code(), base::StatusCode::kInvalidArgument);

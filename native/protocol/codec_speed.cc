@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Nanoseconds that the codecs take for one small request and its answer. Run by hand; nothing asserts on time.
+// Nanoseconds that the codecs take for one small request and its answer. Run by hand; nothing
+// asserts on time.
 
 #include <time.h>
 
@@ -87,16 +88,19 @@ void MeasureCount(const Case& test, bool whole_numbers) {
   std::string bytes;
   std::string list = "[";
   for (size_t i = 0; i < test.count; ++i) {
-    const float value = whole_numbers ? static_cast<float>(i) : static_cast<float>(i) * 0.731f + 0.1f;
+    const float value =
+        whole_numbers ? static_cast<float>(i) : static_cast<float>(i) * 0.731f + 0.1f;
     bytes += pb::Raw({value});
     char digits[32];
-    std::snprintf(digits, sizeof(digits), whole_numbers ? "%g" : "%.9g", static_cast<double>(value));
+    std::snprintf(digits, sizeof(digits), whole_numbers ? "%g" : "%.9g",
+                  static_cast<double>(value));
     list += (i == 0 ? "" : ",") + std::string(digits);
   }
   const std::string size = std::to_string(test.count);
-  const std::string grpc = pb::Text(1, "identity") + pb::Input("INPUT0", "FP32", {1, test.count}) + pb::RawInput(bytes);
-  const std::string json = R"({"inputs":[{"name":"INPUT0","shape":[1,)" + size + R"(],"datatype":"FP32","data":)" +
-                           list + "]}]}";
+  const std::string grpc =
+      pb::Text(1, "identity") + pb::Input("INPUT0", "FP32", {1, test.count}) + pb::RawInput(bytes);
+  const std::string json = R"({"inputs":[{"name":"INPUT0","shape":[1,)" + size +
+                           R"(],"datatype":"FP32","data":)" + list + "]}]}";
   const base::BufferRef grpc_body = heap.Hold(grpc);
   const base::BufferRef json_body = heap.Hold(json);
   core::InferRequest request;
@@ -121,7 +125,9 @@ void MeasureCount(const Case& test, bool whole_numbers) {
   });
   Measure("HTTP JSON read", test.rounds, [&] {
     request.Reset();
-    sum += ReadHttpInferRequest(json_body, json.size(), std::nullopt, SIZE_MAX, pool, nullptr, request).ok();
+    sum +=
+        ReadHttpInferRequest(json_body, json.size(), std::nullopt, SIZE_MAX, pool, nullptr, request)
+            .ok();
   });
   Measure("HTTP JSON write", test.rounds, [&] {
     out.Clear();

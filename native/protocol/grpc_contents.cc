@@ -23,7 +23,7 @@ constexpr uint32_t kFp64Field = 7;
 constexpr uint32_t kBytesField = 8;
 
 // The type that Triton calls a field by in its errors.
-constexpr std::array<std::string_view, 9> kFieldTypes{"",       "BOOL",   "INT32", "INT64", "UINT32",
+constexpr std::array<std::string_view, 9> kFieldTypes{"",       "BOOL", "INT32", "INT64", "UINT32",
                                                       "UINT64", "FP32", "FP64",  "BYTES"};
 
 // The field that holds elements of this type; 0 for types that have none.
@@ -64,8 +64,9 @@ WireType ElementWireType(uint32_t field) {
   return WireType::kVarint;
 }
 
-// Calls `visitor` for the elements of a well-formed InferTensorContents in wire order: Varint(field, value),
-// Fixed(field, bytes) with 4 or 8 bytes an element, Text(bytes). False as soon as the message is malformed.
+// Calls `visitor` for the elements of a well-formed InferTensorContents in wire order:
+// Varint(field, value), Fixed(field, bytes) with 4 or 8 bytes an element, Text(bytes). False as
+// soon as the message is malformed.
 template <typename Visitor>
 bool VisitContents(std::span<const std::byte> message, Visitor& visitor) {
   WireReader wire(message);
@@ -167,7 +168,8 @@ std::string Subject(const core::InputTensor& input, const core::InferRequest& re
                request.model_name, "'"});
 }
 
-// The one field that holds elements, 0 when none does; errors in Triton's order, which is that of the fields.
+// The one field that holds elements, 0 when none does; errors in Triton's order, which is that of
+// the fields.
 base::Result<uint32_t> OnlyField(const Counter& counter, const core::InputTensor& input,
                                  const core::InferRequest& request) {
   const bool type_known = input.data_type_name == tensor::WireName(input.data_type);

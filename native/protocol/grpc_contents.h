@@ -16,10 +16,12 @@ namespace serving::protocol {
 // True when `message` is a well-formed inference.InferTensorContents.
 bool IsTensorContents(std::span<const std::byte> message);
 
-// Converts the typed elements of an input into a buffer kept in `request.kept` and makes it the input's data.
+// Converts the typed elements of an input into a buffer kept in `request.kept` and makes it the
+// input's data.
 //
-//   tensor   the serialized InferInputTensor, well-formed; every `contents` in it counts, as protobuf merges them
-//   input    index in request.inputs; name, data_type_name and data_type are set
+//   tensor   the serialized InferInputTensor, well-formed; every `contents` in it counts, as
+//   protobuf merges them input    index in request.inputs; name, data_type_name and data_type are
+//   set
 // Integers are cut to the datatype's width, as Triton does.
 base::Status TakeTypedContents(std::span<const std::byte> tensor, size_t input,
                                base::BufferAllocator& allocator, core::InferRequest& request);

@@ -41,7 +41,8 @@ TEST(GrpcTimeout, Units) {
 }
 
 TEST(GrpcTimeout, Malformed) {
-  for (const char* text : {"", "S", "1", "123456789S", "-1S", "+1S", "1 S", "1s", "1.5S", "S1", "0x1S"}) {
+  for (const char* text :
+       {"", "S", "1", "123456789S", "-1S", "+1S", "1 S", "1s", "1.5S", "S1", "0x1S"}) {
     EXPECT_FALSE(ParseGrpcTimeout(text)) << text;
   }
 }
@@ -60,10 +61,12 @@ TEST(GrpcMessage, IsCutBeforeHalfAnEscape) {
 }
 
 TEST(Utf8, PrefixEndsAtTheFirstBadByte) {
-  const std::string good = "plain \xC2\x80 \xE0\xA0\x80 \xED\x9F\xBF \xEE\x80\x80 \xF0\x90\x80\x80 \xF4\x8F\xBF\xBF";
+  const std::string good =
+      "plain \xC2\x80 \xE0\xA0\x80 \xED\x9F\xBF \xEE\x80\x80 \xF0\x90\x80\x80 \xF4\x8F\xBF\xBF";
   EXPECT_TRUE(IsUtf8(good));
-  for (const char* bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
-                          "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC2", "\xE1\x80", "\xF1\x80\x80"}) {
+  for (const char* bad :
+       {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+        "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC2", "\xE1\x80", "\xF1\x80\x80"}) {
     EXPECT_EQ(Utf8Prefix(good + bad), good.size()) << testing::PrintToString(bad);
     EXPECT_EQ(Utf8Prefix(good + bad + good), good.size()) << testing::PrintToString(bad);
   }
@@ -75,7 +78,8 @@ TEST(Utf8, WritesAndRepairs) {
     const std::string_view text(out, static_cast<size_t>(WriteUtf8(code, out) - out));
     EXPECT_TRUE(IsUtf8(text));
   }
-  EXPECT_EQ(ToUtf8("a\xFF\xC3\xA9\xED\xA0\x80z"), "a\xEF\xBF\xBD\xC3\xA9\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
+  EXPECT_EQ(ToUtf8("a\xFF\xC3\xA9\xED\xA0\x80z"),
+            "a\xEF\xBF\xBD\xC3\xA9\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz");
 }
 
 }  // namespace

@@ -31,7 +31,13 @@ enum RequestField : uint32_t {
   kOutputs = 6,
   kRaw = 7
 };
-enum InputField : uint32_t { kName = 1, kDataType = 2, kShape = 3, kInputParameters = 4, kContents = 5 };
+enum InputField : uint32_t {
+  kName = 1,
+  kDataType = 2,
+  kShape = 3,
+  kInputParameters = 4,
+  kContents = 5
+};
 enum OutputField : uint32_t { kOutputName = 1, kOutputParameters = 2 };
 
 std::string_view AsText(Bytes bytes) {
@@ -43,11 +49,12 @@ void Note(Status& kept, Status found) {
   if (kept.ok() && !found.ok()) kept = std::move(found);
 }
 
-// Reads the message once, front to back. Whether it is protobuf at all is known only at its end, and Triton reports
-// parameters before inputs before outputs wherever they stand, so errors of meaning wait in one slot a kind.
+// Reads the message once, front to back. Whether it is protobuf at all is known only at its end,
+// and Triton reports parameters before inputs before outputs wherever they stand, so errors of
+// meaning wait in one slot a kind.
 //
-// A second pass joins inputs with their data where the first could not: typed contents, and raw contents that stand
-// in front of the input they belong to.
+// A second pass joins inputs with their data where the first could not: typed contents, and raw
+// contents that stand in front of the input they belong to.
 class RequestReader {
  public:
   RequestReader(Bytes message, base::BufferAllocator& allocator, core::InferRequest& request)
@@ -157,7 +164,8 @@ class RequestReader {
       }
     }
     SetDataType(input);
-    if (has_parameters) Note(input_error_, TakeTensorParameters(bytes, kInputParameters, input.name, nullptr));
+    if (has_parameters)
+      Note(input_error_, TakeTensorParameters(bytes, kInputParameters, input.name, nullptr));
     return true;
   }
 
@@ -172,13 +180,14 @@ class RequestReader {
 
   void AddDim(core::InputTensor& input, uint64_t dim) {
     if (input.shape.Append(static_cast<int64_t>(dim))) return;
-    Note(input_error_, InvalidArgument(Join({"input '", input.name, "' for model '",
-                                             request_.model_name, "' has more than ",
-                                             std::to_string(tensor::Shape::kMaxRank),
-                                             " dimensions"})));
+    Note(input_error_,
+         InvalidArgument(
+             Join({"input '", input.name, "' for model '", request_.model_name, "' has more than ",
+                   std::to_string(tensor::Shape::kMaxRank), " dimensions"})));
   }
 
-  // Whether a datatype fits is held against the plan later; an unknown name goes there as Triton calls it.
+  // Whether a datatype fits is held against the plan later; an unknown name goes there as Triton
+  // calls it.
   static void SetDataType(core::InputTensor& input) {
     if (const auto type = tensor::ParseWireName(input.data_type_name)) {
       input.data_type = *type;
@@ -187,7 +196,8 @@ class RequestReader {
     }
   }
 
-  // A second walk over a tensor that has parameters: their errors name the tensor, whose name may come last.
+  // A second walk over a tensor that has parameters: their errors name the tensor, whose name may
+  // come last.
   static Status TakeTensorParameters(Bytes tensor, uint32_t field, std::string_view name,
                                      core::WantedOutput* output) {
     TensorParameters parameters;
@@ -246,9 +256,9 @@ class RequestReader {
   }
 
   Status NoData(size_t input) const {
-    return InvalidArgument(Join({"unable to find data for input tensor '",
-                                 request_.inputs[input].name, "' for model '", request_.model_name,
-                                 "' in request."}));
+    return InvalidArgument(
+        Join({"unable to find data for input tensor '", request_.inputs[input].name,
+              "' for model '", request_.model_name, "' in request."}));
   }
 
   Status CheckRawCount() const {
@@ -268,7 +278,8 @@ class RequestReader {
       if (!tag) break;
       if (tag->Is(kRaw, WireType::kBytes)) {
         const auto bytes = wire.ReadBytes();
-        if (bytes && raw < request_.inputs.size()) AddPart(request_.inputs[raw], bytes->data(), bytes->size());
+        if (bytes && raw < request_.inputs.size())
+          AddPart(request_.inputs[raw], bytes->data(), bytes->size());
         ++raw;
       } else if (tag->Is(kInputs, WireType::kBytes)) {
         const auto bytes = wire.ReadBytes();
@@ -287,10 +298,10 @@ class RequestReader {
       return TakeTypedContents(tensor, input, allocator_, request_);
     }
     if (is_typed) {
-      return InvalidArgument(Join({"contents field must not be specified when using "
-                                   "raw_input_contents for '",
-                                   request_.inputs[input].name, "' for model '",
-                                   request_.model_name, "'"}));
+      return InvalidArgument(
+          Join({"contents field must not be specified when using "
+                "raw_input_contents for '",
+                request_.inputs[input].name, "' for model '", request_.model_name, "'"}));
     }
     if (input >= raw_count_) return NoData(input);
     return {};

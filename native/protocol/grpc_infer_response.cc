@@ -17,7 +17,13 @@ namespace serving::protocol {
 namespace {
 
 // Field numbers of inference.ModelInferResponse and its InferOutputTensor.
-enum ResponseField : uint32_t { kModelName = 1, kModelVersion = 2, kId = 3, kOutputs = 5, kRaw = 6 };
+enum ResponseField : uint32_t {
+  kModelName = 1,
+  kModelVersion = 2,
+  kId = 3,
+  kOutputs = 5,
+  kRaw = 6
+};
 enum OutputField : uint32_t { kName = 1, kDataType = 2, kShape = 3 };
 
 constexpr size_t kMaxMessageBytes = INT32_MAX;

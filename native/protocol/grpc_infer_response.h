@@ -10,9 +10,9 @@
 
 namespace serving::protocol {
 
-// Writes the 5-byte gRPC prefix and inference.ModelInferResponse into a cleared writer. Outputs go in the order of
-// `response.outputs`, all as raw_output_contents. Fails when the message would pass INT32_MAX bytes.
-// `response.status` must be OK.
+// Writes the 5-byte gRPC prefix and inference.ModelInferResponse into a cleared writer. Outputs go
+// in the order of `response.outputs`, all as raw_output_contents. Fails when the message would pass
+// INT32_MAX bytes. `response.status` must be OK.
 base::Status WriteGrpcInferResponse(const core::ModelPlan& plan, const AnswerForm& form,
                                     const core::InferResponse& response, ResponseWriter& out);
 

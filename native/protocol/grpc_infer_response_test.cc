@@ -41,10 +41,10 @@ class GrpcInferResponse : public testing::Test {
     return all;
   }
   static std::string Framed(const std::string& message) {
-    return std::string(1, '\0') + std::string({static_cast<char>(message.size() >> 24),
-                                               static_cast<char>(message.size() >> 16),
-                                               static_cast<char>(message.size() >> 8),
-                                               static_cast<char>(message.size())}) +
+    return std::string(1, '\0') +
+           std::string(
+               {static_cast<char>(message.size() >> 24), static_cast<char>(message.size() >> 16),
+                static_cast<char>(message.size() >> 8), static_cast<char>(message.size())}) +
            message;
   }
 
@@ -57,10 +57,11 @@ class GrpcInferResponse : public testing::Test {
 TEST_F(GrpcInferResponse, WritesAllFieldsAsOnePart) {
   Add(1, tensor::DataType::kFp32, {1, 300}, "abcd");
   Add(0, tensor::DataType::kBytes, {}, "");
-  EXPECT_EQ(Write("id"), Framed(pb::Text(1, "m") + pb::Text(2, "12") + pb::Text(3, "id") +
-                                pb::Text(5, pb::Text(1, "y") + pb::Text(2, "FP32") + pb::Packed(3, {1, 300})) +
-                                pb::Text(5, pb::Text(1, "x") + pb::Text(2, "BYTES")) +
-                                pb::Text(6, "abcd") + pb::Text(6, "")));
+  EXPECT_EQ(Write("id"),
+            Framed(pb::Text(1, "m") + pb::Text(2, "12") + pb::Text(3, "id") +
+                   pb::Text(5, pb::Text(1, "y") + pb::Text(2, "FP32") + pb::Packed(3, {1, 300})) +
+                   pb::Text(5, pb::Text(1, "x") + pb::Text(2, "BYTES")) + pb::Text(6, "abcd") +
+                   pb::Text(6, "")));
   EXPECT_EQ(out.Parts().size(), 1u);
   EXPECT_EQ(out.Parts()[0].owner, nullptr);
 }
@@ -70,10 +71,11 @@ TEST_F(GrpcInferResponse, LendsLargeTensorsAndKeepsTheOrder) {
   const std::string small(ResponseWriter::kLendBytes - 1, 's');
   Add(0, tensor::DataType::kUint8, {4096}, large);
   Add(1, tensor::DataType::kUint8, {4095}, small);
-  EXPECT_EQ(Write(), Framed(pb::Text(1, "m") + pb::Text(2, "12") +
-                            pb::Text(5, pb::Text(1, "x") + pb::Text(2, "UINT8") + pb::Packed(3, {4096})) +
-                            pb::Text(5, pb::Text(1, "y") + pb::Text(2, "UINT8") + pb::Packed(3, {4095})) +
-                            pb::Text(6, large) + pb::Text(6, small)));
+  EXPECT_EQ(Write(),
+            Framed(pb::Text(1, "m") + pb::Text(2, "12") +
+                   pb::Text(5, pb::Text(1, "x") + pb::Text(2, "UINT8") + pb::Packed(3, {4096})) +
+                   pb::Text(5, pb::Text(1, "y") + pb::Text(2, "UINT8") + pb::Packed(3, {4095})) +
+                   pb::Text(6, large) + pb::Text(6, small)));
   const auto parts = out.Parts();
   ASSERT_EQ(parts.size(), 3u);
   EXPECT_EQ(parts[0].owner, nullptr);

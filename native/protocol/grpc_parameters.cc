@@ -116,7 +116,8 @@ Status TakeOther(const GrpcParameter& parameter, core::InferRequest& request) {
 Status TakeClassification(const GrpcParameter& parameter, core::WantedOutput& output) {
   const auto* number = std::get_if<int64_t>(&parameter.value);
   if (number == nullptr) {
-    return InvalidArgument("invalid value type for 'classification' parameter, expected int64_param");
+    return InvalidArgument(
+        "invalid value type for 'classification' parameter, expected int64_param");
   }
   if (*number <= 0) {
     return InvalidArgument("invalid value for 'classification' parameter, expected >= 0");

@@ -23,8 +23,8 @@ struct GrpcParameter {
 // Reads a map entry in place. Nothing when it is no such message.
 std::optional<GrpcParameter> ReadGrpcParameter(std::span<const std::byte> entry);
 
-// Takes a parameter of the request itself over: a reserved one into its field, any other into `request.parameters`.
-// Of two with the same name the later stays, as in a protobuf map.
+// Takes a parameter of the request itself over: a reserved one into its field, any other into
+// `request.parameters`. Of two with the same name the later stays, as in a protobuf map.
 base::Status TakeRequestParameter(const GrpcParameter& parameter, core::InferRequest& request);
 
 // Which parameters of one input or output tensor were given; shared memory needs all of them seen.

@@ -63,7 +63,8 @@ struct InputMembers {
   bool has_parameters = false;
   JsonValue binary_data_size;
   JsonValue shared_memory_region;
-  // What the fast reader found: `data` as the bytes of a tensor with these dimensions; null when it did not read it.
+  // What the fast reader found: `data` as the bytes of a tensor with these dimensions; null when it
+  // did not read it.
   const std::byte* elements = nullptr;
   size_t elements_bytes = 0;
   tensor::Shape dims;
@@ -77,9 +78,10 @@ struct OutputMembers {
   JsonValue shared_memory_region;
 };
 
-// Reads the JSON part once, front to back. Triton parses all of it before it looks at any of it, so errors of meaning
-// wait in one slot a kind until the text is known to be JSON, and come out in Triton's order: id, parameters, inputs,
-// outputs. Each input is complete, its tensor read, when its closing brace has been passed.
+// Reads the JSON part once, front to back. Triton parses all of it before it looks at any of it, so
+// errors of meaning wait in one slot a kind until the text is known to be JSON, and come out in
+// Triton's order: id, parameters, inputs, outputs. Each input is complete, its tensor read, when
+// its closing brace has been passed.
 class BodyReader {
  public:
   BodyReader(std::string_view json, std::string_view tail, size_t max_json_bytes,
@@ -111,7 +113,8 @@ class BodyReader {
     cursor_.SkipSpace();
     if (cursor_.AtEnd()) return cursor_.Fail("The document is empty.", cursor_.at());
     if (cursor_.NextIs('{')) {
-      if (!cursor_.WalkObject([this](const JsonValue& key) { return ReadMember(key); })) return false;
+      if (!cursor_.WalkObject([this](const JsonValue& key) { return ReadMember(key); }))
+        return false;
     } else if (JsonValue root; !cursor_.SkipValue(root)) {
       return false;
     }
@@ -205,7 +208,8 @@ class BodyReader {
 
   Status TakeOther(std::string_view name, const JsonValue& value) {
     if (FindParameter(request_.parameters, name) != nullptr) return {};
-    if (request_.parameters.size() == kMaxParameters) return TooManyOf("parameters", kMaxParameters);
+    if (request_.parameters.size() == kMaxParameters)
+      return TooManyOf("parameters", kMaxParameters);
     core::Parameter parameter{name, false};
     if (value.is_string()) {
       parameter.value = Text(value);
@@ -252,7 +256,8 @@ class BodyReader {
         cursor_.NextIs('{')) {
       return cursor_.WalkObject([&](const JsonValue& parameter) {
         const std::string_view parameter_name = Text(parameter);
-        if (parameter_name == "binary_data_size") return TakeFirst(cursor_, members.binary_data_size);
+        if (parameter_name == "binary_data_size")
+          return TakeFirst(cursor_, members.binary_data_size);
         if (parameter_name == "shared_memory_region") {
           return TakeFirst(cursor_, members.shared_memory_region);
         }
@@ -262,8 +267,8 @@ class BodyReader {
     return SkipOne();
   }
 
-  // Numbers go straight into the tensor where datatype and shape are known already and all is as it should be;
-  // otherwise the array is only checked, and read when the input is complete.
+  // Numbers go straight into the tensor where datatype and shape are known already and all is as it
+  // should be; otherwise the array is only checked, and read when the input is complete.
   bool ReadData(InputMembers& members) {
     if (members.data.is_present()) return SkipOne();
     if (input_error_.ok() && cursor_.NextIs('[') && ReadDataFast(members)) return true;
@@ -275,7 +280,8 @@ class BodyReader {
     const std::string_view quoted = members.data_type.text();
     const auto type = tensor::ParseWireName(quoted.substr(1, quoted.size() - 2));
     if (!type || !ReadShapeFast(members.shape, members.dims)) return false;
-    const auto count = PossibleCount(members.dims, static_cast<size_t>(cursor_.end() - cursor_.at()));
+    const auto count =
+        PossibleCount(members.dims, static_cast<size_t>(cursor_.end() - cursor_.at()));
     if (!count || *count == 0) return false;
     const size_t size = *count * tensor::ByteSize(*type);
     if (size == 0 || size > max_json_bytes_) return false;
@@ -292,8 +298,8 @@ class BodyReader {
     return true;
   }
 
-  // Elements of the shape; nothing when `text_bytes` of JSON cannot hold that many (each takes a digit and a comma),
-  // so that no claim of a shape makes the server take memory.
+  // Elements of the shape; nothing when `text_bytes` of JSON cannot hold that many (each takes a
+  // digit and a comma), so that no claim of a shape makes the server take memory.
   static std::optional<size_t> PossibleCount(const tensor::Shape& shape, size_t text_bytes) {
     const auto count = shape.ElementCount();
     if (!count || static_cast<uint64_t>(*count) > text_bytes / 2) return std::nullopt;
@@ -348,7 +354,8 @@ class BodyReader {
         set);
   }
 
-  // False for whatever is not plainly a list of a few whole numbers; then the reader below says why.
+  // False for whatever is not plainly a list of a few whole numbers; then the reader below says
+  // why.
   static bool ReadShapeFast(const JsonValue& text, tensor::Shape& shape) {
     shape.Clear();
     const char* at = text.begin;
@@ -371,9 +378,9 @@ class BodyReader {
       if (!value) {
         Note(wrong, Unable("shape", Access::kUnsigned));
       } else if (!shape.Append(static_cast<int64_t>(*value))) {
-        Note(wrong, InvalidArgument(Join({"Unable to parse 'shape': more than ",
-                                          std::to_string(tensor::Shape::kMaxRank),
-                                          " dimensions"})));
+        Note(wrong,
+             InvalidArgument(Join({"Unable to parse 'shape': more than ",
+                                   std::to_string(tensor::Shape::kMaxRank), " dimensions"})));
       }
       return true;
     });
@@ -456,7 +463,8 @@ class BodyReader {
   bool ReadOutputMember(const JsonValue& key, OutputMembers& members) {
     const std::string_view name = Text(key);
     if (name == "name") return TakeFirst(cursor_, members.name);
-    if (name != "parameters" || std::exchange(members.has_parameters, true) || !cursor_.NextIs('{')) {
+    if (name != "parameters" || std::exchange(members.has_parameters, true) ||
+        !cursor_.NextIs('{')) {
       return SkipOne();
     }
     return cursor_.WalkObject([&](const JsonValue& parameter) {
@@ -517,8 +525,8 @@ class BodyReader {
   Status output_error_;
 };
 
-// Bytes of JSON in front of the binary tail. As Triton reads the header: an optional sign and the leading digits count,
-// a text without any is 0.
+// Bytes of JSON in front of the binary tail. As Triton reads the header: an optional sign and the
+// leading digits count, a text without any is 0.
 base::Result<size_t> JsonSize(std::optional<std::string_view> header_length, size_t body_size) {
   if (!header_length) return body_size;
   std::string_view text = *header_length;
@@ -542,7 +550,8 @@ Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
                             core::InferRequest& request) {
   request.body = body;
   const std::string_view text =
-      body ? std::string_view(reinterpret_cast<const char*>(body->data()), size) : std::string_view();
+      body ? std::string_view(reinterpret_cast<const char*>(body->data()), size)
+           : std::string_view();
   ASSIGN_OR_RETURN(const size_t json_size, JsonSize(header_length, size));
   if (json_size == 0) {
     return ReadRawInferRequest(text, max_json_bytes, allocator, plan, request);

@@ -31,8 +31,8 @@ class HttpInferRequest : public testing::Test {
   base::Status ReadBody(std::string_view body, std::optional<std::string_view> header_length) {
     request.Reset();
     request.model_name = "m";
-    return ReadHttpInferRequest(memory.Hold(body), body.size(), header_length, max_json_bytes, memory,
-                                plan, request);
+    return ReadHttpInferRequest(memory.Hold(body), body.size(), header_length, max_json_bytes,
+                                memory, plan, request);
   }
   std::string Data(size_t input = 0) const {
     std::string all;
@@ -60,13 +60,18 @@ std::string Inputs(std::string_view input) { return R"({"inputs":[)" + std::stri
 std::string Ok() { return Input("INT32", "[3]", "[1,2,3]"); }
 
 TEST_F(HttpInferRequest, ReadsAWholeRequest) {
-  ASSERT_TRUE(Read(R"( { "id" : "i\u00e9\ud83d\ude00\"/" , "parameters" : {"sequence_id":7,"sequence_start":true,
-      "sequence_end":false,"priority":2,"timeout":99,"binary_data_output":true,"s":"t","i":-4,"u":18446744073709551615,
+  ASSERT_TRUE(
+      Read(
+          R"( { "id" : "i\u00e9\ud83d\ude00\"/" , "parameters" : {"sequence_id":7,
+      "sequence_start":true,
+      "sequence_end":false,"priority":2,"timeout":99,"binary_data_output":true,"s":"t","i":-4,
+      "u":18446744073709551615,
       "d":1.5,"b":false,"s":"again"},
       "inputs":[{"name":"a","shape":[2,1],"datatype":"FP32","data":[[1],[2.5]]},
                 {"name":"b\n","datatype":"BYTES","shape":[2],"data":["x","\u0000\u20ac"]}],
-      "outputs":[{"name":"x"},{"name":"y","parameters":{"binary_data":true,"classification":3}}], "other":[{"a":{}}] } )")
-                  .ok());
+      "outputs":[{"name":"x"},{"name":"y","parameters":{"binary_data":true,"classification":3}}],
+      "other":[{"a":{}}] } )")
+          .ok());
   EXPECT_EQ(request.id, "i\xC3\xA9\xF0\x9F\x98\x80\"/");
   EXPECT_EQ(std::get<uint64_t>(request.correlation_id), 7u);
   EXPECT_TRUE(request.sequence_start);
@@ -92,16 +97,22 @@ TEST_F(HttpInferRequest, ReadsAWholeRequest) {
 }
 
 TEST_F(HttpInferRequest, TakesTheFirstOfEqualKeys) {
-  ASSERT_TRUE(Read(R"({"id":"a","id":3,"inputs":[{"name":"a","name":"b","shape":[1],"shape":[9],"datatype":"INT8",
-      "datatype":"X","data":[4],"data":["no"]}],"inputs":3,"outputs":[],"outputs":5,"parameters":{},"parameters":4})")
-                  .ok());
+  ASSERT_TRUE(
+      Read(
+          R"({"id":"a","id":3,"inputs":[{"name":"a","name":"b","shape":[1],"shape":[9],
+      "datatype":"INT8",
+      "datatype":"X","data":[4],"data":["no"]}],"inputs":3,
+      "outputs":[],"outputs":5,"parameters":{},"parameters":4})")
+          .ok());
   EXPECT_EQ(request.id, "a");
   EXPECT_EQ(request.inputs[0].name, "a");
   EXPECT_EQ(Data(), "\4");
 }
 
 TEST_F(HttpInferRequest, KeysMayBeEscapedAndInAnyOrder) {
-  ASSERT_TRUE(Read(R"({"\u0069nputs":[{"d\u0061ta":[1,2],"datatype":"INT8","shape":[2],"n\u0061me":"a"}]})").ok());
+  ASSERT_TRUE(
+      Read(R"({"\u0069nputs":[{"d\u0061ta":[1,2],"datatype":"INT8","shape":[2],"n\u0061me":"a"}]})")
+          .ok());
   EXPECT_EQ(Data(), "\1\2");
 }
 
@@ -111,7 +122,9 @@ TEST_F(HttpInferRequest, BinaryTail) {
            R"(","shape":[1],"datatype":"INT32","parameters":{"binary_data_size":)" +
            std::to_string(size) + "}}";
   };
-  ASSERT_TRUE(Read(Inputs(input("a", 4) + "," + Ok() + "," + input("b", 2) + "," + input("c", 0)), "1234xy").ok());
+  ASSERT_TRUE(
+      Read(Inputs(input("a", 4) + "," + Ok() + "," + input("b", 2) + "," + input("c", 0)), "1234xy")
+          .ok());
   EXPECT_EQ(Data(0), "1234");
   EXPECT_EQ(Data(2), "xy");
   EXPECT_EQ(Data(3), "");
@@ -122,27 +135,32 @@ TEST_F(HttpInferRequest, BinaryTail) {
   EXPECT_EQ(Read(Inputs(input("a", 4)), "1").message(),
             "unexpected size for input 'a', expecting 3 additional bytes for model 'm'");
   EXPECT_EQ(Read(Inputs(input("a", UINT64_MAX)), "1234").message(),
-            "unexpected size for input 'a', expecting 18446744073709551611 additional bytes for model 'm'");
+            "unexpected size for input 'a', expecting 18446744073709551611 additional bytes for "
+            "model 'm'");
   EXPECT_EQ(Read(Inputs(input("a", 4))).message(),
             "unexpected size for input 'a', expecting 4 additional bytes for model 'm'");
 }
 
 TEST_F(HttpInferRequest, HeaderLength) {
   const std::string body = Inputs(Ok());
-  const std::string range = "inference header size should be in range (0, " + std::to_string(body.size()) + "), got: ";
+  const std::string range =
+      "inference header size should be in range (0, " + std::to_string(body.size()) + "), got: ";
   for (const char* text : {"-1", "99999", "18446744073709551616", "-99999999999999999999"}) {
     EXPECT_EQ(ReadBody(body, text).message(), range + text);
   }
   // As Triton reads the header: leading digits count, none are 0.
-  for (const std::string& text : {"+" + std::to_string(body.size()), std::to_string(body.size()) + "b"}) {
+  for (const std::string& text :
+       {"+" + std::to_string(body.size()), std::to_string(body.size()) + "b"}) {
     EXPECT_TRUE(ReadBody(body, text).ok()) << text;
   }
   for (const char* text : {"abc", "", "-0", "0x5a"}) {
-    EXPECT_EQ(ReadBody(body, text).message(), "a request without JSON needs a model with one input") << text;
+    EXPECT_EQ(ReadBody(body, text).message(), "a request without JSON needs a model with one input")
+        << text;
   }
   EXPECT_TRUE(ReadBody(body, std::to_string(body.size())).ok());
-  EXPECT_EQ(ReadBody(body, "5").message(),
-            "failed to parse the request JSON buffer: Missing a closing quotation mark in string. at 5");
+  EXPECT_EQ(
+      ReadBody(body, "5").message(),
+      "failed to parse the request JSON buffer: Missing a closing quotation mark in string. at 5");
 }
 
 struct Malformed {
@@ -152,16 +170,21 @@ struct Malformed {
 
 TEST_F(HttpInferRequest, MalformedJsonSaysWhatAndWhere) {
   const std::string ok = Inputs(Ok());
-  const auto data = [](std::string_view text) { return R"({"inputs":[{"data":)" + std::string(text); };
+  const auto data = [](std::string_view text) {
+    return R"({"inputs":[{"data":)" + std::string(text);
+  };
   const std::vector<Malformed> cases{
       {" \n", "The document is empty. at 2"},
       {"{", "Missing a name for object member. at 1"},
       {"nul", "Invalid value. at 3"},
       {"tru", "Invalid value. at 3"},
       {"}", "Invalid value. at 0"},
-      {ok + " x", "The document root must not be followed by other values. at " + std::to_string(ok.size() + 1)},
-      {ok + "{}", "The document root must not be followed by other values. at " + std::to_string(ok.size())},
-      {ok + std::string(1, '\0'), "The document root must not be followed by other values. at " + std::to_string(ok.size())},
+      {ok + " x", "The document root must not be followed by other values. at " +
+                      std::to_string(ok.size() + 1)},
+      {ok + "{}",
+       "The document root must not be followed by other values. at " + std::to_string(ok.size())},
+      {ok + std::string(1, '\0'),
+       "The document root must not be followed by other values. at " + std::to_string(ok.size())},
       {R"({"a")", "Missing a colon after a name of object member. at 4"},
       {R"({"a":1,})", "Missing a name for object member. at 7"},
       {R"({"a":1 "b")", "Missing a comma or '}' after an object member. at 7"},
@@ -205,14 +228,19 @@ TEST_F(HttpInferRequest, MalformedJsonSaysWhatAndWhere) {
 
 TEST_F(HttpInferRequest, RefusesInTritonsWords) {
   const std::string only =
-      "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
+      "Input must set only one of the following fields: 'data', 'binary_data_size' in "
+      "'parameters', "
       "'shared_memory_region' in 'parameters'.";
   const std::string no_string = "attempt to access JSON non-string as string";
   const std::string no_array = "attempt to access JSON non-array as array";
   const std::string no_bool = "attempt to access JSON non-boolean as boolean";
   const std::string no_unsigned = "attempt to access JSON non-unsigned-integer as unsigned-integer";
-  const auto with = [](std::string_view member) { return "{" + std::string(member) + R"(,"inputs":[)" + Ok() + "]}"; };
-  const auto parameter = [&](std::string_view entry) { return with(R"("parameters":{)" + std::string(entry) + "}"); };
+  const auto with = [](std::string_view member) {
+    return "{" + std::string(member) + R"(,"inputs":[)" + Ok() + "]}";
+  };
+  const auto parameter = [&](std::string_view entry) {
+    return with(R"("parameters":{)" + std::string(entry) + "}");
+  };
   const auto output = [](std::string_view entry) {
     return R"({"inputs":[)" + Ok() + R"(],"outputs":[)" + std::string(entry) + "]}";
   };
@@ -223,33 +251,41 @@ TEST_F(HttpInferRequest, RefusesInTritonsWords) {
       {R"({"inputs":{}})", "Unable to parse 'inputs': " + no_array},
       {Inputs("3"), only + " But no field is set"},
       {Inputs("{}"), only + " But no field is set"},
-      {Inputs(R"({"data":[],"parameters":{"binary_data_size":0}})"), only + " But set 'data' 'binary_data_size'"},
+      {Inputs(R"({"data":[],"parameters":{"binary_data_size":0}})"),
+       only + " But set 'data' 'binary_data_size'"},
       {Inputs(R"({"data":[],"parameters":{"binary_data_size":0,"shared_memory_region":"r"}})"),
        only + " But set 'data' 'binary_data_size' 'shared_memory_region'"},
       {Inputs(R"({"parameters":{"shared_memory_region":"r","binary_data_size":0}})"),
        only + " But set 'binary_data_size' 'shared_memory_region'"},
       {Inputs(R"({"shape":[1],"datatype":"INT8","data":[1]})"),
        "Unable to parse 'name': attempt to access non-existing object member 'name'"},
-      {Inputs(R"({"name":3,"shape":3,"datatype":3,"data":[1]})"), "Unable to parse 'name': " + no_string},
-      {Inputs(R"({"name":"a","shape":3,"datatype":3,"data":[1]})"), "Unable to parse 'datatype': " + no_string},
+      {Inputs(R"({"name":3,"shape":3,"datatype":3,"data":[1]})"),
+       "Unable to parse 'name': " + no_string},
+      {Inputs(R"({"name":"a","shape":3,"datatype":3,"data":[1]})"),
+       "Unable to parse 'datatype': " + no_string},
       {Inputs(R"({"name":"a","shape":3,"data":[1]})"),
        "Unable to parse 'datatype': attempt to access non-existing object member 'datatype'"},
       {Inputs(R"({"name":"a","datatype":"X","data":[1]})"),
        "Unable to parse 'shape': attempt to access non-existing object member 'shape'"},
-      {Inputs(R"({"name":"a","shape":3,"datatype":"X","data":[1]})"), "Unable to parse 'shape': " + no_array},
+      {Inputs(R"({"name":"a","shape":3,"datatype":"X","data":[1]})"),
+       "Unable to parse 'shape': " + no_array},
       {Inputs(Input("X", "[\"a\"]", "[1]")), "Unable to parse 'shape': " + no_unsigned},
       {Inputs(Input("INT32", "[3.0]", "[1,2,3]")), "Unable to parse 'shape': " + no_unsigned},
       {Inputs(Input("INT32", "[-1]", "[1,2,3]")), "Unable to parse 'shape': " + no_unsigned},
       {Inputs(Input("int32", "[1]", "[1]")), "invalid datatype for input a"},
-      {Inputs(R"({"name":"a","shape":[1],"datatype":"INT8","parameters":{"shared_memory_region":3}})"),
+      {Inputs(
+           R"({"name":"a","shape":[1],"datatype":"INT8","parameters":{"shared_memory_region":3}})"),
        "Unable to parse 'shared_memory_region': " + no_string},
       {Inputs(R"({"name":"a","shape":[1],"datatype":"INT8","parameters":{"binary_data_size":-1}})"),
        "Unable to parse 'binary_data_size': " + no_unsigned},
       {with(R"("id":3)"), "Unable to parse 'id': " + no_string},
       {with(R"("id":null)"), "Unable to parse 'id': " + no_string},
-      {with(R"("parameters":3)"), "failed to get request params.: attempt to get members for non-object"},
-      {parameter(R"("a":null)"), "parameter 'a' has invalid type. It should be either 'int', 'bool', or 'string'."},
-      {parameter(R"("a":[])"), "parameter 'a' has invalid type. It should be either 'int', 'bool', or 'string'."},
+      {with(R"("parameters":3)"),
+       "failed to get request params.: attempt to get members for non-object"},
+      {parameter(R"("a":null)"),
+       "parameter 'a' has invalid type. It should be either 'int', 'bool', or 'string'."},
+      {parameter(R"("a":[])"),
+       "parameter 'a' has invalid type. It should be either 'int', 'bool', or 'string'."},
       {parameter(R"("sequence_id":-5)"), "Unable to parse 'sequence_id': " + no_string},
       {parameter(R"("sequence_id":true)"), "Unable to parse 'sequence_id': " + no_string},
       {parameter(R"("sequence_start":1)"), "Unable to parse 'sequence_start': " + no_bool},
@@ -258,17 +294,21 @@ TEST_F(HttpInferRequest, RefusesInTritonsWords) {
       {parameter(R"("timeout":-1)"), "Unable to parse 'timeout': " + no_unsigned},
       {parameter(R"("binary_data_output":1)"), "Unable to parse 'binary_data_output': " + no_bool},
       {parameter(R"("triton_x":1,"sequence_start":1)"),
-       "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified."},
+       "parameter keys starting with 'triton_' are reserved for Triton usage and should not be "
+       "specified."},
       {output("3"), "Unable to parse 'name': attempt to access non-existing object member 'name'"},
       {output(R"({"name":3})"), "Unable to parse 'name': " + no_string},
-      {output(R"({"name":"x","parameters":{"binary_data":1}})"), "Unable to parse 'binary_data': " + no_bool},
-      {output(R"({"name":"x","parameters":{"classification":-1}})"), "Unable to set 'classification': " + no_unsigned},
+      {output(R"({"name":"x","parameters":{"binary_data":1}})"),
+       "Unable to parse 'binary_data': " + no_bool},
+      {output(R"({"name":"x","parameters":{"classification":-1}})"),
+       "Unable to set 'classification': " + no_unsigned},
       {output(R"({"name":"x","parameters":{"shared_memory_region":"r","classification":1}})"),
        "Output can't set both 'shared_memory_region' and 'classification'"},
       {R"({"inputs":[)" + Ok() + R"(],"outputs":3})", "Unable to parse 'outputs': " + no_array},
       // id before parameters before inputs before outputs, wherever they stand
       {R"({"outputs":3,"inputs":3,"parameters":3,"id":3})", "Unable to parse 'id': " + no_string},
-      {R"({"outputs":3,"inputs":3,"parameters":3})", "failed to get request params.: attempt to get members for non-object"},
+      {R"({"outputs":3,"inputs":3,"parameters":3})",
+       "failed to get request params.: attempt to get members for non-object"},
       {R"({"outputs":3,"inputs":3})", "Unable to parse 'inputs': " + no_array},
   };
   for (const Malformed& malformed : cases) {
@@ -276,10 +316,13 @@ TEST_F(HttpInferRequest, RefusesInTritonsWords) {
     EXPECT_EQ(status.message(), malformed.text) << malformed.json;
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << malformed.json;
   }
-  EXPECT_EQ(Read(parameter("\"sequence_id\":\"" + std::string(129, 'x') + '"')).code(), StatusCode::kUnimplemented);
-  for (const std::string& json :
-       {Inputs(R"({"name":"a","shape":[1],"datatype":"INT8","parameters":{"shared_memory_region":"r"}})"),
-        output(R"({"name":"x","parameters":{"shared_memory_region":"r"}})")}) {
+  EXPECT_EQ(Read(parameter("\"sequence_id\":\"" + std::string(129, 'x') + '"')).code(),
+            StatusCode::kUnimplemented);
+  for (
+      const std::string& json :
+      {Inputs(
+           R"({"name":"a","shape":[1],"datatype":"INT8","parameters":{"shared_memory_region":"r"}})"),
+       output(R"({"name":"x","parameters":{"shared_memory_region":"r"}})")}) {
     EXPECT_EQ(Read(json).code(), StatusCode::kUnimplemented);
   }
 }
@@ -299,7 +342,8 @@ TEST_F(HttpInferRequest, ReadsEveryDatatype) {
       {"UINT8", "[1,300,18446744073709551615]", pb::Raw<uint8_t>({1, 44, 255})},
       {"UINT16", "[1,65537,2]", pb::Raw<uint16_t>({1, 1, 2})},
       {"UINT32", "[1,4294967297,2]", pb::Raw<uint32_t>({1, 1, 2})},
-      {"UINT64", "[18446744073709551615,0,9223372036854775808]", pb::Raw<uint64_t>({UINT64_MAX, 0, uint64_t{1} << 63})},
+      {"UINT64", "[18446744073709551615,0,9223372036854775808]",
+       pb::Raw<uint64_t>({UINT64_MAX, 0, uint64_t{1} << 63})},
       {"INT8", "[-1,128,-129]", pb::Raw<int8_t>({-1, -128, 127})},
       {"INT16", "[1,70000,-1]", pb::Raw<int16_t>({1, 4464, -1})},
       {"INT32", "[2147483648,-2147483649,4294967297]", pb::Raw<int32_t>({INT32_MIN, INT32_MAX, 1})},
@@ -309,10 +353,13 @@ TEST_F(HttpInferRequest, ReadsEveryDatatype) {
       {"FP32", "[1,0.1,-2.5e3]", pb::Raw({1.0f, 0.1f, -2500.0f})},
       {"FP32", "[1e39,-1e39,1e-50]", pb::Raw({inff, -inff, 0.0f})},
       {"FP32", "[Infinity,-Inf,16777217]", pb::Raw({inff, -inff, 16777216.0f})},
-      {"FP64", "[1.7976931348623157e308,5e-324,-0.0]", pb::Raw({1.7976931348623157e308, 5e-324, -0.0})},
-      {"FP64", "[18446744073709551615,123456789012345678901,-Infinity]", pb::Raw({1.8446744073709552e19, 1.2345678901234568e20, -inf})},
+      {"FP64", "[1.7976931348623157e308,5e-324,-0.0]",
+       pb::Raw({1.7976931348623157e308, 5e-324, -0.0})},
+      {"FP64", "[18446744073709551615,123456789012345678901,-Infinity]",
+       pb::Raw({1.8446744073709552e19, 1.2345678901234568e20, -inf})},
       {"FP64", "[1e-400,-1e-400,0.00000000000000000000001]", pb::Raw({0.0, -0.0, 1e-23})},
-      {"BYTES", R"(["ab","","\"\\\/\b\f\n\r\t"])", std::string("\2\0\0\0ab\0\0\0\0\x8\0\0\0\"\\/\b\f\n\r\t", 22)},
+      {"BYTES", R"(["ab","","\"\\\/\b\f\n\r\t"])",
+       std::string("\2\0\0\0ab\0\0\0\0\x8\0\0\0\"\\/\b\f\n\r\t", 22)},
       // nesting is free, and white space too
       {"INT8", "[[1],[2,3]]", "\1\2\3"},
       {"INT8", "[ [ [ 1 ,\n2,\t3 ] ] ]", "\1\2\3"},
@@ -349,7 +396,8 @@ TEST_F(HttpInferRequest, NotANumberBecomesOne) {
 }
 
 TEST_F(HttpInferRequest, WrongData) {
-  const std::string shape = "Unable to parse 'data': Shape does not match true shape of 'data' field";
+  const std::string shape =
+      "Unable to parse 'data': Shape does not match true shape of 'data' field";
   const std::string start = "Unable to parse 'data': attempt to access JSON ";
   const std::string no_signed = start + "non-signed-integer as signed-integer";
   const std::string no_unsigned = start + "non-unsigned-integer as unsigned-integer";
@@ -382,10 +430,15 @@ TEST_F(HttpInferRequest, WrongData) {
       {"BOOL", "[1,0,1]", start + "non-boolean as boolean"},
       {"FP32", "[true,1,1]", start + "non-number as double"},
       {"FP64", "[\"1\",1,1]", start + "non-number as double"},
-      {"BYTES", "[\"a\",1,\"\"]", "Unable to parse JSON bytes array: attempt to access JSON non-string as string"},
+      {"BYTES", "[\"a\",1,\"\"]",
+       "Unable to parse JSON bytes array: attempt to access JSON non-string as string"},
       {"BYTES", "1", no_array},
-      {"FP16", "[1,2,3]", "receiving FP16 data via JSON is not supported. Please use the binary data format for input a"},
-      {"BF16", "[1,2,3]", "receiving BF16 data via JSON is not supported. Please use the binary data format for input a"},
+      {"FP16", "[1,2,3]",
+       "receiving FP16 data via JSON is not supported. Please use the binary data format for input "
+       "a"},
+      {"BF16", "[1,2,3]",
+       "receiving BF16 data via JSON is not supported. Please use the binary data format for input "
+       "a"},
   };
   for (const Elements& elements : cases) {
     for (const std::string& input : {Input(elements.type, elements.shape, elements.data),
@@ -400,7 +453,8 @@ TEST_F(HttpInferRequest, SizeLimits) {
   const std::string json = Inputs(Input("INT64", "[9]", "[1,2,3,4,5,6,7,8,9]"));
   max_json_bytes = json.size() - 1;
   EXPECT_EQ(Read(json).message(), "Request JSON size of " + std::to_string(json.size()) +
-                                      " bytes exceeds the maximum allowed value of " + std::to_string(json.size() - 1) +
+                                      " bytes exceeds the maximum allowed value of " +
+                                      std::to_string(json.size() - 1) +
                                       " bytes. Use --http-max-input-size to increase the limit.");
   std::string numbers = "[1";
   for (int i = 1; i < 100; ++i) numbers += ",1";
@@ -416,14 +470,16 @@ TEST_F(HttpInferRequest, BoundedNumbersOfThings) {
   EXPECT_EQ(Read(Inputs(inputs)).message(), "a request may have at most 4096 inputs");
   std::string outputs = R"({"name":"x"})";
   for (int i = 0; i < 4096; ++i) outputs += R"(,{"name":"x"})";
-  EXPECT_EQ(Read(R"({"inputs":[],"outputs":[)" + outputs + "]}").message(), "a request may have at most 4096 outputs");
+  EXPECT_EQ(Read(R"({"inputs":[],"outputs":[)" + outputs + "]}").message(),
+            "a request may have at most 4096 outputs");
   std::string parameters = R"("p":1)";
   for (int i = 0; i < 1024; ++i) parameters += ",\"p" + std::to_string(i) + "\":1";
   EXPECT_EQ(Read(R"({"inputs":[],"parameters":{)" + parameters + "}}").message(),
             "a request may have at most 1024 parameters");
   std::string shape = "[1";
   for (int i = 0; i < 32; ++i) shape += ",1";
-  EXPECT_EQ(Read(Inputs(Input("INT8", shape + "]", "[1]"))).message(), "Unable to parse 'shape': more than 32 dimensions");
+  EXPECT_EQ(Read(Inputs(Input("INT8", shape + "]", "[1]"))).message(),
+            "Unable to parse 'shape': more than 32 dimensions");
 }
 
 TEST_F(HttpInferRequest, FullMemoryIsUnavailable) {
@@ -450,18 +506,21 @@ TEST_F(HttpInferRequest, RawBody) {
   EXPECT_EQ(request.inputs[0].shape.ToString(), "[2]");
   EXPECT_EQ(Data(), "12345678");
   EXPECT_TRUE(request.binary_by_default);
-  EXPECT_EQ(ReadBody("1234567", "0").message(),
-            prefix + "input byte size mismatch for input 'raw_input' for model 'm'. Expected 4, got 7");
+  EXPECT_EQ(
+      ReadBody("1234567", "0").message(),
+      prefix + "input byte size mismatch for input 'raw_input' for model 'm'. Expected 4, got 7");
   set(tensor::DataType::kFp32, {-1, 2}, 4);
   ASSERT_TRUE(ReadBody("0123456789abcdef", "0").ok());
   EXPECT_EQ(request.inputs[0].shape.ToString(), "[1,2,2]");
   set(tensor::DataType::kFp32, {3}, 0);
-  EXPECT_EQ(ReadBody("12345678", "0").message(),
-            prefix + "input byte size mismatch for input 'raw_input' for model 'm'. Expected 12, got 8");
+  EXPECT_EQ(
+      ReadBody("12345678", "0").message(),
+      prefix + "input byte size mismatch for input 'raw_input' for model 'm'. Expected 12, got 8");
   set(tensor::DataType::kFp32, {-1, -1}, 0);
   EXPECT_EQ(ReadBody("12345678", "0").message(),
-            prefix + "The shape of the raw input 'a' can not be deduced because there are more than one "
-                     "variable-sized dimension");
+            prefix +
+                "The shape of the raw input 'a' can not be deduced because there are more than one "
+                "variable-sized dimension");
   set(tensor::DataType::kFp32, {-1}, 0);
   ASSERT_TRUE(ReadBody("", std::nullopt).ok());
   EXPECT_EQ(request.inputs[0].shape.ToString(), "[0]");
@@ -478,16 +537,19 @@ TEST_F(HttpInferRequest, RawBody) {
   EXPECT_EQ(ReadBody("abc", "0").message(),
             prefix + "For BYTE datatype raw input 'a', the model must have input shape [1]");
   model.inputs.resize(2);
-  EXPECT_EQ(ReadBody("abc", "0").message(),
-            prefix + "Raw request must only have 1 input (found 1) to be deduced but got 2 inputs in 'm' model "
-                     "configuration");
+  EXPECT_EQ(ReadBody("abc", "0").message(), prefix +
+                                                "Raw request must only have 1 input (found 1) to "
+                                                "be deduced but got 2 inputs in 'm' model "
+                                                "configuration");
   plan = nullptr;
   EXPECT_FALSE(ReadBody("abc", "0").ok());
 }
 
 std::string Rich() {
-  return R"({"id":"\u00e9","parameters":{"p":1.5,"sequence_id":"s"},"inputs":[{"name":"a","shape":[3],"datatype":"FP32",)"
-         R"("data":[1.5,[-2e3,NaN]]},{"name":"b","datatype":"BYTES","shape":[2],"data":["x\n","\ud83d\ude00"]},)"
+  return R"({"id":"\u00e9","parameters":{"p":1.5,"sequence_id":"s"},)"
+         R"("inputs":[{"name":"a","shape":[3],"datatype":"FP32",)"
+         R"("data":[1.5,[-2e3,NaN]]},{"name":"b","datatype":"BYTES",)"
+         R"("shape":[2],"data":["x\n","\ud83d\ude00"]},)"
          R"({"name":"c","shape":[2],"datatype":"INT8","parameters":{"binary_data_size":2}}],)"
          R"("outputs":[{"name":"o","parameters":{"binary_data":true}}]})";
 }
@@ -534,22 +596,35 @@ TEST_F(HttpInferRequest, FlippedBytesNeitherReadTooFarNorCostMemory) {
 // The fast reader of arrays against its plain twin, on arrays that are right or nearly so.
 TEST_F(HttpInferRequest, FastAndPlainReadersAgree) {
   std::mt19937_64 random(3);
-  const std::vector<std::string> types{"BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8",
-                                       "INT16", "INT32", "INT64", "FP32", "FP64"};
+  const std::vector<std::string> types{"BOOL",  "UINT8", "UINT16", "UINT32", "UINT64", "INT8",
+                                       "INT16", "INT32", "INT64",  "FP32",   "FP64"};
   const auto number = [&]() -> std::string {
     switch (random() % 12) {
-      case 0: return std::to_string(static_cast<int64_t>(random()));
-      case 1: return std::to_string(random());
-      case 2: return std::to_string(static_cast<int32_t>(random()) % 1000);
-      case 3: return random() % 2 == 0 ? "true" : "false";
-      case 4: return std::to_string(random() % 100) + "." + std::to_string(random());
-      case 5: return std::to_string(random() % 100) + "e" + std::to_string(static_cast<int>(random() % 700) - 350);
-      case 6: return "-0";
-      case 7: return "0." + std::string(random() % 30, '0') + std::to_string(random() % 1000);
-      case 8: return std::to_string(random()) + std::to_string(random());
-      case 9: return "-" + std::to_string(random() % 1'000'000) + ".125";
-      case 10: return std::to_string(random() % 256);
-      default: return std::to_string(random() % 1000) + "." + std::to_string(random() % 100);
+      case 0:
+        return std::to_string(static_cast<int64_t>(random()));
+      case 1:
+        return std::to_string(random());
+      case 2:
+        return std::to_string(static_cast<int32_t>(random()) % 1000);
+      case 3:
+        return random() % 2 == 0 ? "true" : "false";
+      case 4:
+        return std::to_string(random() % 100) + "." + std::to_string(random());
+      case 5:
+        return std::to_string(random() % 100) + "e" +
+               std::to_string(static_cast<int>(random() % 700) - 350);
+      case 6:
+        return "-0";
+      case 7:
+        return "0." + std::string(random() % 30, '0') + std::to_string(random() % 1000);
+      case 8:
+        return std::to_string(random()) + std::to_string(random());
+      case 9:
+        return "-" + std::to_string(random() % 1'000'000) + ".125";
+      case 10:
+        return std::to_string(random() % 256);
+      default:
+        return std::to_string(random() % 1000) + "." + std::to_string(random() % 100);
     }
   };
   for (int round = 0; round < 20'000; ++round) {

@@ -27,7 +27,8 @@ class HttpInferResponse : public testing::Test {
     plan.outputs[0].tensor.name = "x";
     plan.outputs[1].tensor.name = "y\"";
   }
-  void Add(uint32_t slot, DataType type, std::initializer_list<int64_t> shape, std::string_view bytes) {
+  void Add(uint32_t slot, DataType type, std::initializer_list<int64_t> shape,
+           std::string_view bytes) {
     core::OutputTensor& output = response.outputs.emplace_back();
     output.slot = slot;
     output.data_type = type;
@@ -55,10 +56,11 @@ TEST_F(HttpInferResponse, WritesJson) {
   Add(1, DataType::kFp32, {1, 2}, pb::Raw({1.0f, 0.1f}));
   Add(0, DataType::kBytes, {2}, std::string("\1\0\0\0\n\2\0\0\0\xC3\xA9", 11));
   ASSERT_TRUE(Write({"i\\d", {}, false}).ok());
-  EXPECT_EQ(text,
-            R"({"id":"i\\d","model_name":"m","model_version":"2","outputs":[)"
-            R"({"name":"y\"","datatype":"FP32","shape":[1,2],"data":[1.0,0.1]},)"
-            "{\"name\":\"x\",\"datatype\":\"BYTES\",\"shape\":[2],\"data\":[\"\\n\",\"\xC3\xA9\"]}]}");
+  EXPECT_EQ(
+      text,
+      R"({"id":"i\\d","model_name":"m","model_version":"2","outputs":[)"
+      R"({"name":"y\"","datatype":"FP32","shape":[1,2],"data":[1.0,0.1]},)"
+      "{\"name\":\"x\",\"datatype\":\"BYTES\",\"shape\":[2],\"data\":[\"\\n\",\"\xC3\xA9\"]}]}");
   EXPECT_FALSE(out.json_size());
   EXPECT_EQ(out.Parts().size(), 1u);
 }
@@ -70,7 +72,8 @@ TEST_F(HttpInferResponse, BinaryTailForThoseWhoWantIt) {
   const std::string head =
       R"({"model_name":"m","model_version":"2","outputs":[)"
       R"({"name":"x","datatype":"FP16","shape":[2],"parameters":{"binary_data_size":4}},)"
-      R"({"name":"y\"","datatype":"UINT8","shape":[4096],"parameters":{"binary_data_size":4096}}]})";
+      R"({"name":"y\"","datatype":"UINT8","shape":[4096],)"
+      R"("parameters":{"binary_data_size":4096}}]})";
   ASSERT_TRUE(Write({"", {}, true}).ok());
   EXPECT_EQ(text, head + "abcd" + large);
   EXPECT_EQ(out.json_size(), head.size());
@@ -83,9 +86,10 @@ TEST_F(HttpInferResponse, BinaryTailForThoseWhoWantIt) {
   wanted[1].binary = true;
   response.outputs[1].view.size = 2;
   ASSERT_TRUE(Write({"", wanted, true}).ok());
-  EXPECT_EQ(text, R"({"model_name":"m","model_version":"2","outputs":[)"
-                  R"({"name":"x","datatype":"FP16","shape":[2],"parameters":{"binary_data_size":4}},)"
-                  R"({"name":"y\"","datatype":"UINT8","shape":[4096],"data":[76,76]}]}abcd)");
+  EXPECT_EQ(text,
+            R"({"model_name":"m","model_version":"2","outputs":[)"
+            R"({"name":"x","datatype":"FP16","shape":[2],"parameters":{"binary_data_size":4}},)"
+            R"({"name":"y\"","datatype":"UINT8","shape":[4096],"data":[76,76]}]}abcd)");
 }
 
 TEST_F(HttpInferResponse, EmptyTailIsPlainJson) {
@@ -106,9 +110,12 @@ TEST_F(HttpInferResponse, EveryDatatype) {
       {DataType::kInt8, pb::Raw<int8_t>({0, -128}), "[0,-128]"},
       {DataType::kInt16, pb::Raw<int16_t>({0, -32768}), "[0,-32768]"},
       {DataType::kInt32, pb::Raw<int32_t>({0, INT32_MIN}), "[0,-2147483648]"},
-      {DataType::kInt64, pb::Raw<int64_t>({INT64_MAX, INT64_MIN}), "[9223372036854775807,-9223372036854775808]"},
-      {DataType::kFp32, pb::Raw({0.0f, -0.0f, nan, inf, -inf}), "[0.0,-0.0,NaN,Infinity,-Infinity]"},
-      {DataType::kFp32, pb::Raw({16777216.0f, 1e-45f, 3.4028235e38f}), "[16777216.0,1e-45,3.4028235e+38]"},
+      {DataType::kInt64, pb::Raw<int64_t>({INT64_MAX, INT64_MIN}),
+       "[9223372036854775807,-9223372036854775808]"},
+      {DataType::kFp32, pb::Raw({0.0f, -0.0f, nan, inf, -inf}),
+       "[0.0,-0.0,NaN,Infinity,-Infinity]"},
+      {DataType::kFp32, pb::Raw({16777216.0f, 1e-45f, 3.4028235e38f}),
+       "[16777216.0,1e-45,3.4028235e+38]"},
       {DataType::kFp64, pb::Raw({0.1, 1e300, -2.0}), "[0.1,1e+300,-2.0]"},
       {DataType::kFp64, "", "[]"},
       {DataType::kBytes, "", "[]"},
@@ -135,16 +142,19 @@ TEST_F(HttpInferResponse, LongListsCrossTheWritersChunks) {
 
 TEST_F(HttpInferResponse, WhatJsonCannotCarry) {
   Add(0, DataType::kFp16, {0}, "");
-  EXPECT_EQ(Write().message(),
-            "sending FP16 data via JSON is not supported. Please use the binary data format for output");
+  EXPECT_EQ(
+      Write().message(),
+      "sending FP16 data via JSON is not supported. Please use the binary data format for output");
   response.outputs[0].data_type = DataType::kBf16;
-  EXPECT_EQ(Write().message(),
-            "sending BF16 data via JSON is not supported. Please use the binary data format for output");
+  EXPECT_EQ(
+      Write().message(),
+      "sending BF16 data via JSON is not supported. Please use the binary data format for output");
   response.outputs.clear();
   Add(0, DataType::kBytes, {1}, std::string("\1\0\0\0\xFF", 5));
-  EXPECT_EQ(Write().message(),
-            "output 'x' has elements that are not UTF-8 and can not be sent via JSON. Please use the "
-            "binary data format for output");
+  EXPECT_EQ(
+      Write().message(),
+      "output 'x' has elements that are not UTF-8 and can not be sent via JSON. Please use the "
+      "binary data format for output");
 }
 
 TEST(HttpError, IsAlwaysJson) {

@@ -14,7 +14,8 @@ namespace {
 
 constexpr char kInvalidValue[] = "Invalid value.";
 
-// Goes over what needs no attention inside a string: printable ASCII but quote and backslash. Eight bytes at a time.
+// Goes over what needs no attention inside a string: printable ASCII but quote and backslash. Eight
+// bytes at a time.
 const char* SkipPlain(const char* at, const char* end) {
   constexpr uint64_t kOnes = 0x0101010101010101u;
   constexpr uint64_t kHighs = 0x8080808080808080u;
@@ -179,7 +180,8 @@ bool JsonCursor::SkipString(bool& has_escapes) {
     } else if (byte == 0x7F) {
       ++at_;
     } else {
-      // A run up to the next ASCII byte, so that text without Latin letters is not checked byte by byte.
+      // A run up to the next ASCII byte, so that text without Latin letters is not checked byte by
+      // byte.
       const char* run = at_;
       while (at_ != end_ && static_cast<unsigned char>(*at_) >= 0x80) ++at_;
       const std::string_view text(run, static_cast<size_t>(at_ - run));
@@ -236,7 +238,8 @@ char* DecodeJsonString(const JsonValue& value, char* out) {
   const char* at = value.begin + 1;
   const char* end = value.end - 1;
   while (at != end) {
-    const auto* escape = static_cast<const char*>(std::memchr(at, '\\', static_cast<size_t>(end - at)));
+    const auto* escape =
+        static_cast<const char*>(std::memchr(at, '\\', static_cast<size_t>(end - at)));
     const char* run_end = escape != nullptr ? escape : end;
     std::memcpy(out, at, static_cast<size_t>(run_end - at));
     out += run_end - at;

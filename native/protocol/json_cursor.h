@@ -31,11 +31,11 @@ inline const char* SkipJsonSpace(const char* at, const char* end) {
   return at;
 }
 
-// Walks a JSON text of unknown worth from front to back, checking RFC 8259 syntax and UTF-8. As clients of the
-// protocol expect, NaN, Inf and Infinity (with an optional minus) count as numbers.
+// Walks a JSON text of unknown worth from front to back, checking RFC 8259 syntax and UTF-8. As
+// clients of the protocol expect, NaN, Inf and Infinity (with an optional minus) count as numbers.
 //
-// Members return false at the first error, which is then kept; after that the cursor must not be used. Memory and
-// stack are constant whatever the text holds.
+// Members return false at the first error, which is then kept; after that the cursor must not be
+// used. Memory and stack are constant whatever the text holds.
 class JsonCursor {
  public:
   explicit JsonCursor(std::string_view text)
@@ -52,8 +52,8 @@ class JsonCursor {
   // Passes over one value, which starts at the cursor.
   bool SkipValue(JsonValue& value);
 
-  // The cursor stands on '{'. Calls `on_member(key)` with the cursor on each member's value, which it must pass over;
-  // it returns false on a syntax error.
+  // The cursor stands on '{'. Calls `on_member(key)` with the cursor on each member's value, which
+  // it must pass over; it returns false on a syntax error.
   template <typename OnMember>
   bool WalkObject(OnMember&& on_member) {
     ++at_;
@@ -70,7 +70,8 @@ class JsonCursor {
     }
   }
 
-  // The cursor stands on '['. Calls `on_element()` with the cursor on each element, which it must pass over.
+  // The cursor stands on '['. Calls `on_element()` with the cursor on each element, which it must
+  // pass over.
   template <typename OnElement>
   bool WalkArray(OnElement&& on_element) {
     ++at_;
@@ -111,10 +112,12 @@ class JsonCursor {
   size_t error_at_ = 0;
 };
 
-// Bytes of a checked string with its escapes resolved; at most value.text().size() - 2. Returns the end in `out`.
+// Bytes of a checked string with its escapes resolved; at most value.text().size() - 2. Returns the
+// end in `out`.
 char* DecodeJsonString(const JsonValue& value, char* out);
 
-// The content of a checked string: a view into the text, or into `arena` where escapes had to be resolved.
+// The content of a checked string: a view into the text, or into `arena` where escapes had to be
+// resolved.
 std::string_view JsonText(const JsonValue& value, core::TextArena& arena);
 
 }  // namespace serving::protocol

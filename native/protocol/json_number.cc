@@ -43,7 +43,8 @@ JsonNumberScan ScanNotANumber(const char* at, const char* end) {
   return {behind, behind - at == 5 ? nullptr : kInvalidValue};
 }
 
-// Decimal exponent of a text that std::from_chars found out of range: far from 0 on one side or the other.
+// Decimal exponent of a text that std::from_chars found out of range: far from 0 on one side or the
+// other.
 bool IsTiny(std::string_view text) {
   int64_t exponent = 0;
   int64_t leading = 0;  // digits in front of the point, or minus the zeros behind it
@@ -83,7 +84,8 @@ constexpr int kMaxExactPower = 22;
 constexpr uint64_t kMaxExactMantissa = uint64_t{1} << 53;
 constexpr int kMaxDigits = 18;  // whatever they are, they fit 63 bits
 
-// Reads digits into `value`; null when there are none or more than kMaxDigits, or a superfluous leading 0.
+// Reads digits into `value`; null when there are none or more than kMaxDigits, or a superfluous
+// leading 0.
 const char* ReadDigits(const char* at, const char* end, uint64_t& value) {
   const char* first = at;
   uint64_t sum = 0;
@@ -166,8 +168,8 @@ std::optional<double> AsReal(const std::optional<JsonNumber>& number) {
   return std::visit([](auto value) { return static_cast<double>(value); }, *number);
 }
 
-// A mantissa up to 2^53 times or divided by an exact power of ten is one rounding, hence correct; the rest goes to
-// std::from_chars.
+// A mantissa up to 2^53 times or divided by an exact power of ten is one rounding, hence correct;
+// the rest goes to std::from_chars.
 const char* ReadRealFast(const char* at, const char* end, double& value) {
   const char* first = at;
   const bool is_negative = at != end && *at == '-';

@@ -17,7 +17,8 @@ using base::InvalidArgument;
 using base::Status;
 using tensor::DataType;
 
-// Calls `read(at, end, index)` for each scalar of an array and its nested arrays; it returns the scalar's end or null.
+// Calls `read(at, end, index)` for each scalar of an array and its nested arrays; it returns the
+// scalar's end or null.
 template <typename Read>
 const char* ReadNested(const char* at, const char* end, size_t count, Read&& read) {
   int depth = 0;
@@ -126,7 +127,8 @@ class Elements {
 };
 
 Status NotA(std::string_view what) {
-  return InvalidArgument(std::string("Unable to parse 'data': attempt to access JSON ").append(what));
+  return InvalidArgument(
+      std::string("Unable to parse 'data': attempt to access JSON ").append(what));
 }
 
 template <typename T, typename From>

@@ -11,15 +11,17 @@
 
 namespace serving::protocol {
 
-// The `data` of an input, nested or flat, as the bytes of a row-major tensor. Integers are cut to the datatype's
-// width and the nesting is not held against the shape, as Triton does.
+// The `data` of an input, nested or flat, as the bytes of a row-major tensor. Integers are cut to
+// the datatype's width and the nesting is not held against the shape, as Triton does.
 
-// Reads an unchecked array straight into `out`, which has room for `count` elements. Returns its end; null, with `out`
-// in any state, when the text is not plainly `count` elements of this type: then the readers below say why.
+// Reads an unchecked array straight into `out`, which has room for `count` elements. Returns its
+// end; null, with `out` in any state, when the text is not plainly `count` elements of this type:
+// then the readers below say why.
 const char* ReadJsonTensorFast(const char* at, const char* end, tensor::DataType type, size_t count,
                                std::byte* out);
 
-// The same for a checked array of any worth: the plain twin of the fast reader, and the one that explains.
+// The same for a checked array of any worth: the plain twin of the fast reader, and the one that
+// explains.
 base::Status ReadJsonTensor(const JsonValue& data, tensor::DataType type, size_t count,
                             std::byte* out);
 

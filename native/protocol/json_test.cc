@@ -45,7 +45,8 @@ TEST(JsonCursor, AgreesWithSimdjsonOnWhatJsonIs) {
       R"([0,0.5,1e5,1E+05,-0,"\"\/\b\f\n\r\t", "plain text that is longer than eight bytes"])",
       "\"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 and more\"",
   };
-  const std::string alphabet = "[]{}\",:0123456789.eE+-truefalsn\\u \n\t\x01\x7F\xC3\xA9\xED\xA0\xFF";
+  const std::string alphabet =
+      "[]{}\",:0123456789.eE+-truefalsn\\u \n\t\x01\x7F\xC3\xA9\xED\xA0\xFF";
   std::mt19937 random(5);
   int accepted = 0;
   for (int round = 0; round < 100'000; ++round) {
@@ -77,12 +78,14 @@ TEST(JsonCursor, FindsQuotesAndEscapesAtEveryPlaceInAWord) {
   for (size_t before = 0; before < 20; ++before) {
     for (size_t after = 0; after < 20; ++after) {
       for (const std::string_view special : {"", "\\n", "\\u0041", "\xC3\xA9", "\x7F", " "}) {
-        const std::string text = '"' + std::string(before, 'a') + std::string(special) + std::string(after, 'b') + '"';
+        const std::string text =
+            '"' + std::string(before, 'a') + std::string(special) + std::string(after, 'b') + '"';
         EXPECT_TRUE(IsJson(text)) << text;
         EXPECT_FALSE(IsJson(text.substr(0, text.size() - 1))) << text;
       }
       for (const std::string_view special : {"\x01", "\x1F", "\n", "\"", "\\", "\xFF"}) {
-        const std::string text = '"' + std::string(before, 'a') + std::string(special) + std::string(after, 'x') + '"';
+        const std::string text =
+            '"' + std::string(before, 'a') + std::string(special) + std::string(after, 'x') + '"';
         EXPECT_FALSE(IsJson(text)) << text;
       }
     }
@@ -96,20 +99,24 @@ TEST(JsonNumber, ReadsRealsAsFromCharsDoes) {
     const double value = std::bit_cast<double>(random());
     if (!std::isfinite(value)) continue;
     const int digits = 1 + static_cast<int>(random() % 20);
-    const char* end = round % 3 == 0
-                          ? std::to_chars(text, text + 64, value).ptr
-                          : std::to_chars(text, text + 64, std::fmod(value, 1e6), std::chars_format::general, digits).ptr;
+    const char* end = round % 3 == 0 ? std::to_chars(text, text + 64, value).ptr
+                                     : std::to_chars(text, text + 64, std::fmod(value, 1e6),
+                                                     std::chars_format::general, digits)
+                                           .ptr;
     double expected = 0;
     std::from_chars(text, end, expected);
-    if (std::string_view(text, static_cast<size_t>(end - text)) == "-0") expected = 0;  // an integer
+    if (std::string_view(text, static_cast<size_t>(end - text)) == "-0")
+      expected = 0;  // an integer
     double fast = 0;
     const char* fast_end = ReadRealFast(text, end, fast);
     const auto plain = AsReal(ReadJsonNumber({text, static_cast<size_t>(end - text)}));
     ASSERT_TRUE(plain);
-    ASSERT_EQ(std::bit_cast<uint64_t>(*plain), std::bit_cast<uint64_t>(expected)) << std::string_view(text, static_cast<size_t>(end - text));
+    ASSERT_EQ(std::bit_cast<uint64_t>(*plain), std::bit_cast<uint64_t>(expected))
+        << std::string_view(text, static_cast<size_t>(end - text));
     if (fast_end != nullptr) {
       ASSERT_EQ(fast_end, end);
-      ASSERT_EQ(std::bit_cast<uint64_t>(fast), std::bit_cast<uint64_t>(expected)) << std::string_view(text, static_cast<size_t>(end - text));
+      ASSERT_EQ(std::bit_cast<uint64_t>(fast), std::bit_cast<uint64_t>(expected))
+          << std::string_view(text, static_cast<size_t>(end - text));
     }
   }
 }
@@ -130,7 +137,8 @@ TEST(JsonNumber, WrittenRealsReadBackTheSame) {
       // A client reads a double and then narrows it.
       const char* end = WriteJsonNumber(narrow, text);
       const auto back = AsReal(ReadJsonNumber({text, static_cast<size_t>(end - text)}));
-      ASSERT_EQ(std::bit_cast<uint32_t>(static_cast<float>(back.value())), static_cast<uint32_t>(bits))
+      ASSERT_EQ(std::bit_cast<uint32_t>(static_cast<float>(back.value())),
+                static_cast<uint32_t>(bits))
           << std::string_view(text, static_cast<size_t>(end - text));
       ASSERT_EQ(ScanJsonNumber(text, end).error, nullptr);
     }
@@ -150,14 +158,16 @@ TEST(JsonNumber, IntegersAreExactAtTheirEnds) {
 }
 
 TEST(JsonNumber, TooLargeIsAnErrorTooSmallIsZero) {
-  for (const std::string& large : {std::string("1e309"), std::string("-1e400"), std::string(400, '9'),
-                                   std::string("1e99999999999999999999"), std::string("0.001e320")}) {
+  for (const std::string& large :
+       {std::string("1e309"), std::string("-1e400"), std::string(400, '9'),
+        std::string("1e99999999999999999999"), std::string("0.001e320")}) {
     const JsonNumberScan scan = ScanJsonNumber(large.data(), large.data() + large.size());
     EXPECT_STREQ(scan.error, "Number too big to be stored in double.") << large;
   }
-  for (const std::string& small : {std::string("1e-400"), std::string("0.0001e-330"), "0." + std::string(400, '0') + "1",
-                                   std::string("1e-99999999999999999999"), std::string("0e400"),
-                                   std::string("0e99999999999999999999")}) {
+  for (const std::string& small :
+       {std::string("1e-400"), std::string("0.0001e-330"), "0." + std::string(400, '0') + "1",
+        std::string("1e-99999999999999999999"), std::string("0e400"),
+        std::string("0e99999999999999999999")}) {
     const JsonNumberScan scan = ScanJsonNumber(small.data(), small.data() + small.size());
     EXPECT_EQ(scan.error, nullptr) << small;
     EXPECT_EQ(AsReal(ReadJsonNumber(small)), 0.0) << small;

@@ -12,8 +12,9 @@
 
 namespace serving::protocol {
 
-// Protocol Buffers wire format (protobuf.dev/programming-guides/encoding): reading in place and writing, bounds
-// checked, without allocation. Little-endian hosts only, as the tensors on the wire are.
+// Protocol Buffers wire format (protobuf.dev/programming-guides/encoding): reading in place and
+// writing, bounds checked, without allocation. Little-endian hosts only, as the tensors on the wire
+// are.
 
 enum class WireType : uint8_t {
   kVarint = 0,
@@ -29,7 +30,9 @@ struct Tag {
   WireType type;
 
   // A field of another wire type than the message declares is an unknown field, to be skipped.
-  bool Is(uint32_t number, WireType wire_type) const { return field == number && type == wire_type; }
+  bool Is(uint32_t number, WireType wire_type) const {
+    return field == number && type == wire_type;
+  }
 };
 
 class WireReader {

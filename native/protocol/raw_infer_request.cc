@@ -16,13 +16,14 @@ namespace {
 using base::InvalidArgument;
 using base::Status;
 
-// Triton finds these errors in its core, which puts the request's id in front; raw requests have none.
+// Triton finds these errors in its core, which puts the request's id in front; raw requests have
+// none.
 constexpr std::string_view kPrefix = "[request id: <id_unknown>] ";
 
 Status WrongSize(const core::ModelPlan& plan, uint64_t expected, size_t got) {
-  return InvalidArgument(Join({kPrefix, "input byte size mismatch for input 'raw_input' for model '",
-                               plan.name, "'. Expected ", std::to_string(expected), ", got ",
-                               std::to_string(got)}));
+  return InvalidArgument(
+      Join({kPrefix, "input byte size mismatch for input 'raw_input' for model '", plan.name,
+            "'. Expected ", std::to_string(expected), ", got ", std::to_string(got)}));
 }
 
 // The declared dimensions with the free one, if any, as large as the body fills it.
@@ -43,8 +44,9 @@ Status DeduceShape(const core::ModelPlan& plan, const tensor::TensorDescriptor& 
     if (!shape.Append(dim)) overflow = true;
   }
   if (free_axes > 1) {
-    return InvalidArgument(Join({kPrefix, "The shape of the raw input '", declared.name,
-                                 "' can not be deduced because there are more than one variable-sized dimension"}));
+    return InvalidArgument(
+        Join({kPrefix, "The shape of the raw input '", declared.name,
+              "' can not be deduced because there are more than one variable-sized dimension"}));
   }
   uint64_t expected = overflow ? UINT64_MAX : fixed;
   if (free_axes == 1) {
@@ -80,12 +82,13 @@ Status TakeText(std::string_view body, const tensor::TensorDescriptor& declared,
 Status ReadRawInferRequest(std::string_view body, size_t max_bytes,
                            base::BufferAllocator& allocator, const core::ModelPlan* plan,
                            core::InferRequest& request) {
-  if (plan == nullptr) return InvalidArgument("a request without JSON needs a model with one input");
+  if (plan == nullptr)
+    return InvalidArgument("a request without JSON needs a model with one input");
   if (plan->inputs.size() != 1) {
-    return InvalidArgument(Join({kPrefix,
-                                 "Raw request must only have 1 input (found 1) to be deduced but got ",
-                                 std::to_string(plan->inputs.size()), " inputs in '", plan->name,
-                                 "' model configuration"}));
+    return InvalidArgument(
+        Join({kPrefix, "Raw request must only have 1 input (found 1) to be deduced but got ",
+              std::to_string(plan->inputs.size()), " inputs in '", plan->name,
+              "' model configuration"}));
   }
   if (body.size() > max_bytes) return JsonTooLarge(body.size(), max_bytes);
   const tensor::TensorDescriptor& declared = plan->inputs[0].tensor;

@@ -11,8 +11,9 @@ base::Status TooManyOf(std::string_view what, size_t limit) {
 }
 
 base::Status OutOfMemory(size_t bytes) {
-  return base::Unavailable(Join({"the server's memory for requests is full: no room for a tensor of ",
-                                 std::to_string(bytes), " bytes, try again later"}));
+  return base::Unavailable(
+      Join({"the server's memory for requests is full: no room for a tensor of ",
+            std::to_string(bytes), " bytes, try again later"}));
 }
 
 base::Status SharedMemoryDisabled() {
@@ -33,10 +34,10 @@ core::Parameter* FindParameter(core::Parameters& parameters, std::string_view na
 }
 
 base::Status JsonTooLarge(size_t bytes, size_t limit) {
-  return base::InvalidArgument(Join({"Request JSON size of ", std::to_string(bytes),
-                                     " bytes exceeds the maximum allowed value of ",
-                                     std::to_string(limit),
-                                     " bytes. Use --http-max-input-size to increase the limit."}));
+  return base::InvalidArgument(
+      Join({"Request JSON size of ", std::to_string(bytes),
+            " bytes exceeds the maximum allowed value of ", std::to_string(limit),
+            " bytes. Use --http-max-input-size to increase the limit."}));
 }
 
 void AddPart(core::InputTensor& input, const std::byte* data, size_t size) {

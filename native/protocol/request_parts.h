@@ -14,8 +14,8 @@
 
 namespace serving::protocol {
 
-// What one request may hold. A tensor or parameter costs the server far more than the few bytes that name it on the
-// wire, so their numbers are bounded before memory is taken.
+// What one request may hold. A tensor or parameter costs the server far more than the few bytes
+// that name it on the wire, so their numbers are bounded before memory is taken.
 inline constexpr size_t kMaxTensors = 4096;  // inputs, and likewise outputs
 inline constexpr size_t kMaxParameters = 1024;
 inline constexpr size_t kMaxTextCorrelationId = 128;

@@ -9,7 +9,8 @@ namespace serving::protocol {
 namespace {
 
 constexpr size_t kFirstCapacity = 4096;
-constexpr size_t kKeptCapacity = 1 << 20;  // a larger scratch is given back, or memory stays at the largest answer
+constexpr size_t kKeptCapacity =
+    1 << 20;  // a larger scratch is given back, or memory stays at the largest answer
 
 }  // namespace
 

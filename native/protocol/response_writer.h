@@ -17,25 +17,27 @@
 
 namespace serving::protocol {
 
-// What of a request shapes its answer. Copied from the request by whoever writes the answer later, since a request
-// may be gone by then: of `wanted` only slot, binary and classification are read.
+// What of a request shapes its answer. Copied from the request by whoever writes the answer later,
+// since a request may be gone by then: of `wanted` only slot, binary and classification are read.
 struct AnswerForm {
-  std::string_view id;                          // empty = the client gave none
-  std::span<const core::WantedOutput> wanted;   // empty = all outputs
-  bool binary_by_default = false;               // HTTP: outputs that `wanted` does not name go to the binary tail
+  std::string_view id;                         // empty = the client gave none
+  std::span<const core::WantedOutput> wanted;  // empty = all outputs
+  bool binary_by_default =
+      false;  // HTTP: outputs that `wanted` does not name go to the binary tail
 };
 
-// A run of answer bytes. `owner` null: the bytes lie in the writer and are to be copied; else they are to be lent.
+// A run of answer bytes. `owner` null: the bytes lie in the writer and are to be copied; else they
+// are to be lent.
 struct MessagePart {
   std::span<const std::byte> bytes;
   const base::BufferRef* owner = nullptr;
 };
 
-// The bytes of one answer: text and small tensors gathered in one scratch, large tensors where they lie. An answer
-// without large tensors is exactly one part.
+// The bytes of one answer: text and small tensors gathered in one scratch, large tensors where they
+// lie. An answer without large tensors is exactly one part.
 //
-// Reusable: Clear keeps the capacity up to 1 MiB. One thread at a time. Parts are valid until the next Clear or
-// append, and as long as the response whose buffers they name.
+// Reusable: Clear keeps the capacity up to 1 MiB. One thread at a time. Parts are valid until the
+// next Clear or append, and as long as the response whose buffers they name.
 class ResponseWriter {
  public:
   // Tensors of at least this size are lent, smaller ones copied.
@@ -43,8 +45,8 @@ class ResponseWriter {
 
   void Clear();
 
-  // Room for `bytes` more in the scratch. What is written there counts after Commit; the place moves with the next
-  // Reserve.
+  // Room for `bytes` more in the scratch. What is written there counts after Commit; the place
+  // moves with the next Reserve.
   char* Reserve(size_t bytes) {
     if (bytes > capacity_ - used_) Grow(bytes);
     return scratch_.get() + used_;
@@ -56,12 +58,14 @@ class ResponseWriter {
     std::memcpy(place, text.data(), text.size());
     Commit(place + text.size());
   }
-  // Tensor bytes that `owner` keeps alive; copied or lent by size. Without an owner they are copied.
+  // Tensor bytes that `owner` keeps alive; copied or lent by size. Without an owner they are
+  // copied.
   void AppendTensor(std::span<const std::byte> bytes, const base::BufferRef& owner);
 
   // Bytes so far, lent ones included.
   size_t size() const { return used_ + lent_bytes_; }
-  // Set by the HTTP writer when a binary tail follows: the value of Inference-Header-Content-Length.
+  // Set by the HTTP writer when a binary tail follows: the value of
+  // Inference-Header-Content-Length.
   std::optional<size_t> json_size() const { return json_size_; }
   void set_json_size(size_t bytes) { json_size_ = bytes; }
   // In order.

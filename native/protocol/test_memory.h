@@ -21,8 +21,8 @@ namespace serving::protocol {
 class HeapBuffer final : public base::Buffer {
  public:
   HeapBuffer(size_t bytes, size_t* alive)
-      : base::Buffer(static_cast<std::byte*>(::operator new(bytes + base::kBufferPadding,
-                                                            std::align_val_t(base::kBufferAlignment))),
+      : base::Buffer(static_cast<std::byte*>(::operator new(
+                         bytes + base::kBufferPadding, std::align_val_t(base::kBufferAlignment))),
                      bytes, base::MemoryKind::kHost, 0),
         alive_(alive) {
     ++*alive_;

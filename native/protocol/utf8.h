@@ -9,8 +9,8 @@
 
 namespace serving::protocol {
 
-// Offset of the first byte that does not belong to well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong,
-// nothing above U+10FFFF); text.size() when all of it is well-formed.
+// Offset of the first byte that does not belong to well-formed UTF-8 (RFC 3629: no surrogates,
+// nothing overlong, nothing above U+10FFFF); text.size() when all of it is well-formed.
 size_t Utf8Prefix(std::string_view text);
 
 inline bool IsUtf8(std::string_view text) { return Utf8Prefix(text) == text.size(); }

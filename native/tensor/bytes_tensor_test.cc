@@ -51,8 +51,9 @@ TEST(BytesTensor, CutAnywhereInsideAnElementIsNoTensor) {
 }
 
 TEST(BytesTensor, LengthsBehindTheEndAreRefused) {
-  for (const std::string& data : {std::string("\xFF\xFF\xFF\xFF", 4), std::string("\xFF\xFF\xFF\x7Fx", 5),
-                                  std::string("\2\0\0\0x", 5)}) {
+  for (const std::string& data :
+       {std::string("\xFF\xFF\xFF\xFF", 4), std::string("\xFF\xFF\xFF\x7Fx", 5),
+        std::string("\2\0\0\0x", 5)}) {
     EXPECT_FALSE(CountBytesElements(BytesOf(data)));
     EXPECT_FALSE(BytesPrefixSize(BytesOf(data), 1));
   }
@@ -69,8 +70,9 @@ TEST(BytesTensor, PrefixSize) {
 
 TEST(DataType, NamesAndSizes) {
   const std::vector<std::pair<std::string_view, size_t>> types{
-      {"BOOL", 1},  {"UINT8", 1}, {"UINT16", 2}, {"UINT32", 4}, {"UINT64", 8}, {"INT8", 1}, {"INT16", 2},
-      {"INT32", 4}, {"INT64", 8}, {"FP16", 2},   {"FP32", 4},   {"FP64", 8},   {"BYTES", 0}, {"BF16", 2}};
+      {"BOOL", 1}, {"UINT8", 1}, {"UINT16", 2}, {"UINT32", 4}, {"UINT64", 8},
+      {"INT8", 1}, {"INT16", 2}, {"INT32", 4},  {"INT64", 8},  {"FP16", 2},
+      {"FP32", 4}, {"FP64", 8},  {"BYTES", 0},  {"BF16", 2}};
   for (const auto& [name, size] : types) {
     const auto type = ParseWireName(name);
     ASSERT_TRUE(type) << name;

@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { addModels } from '../support/model-repository.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
-import type { Endpoints, ServerProcess } from '../support/server-process.ts';
+import { type Endpoints, killAllServers, type ServerProcess } from '../support/server-process.ts';
 import { prepareTriton, startTriton, type TritonWheel } from '../support/triton.ts';
 
 interface World {
@@ -31,10 +31,17 @@ interface Result {
   readonly problems: readonly string[];
 }
 
-type ServerName = 'triton' | 'native' | 'typescript';
+type ServerName = 'triton' | 'native' | 'threaded' | 'typescript';
 type Running = ServerProcess & { endpoints: Endpoints };
 
-const SERVER_NAMES: readonly ServerName[] = ['triton', 'native', 'typescript'];
+const SERVER_NAMES: readonly ServerName[] = ['triton', 'native', 'threaded', 'typescript'];
+
+/** What each of Nereid's ways to run a request is started with. */
+const NEREID_ARGS: Record<Exclude<ServerName, 'triton'>, readonly string[]> = {
+  native: ['--infer-path=native'],
+  threaded: ['--infer-path=native', '--inline-execution=off'],
+  typescript: ['--infer-path=typescript'],
+};
 const SHOWN_LOG_CHARS = 4000;
 const EXAMPLE_MODELS = ['simple', 'simple_string', 'simple_identity'];
 
@@ -52,8 +59,6 @@ const { values: options } = parseArgs({
 });
 
 const python = process.env['NEREID_TEST_PYTHON'] ?? 'python3';
-/** What a signal to the run must stop. */
-const running = new Set<Running>();
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 function report({ name, problems }: Result): void {
@@ -87,19 +92,18 @@ async function start(
   name: ServerName,
   world: World,
   workDir: string,
-  wheel: TritonWheel | undefined,
+  wheel: () => Promise<TritonWheel>,
 ): Promise<Running> {
   const repository = join(workDir, name);
   await addModels(repository, await fixtureModels(world));
   const args = [`--model-repository=${repository}`, ...world.args];
   const server =
-    wheel !== undefined && name === 'triton'
-      ? await startTriton({ wheel, args })
+    name === 'triton'
+      ? await startTriton({ wheel: await wheel(), args })
       : await startNereid({
           name,
-          args: [...args, `--infer-path=${name}`, '--enable-test-backends'],
+          args: [...args, ...NEREID_ARGS[name], '--enable-test-backends'],
         });
-  running.add(server);
   await addModels(repository, await lateModels(world));
   return server;
 }
@@ -136,7 +140,6 @@ async function play(worldName: string, servers: ReadonlyMap<ServerName, Running>
 async function stop(worldName: string, name: ServerName, server: Running): Promise<void> {
   const died = server.hasExited;
   const { code, signal } = await server.stop();
-  running.delete(server);
   const problems: string[] = [];
   if (died) problems.push(`it ended by itself (${signal ?? code})`);
   // How the real Triton ends is not ours to judge.
@@ -150,7 +153,7 @@ async function playWorld(
   worldName: string,
   world: World,
   workDir: string,
-  wheel: TritonWheel | undefined,
+  wheel: () => Promise<TritonWheel>,
 ): Promise<void> {
   const folder = join(workDir, worldName);
   await mkdir(folder);
@@ -194,7 +197,7 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
 ] as const) {
   process.once(signal, () => {
-    void Promise.all([...running].map((server) => server.stop(0)))
+    void killAllServers()
       .then(() => rm(workDir, { recursive: true, force: true }))
       .finally(() => process.exit(code));
   });
@@ -204,9 +207,11 @@ try {
   await runPlayer('the tests of the player', ['unittest', '--quiet', 'player.test_player']);
   const pageOption = options['write-versions'] ? ['--write-versions'] : ['--check-versions'];
   if (!options.record) await runPlayer('the page of differences', ['player', ...pageOption]);
-  const wheel = chosenServers().includes('triton')
-    ? await prepareTriton(python, workDir)
-    : undefined;
+  let prepared: Promise<TritonWheel> | undefined;
+  const wheel = (): Promise<TritonWheel> => {
+    prepared ??= prepareTriton(python, workDir);
+    return prepared;
+  };
   for (const [name, world] of Object.entries(worlds)) {
     if (options.world !== '' && options.world !== name) continue;
     await playWorld(name, world, workDir, wheel);

@@ -19,6 +19,8 @@ export interface ServerCommand {
   readonly env?: NodeJS.ProcessEnv;
   /** Milliseconds until all start lines must be there; 60,000 when left out. */
   readonly startTimeoutMs?: number;
+  /** Removes what the server leaves behind; `stop` waits for it. */
+  readonly cleanUp?: () => Promise<void>;
 }
 
 export interface ExitResult {
@@ -31,6 +33,14 @@ const START_LINES = {
   grpc: /Started GRPCInferenceService at ([^\s"]+)/,
   metrics: /Started Metrics Service at ([^\s"]+)/,
 } as const;
+
+/** Every server whose process has not ended, started or starting. */
+const live = new Set<ServerProcess>();
+
+/** Ends every server of this process at once; for a test run that was told to stop. */
+export async function killAllServers(): Promise<void> {
+  await Promise.all([...live].map((server) => server.stop(0)));
+}
 
 const KEPT_LOG_CHARS = 200_000;
 
@@ -45,9 +55,12 @@ export class ServerProcess implements AsyncDisposable {
   #exit: ExitResult | undefined;
   readonly #exited: Promise<ExitResult>;
   readonly #ready: Promise<Endpoints>;
+  readonly #cleanUp: () => Promise<void>;
 
   private constructor(spec: ServerCommand) {
     this.name = spec.name;
+    this.#cleanUp = spec.cleanUp ?? (async () => undefined);
+    live.add(this);
     this.#child = spawn(spec.command, spec.args, {
       env: spec.env ?? process.env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -56,6 +69,7 @@ export class ServerProcess implements AsyncDisposable {
     this.#exited = new Promise((resolve) => {
       const finish = (code: number | null, signal: NodeJS.Signals | null): void => {
         this.#exit = { code, signal };
+        live.delete(this);
         resolve(this.#exit);
       };
       this.#child.once('exit', finish);
@@ -115,6 +129,7 @@ export class ServerProcess implements AsyncDisposable {
       clearTimeout(deadline);
     }
     this.#killGroup();
+    await this.#cleanUp();
     return this.#exited;
   }
 

@@ -74,7 +74,7 @@ export async function startTriton(
   started += 1;
   const prefix = `nereid_test_${process.pid}_${started}_`;
   const { wheel } = options;
-  const server = await ServerProcess.start({
+  return ServerProcess.start({
     name: 'triton',
     command: wheel.binary,
     args: [
@@ -95,9 +95,8 @@ export async function startTriton(
       LD_LIBRARY_PATH: wheel.libraries,
       PATH: `${wheel.pythonBin}${delimiter}${process.env['PATH'] ?? ''}`,
     },
+    cleanUp: () => removeSharedMemory(prefix),
   });
-  void server.exited.then(() => removeSharedMemory(prefix));
-  return server;
 }
 
 async function removeSharedMemory(prefix: string): Promise<void> {

@@ -407,7 +407,8 @@ class BodyReader {
       return {};
     }
     if (input.data_type == DataType::kBytes) return TakeStrings(members.data, input);
-    if (input.shape.ElementCount() == 0) return {};
+    // Nothing to read. No model takes a tensor without dimensions: the validator says so.
+    if (input.shape.rank() == 0 || input.shape.ElementCount() == 0) return {};
     if (input.data_type == DataType::kFp16 || input.data_type == DataType::kBf16) {
       return InvalidArgument(Join({"receiving ", input.data_type_name,
                                    " data via JSON is not supported. Please use the binary data "

@@ -371,7 +371,7 @@ TEST_F(HttpInferRequest, ReadsEveryDatatype) {
       {"INT8", "[[]]", "", "[0]"},
       {"INT8", "[1]", "", "[0,5]"},
       {"FP16", "[]", "", "[0]"},
-      {"INT8", "[7]", "\7", "[]"},
+      {"INT8", "[7,8]", "", "[]"},
       {"BYTES", "[]", "", "[0]"},
       // how many strings there are is the validator's matter
       {"BYTES", R"(["a"])", std::string("\1\0\0\0a", 5)},

@@ -183,6 +183,10 @@ describe('readHttpRequest', () => {
         "Unable to parse 'data': Shape does not match true shape of 'data' field",
       ],
       [
+        '{"inputs":[{"name":"IN","shape":[1,1],"datatype":"INT64","data":[9223372036854775808]}]}',
+        "Unable to parse 'data': attempt to access JSON non-signed-integer as signed-integer",
+      ],
+      [
         input({ data: [1, {}] }),
         "Unable to parse 'data': attempt to access JSON non-signed-integer as signed-integer",
       ],

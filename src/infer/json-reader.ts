@@ -258,9 +258,9 @@ class Reader {
   /** Bytes of the UTF-8 sequence at the cursor: the shortest form of a code point that is no surrogate. */
   #sequenceLength(): number {
     const lead = this.#next();
-    const length = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-    const isGood = isUtf8(this.#bytes.subarray(this.#at, this.#at + length));
-    if (length === 0 || this.#at + length > this.#bytes.length || !isGood) {
+    const length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    const end = this.#at + length;
+    if (end > this.#bytes.length || !isUtf8(this.#bytes.subarray(this.#at, end))) {
       throw this.#error('Invalid encoding in string.');
     }
     return length;

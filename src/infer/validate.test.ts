@@ -165,6 +165,14 @@ describe('validate', () => {
     }
   });
 
+  it('refuses more elements than 63 bits can count, however small they are', () => {
+    const shape = [2n ** 62n, 3n];
+    for (const datatype of ['UINT8', 'BYTES'] as const) {
+      const plan = makePlan({ maxBatchSize: 0, inputs: [tensorPlan('IN', datatype, [-1, 3])] });
+      assert.match(verdict(plan, [input('IN', shape, 0, datatype)]), /passes 2\^63-1$/);
+    }
+  });
+
   it('counts strings', () => {
     const refused = (bytes: Uint8Array, count: number): string =>
       verdict(strings, [input('IN', [1, count], bytes, 'BYTES')]);

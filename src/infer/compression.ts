@@ -18,10 +18,11 @@ export function headerOf(headers: readonly string[], name: string): string | und
  */
 export function decompress(
   body: Uint8Array,
-  coding: string | undefined,
+  contentEncoding: string | undefined,
   maxBytes: number,
 ): Uint8Array {
-  if (coding === undefined || coding === '' || coding === 'identity') return body;
+  const coding = (contentEncoding ?? '').trim().toLowerCase();
+  if (coding === '' || coding === 'identity') return body;
   const inflate = coding === 'gzip' ? gunzipSync : coding === 'deflate' ? inflateSync : undefined;
   if (inflate === undefined) throw unimplemented('Unsupported compression type');
   try {

@@ -95,6 +95,13 @@ describe('readHttpRequest', () => {
     ]);
   });
 
+  it('reads no data where there can be none', () => {
+    for (const shape of [[], [1, 0], [0]]) {
+      const request = read(JSON.stringify({ inputs: [{ ...IN, shape, data: [1, 'x'] }] }));
+      assert.deepEqual(bytesOf(request), ['']);
+    }
+  });
+
   it('takes a body without JSON as the one input of the model', () => {
     const body = Buffer.from('0100000002000000', 'hex');
     for (const length of ['0', 'x', '']) {

@@ -28,7 +28,8 @@ export function readTensorData(
   // A dimension of 2^63 or more has become negative: no list has that many elements.
   const count = shape.some((dim) => dim < 0n) ? -1n : elementCount(shape);
   if (datatype === 'BYTES') return putStrings([...flat(data)].map(utf8));
-  if (count === 0n) return NOTHING;
+  // Nothing to read. Without dimensions Triton counts no element either, and no model takes such a tensor.
+  if (shape.length === 0 || count === 0n) return NOTHING;
   if (datatype === 'FP16' || datatype === 'BF16') {
     throw invalidArgument(
       `receiving ${datatype} data via JSON is not supported. ` +

@@ -174,6 +174,7 @@ describe('the TypeScript path over HTTP', () => {
       ['gzip', gzipSync(json)],
       ['deflate', deflateSync(json)],
       ['identity', json],
+      [' GZip ', gzipSync(json)],
     ] as const) {
       assert.equal(textOf(await fixture.http(body, ['content-encoding', coding])), plain);
     }

@@ -79,9 +79,10 @@ base::Result<bool> DispatchTable::IsReady(std::string_view name,
   if (!version) {
     return std::ranges::any_of(entry->versions, &DispatchVersion::is_ready);
   }
-  return std::ranges::any_of(entry->versions, [&](const DispatchVersion& known) {
-    return known.version == *version && known.is_ready;
-  });
+  for (const DispatchVersion& known : entry->versions) {
+    if (known.version == *version) return known.is_ready;
+  }
+  return UnknownVersion(name, version_text);
 }
 
 }  // namespace serving::engine

@@ -40,7 +40,7 @@ class DispatchTable final : public base::RefCounted {
   // The model that serves `name` and `version` (decimal; empty = highest ready). Fails with Triton's words.
   base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
 
-  // Readiness of a version (empty = any): NotFound for an unknown model, false for a version it does not have.
+  // Readiness of a version (empty = any): NotFound for an unknown model or version.
   base::Result<bool> IsReady(std::string_view name, std::string_view version) const;
 
  private:

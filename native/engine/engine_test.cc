@@ -54,9 +54,10 @@ TEST_F(EngineTest, NeverGivesAHandleTwice) {
 TEST_F(EngineTest, NamesItsBackendsWhenOneIsUnknown) {
   const base::Status status = engine_.Load(MakePlan("tensorrt")).status();
   EXPECT_EQ(status.code(), base::StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.message(),
-            "unable to find backend library for backend 'tensorrt': this server has 'identity', 'sleep', "
-            "'gate', 'burst', 'poison', 'stream'");
+  EXPECT_EQ(
+      status.message(),
+      "unable to find backend library for backend 'tensorrt': this server has 'identity', 'sleep', "
+      "'gate', 'burst', 'poison', 'stream'");
   EXPECT_EQ(engine_.Inspect("identity", "x").status().code(), base::StatusCode::kUnimplemented);
 }
 
@@ -97,7 +98,8 @@ TEST_F(EngineTest, EndsWithRequestsAtAClosedGate) {
 
 // The table.
 
-DispatchTable& Add(DispatchTable& table, const std::string& name, std::vector<DispatchVersion> versions) {
+DispatchTable& Add(DispatchTable& table, const std::string& name,
+                   std::vector<DispatchVersion> versions) {
   table.Add(name, {std::move(versions), base::NotFound("Request for unknown model: '" + name +
                                                        "' has no available versions")});
   return table;
@@ -130,16 +132,21 @@ TEST_F(EngineTest, SaysInTritonsWordsWhatItCannotResolve) {
            Row{"nobody", "", Code::kNotFound, "Request for unknown model: 'nobody' is not found"},
            Row{"", "", Code::kNotFound, "Request for unknown model: '' is not found"},
            Row{"m", "9", Code::kNotFound, "Request for unknown model: 'm' version 9 is not found"},
-           Row{"m", "2", Code::kUnavailable, "Request for unknown model: 'm' version 2 is not at ready state"},
-           Row{"gone", "", Code::kNotFound, "Request for unknown model: 'gone' has no available versions"},
+           Row{"m", "2", Code::kUnavailable,
+               "Request for unknown model: 'm' version 2 is not at ready state"},
+           Row{"gone", "", Code::kNotFound,
+               "Request for unknown model: 'gone' has no available versions"},
            Row{"m", "x", Code::kInvalidArgument,
-               "failed to get model version from specified version string 'x' (details: stol), version should "
+               "failed to get model version from specified version string 'x' (details: stol), "
+               "version should "
                "be an integral value > 0"},
            Row{"m", "1x", Code::kInvalidArgument,
-               "failed to get model version from specified version string '1x' (details: stol), version should "
+               "failed to get model version from specified version string '1x' (details: stol), "
+               "version should "
                "be an integral value > 0"},
            Row{"m", "99999999999999999999", Code::kInvalidArgument,
-               "failed to get model version from specified version string '99999999999999999999' (details: "
+               "failed to get model version from specified version string '99999999999999999999' "
+               "(details: "
                "stol), version should be an integral value > 0"},
            Row{"m", "-5", Code::kInvalidArgument,
                "invalid model version specified '-5' , version should be an integral value > 0"},

@@ -23,8 +23,10 @@ constexpr size_t kMaxExtraInputsCompared = 16;
 std::string Of(const ModelPlan& plan) { return " for model '" + plan.name + "'"; }
 
 // `hint`: where it most likely is; clients mostly send tensors in the plan's order.
-uint32_t FindSlot(const std::vector<core::TensorPlan>& tensors, std::string_view name, size_t hint) {
-  if (hint < tensors.size() && tensors[hint].tensor.name == name) return static_cast<uint32_t>(hint);
+uint32_t FindSlot(const std::vector<core::TensorPlan>& tensors, std::string_view name,
+                  size_t hint) {
+  if (hint < tensors.size() && tensors[hint].tensor.name == name)
+    return static_cast<uint32_t>(hint);
   for (uint32_t slot = 0; slot < tensors.size(); ++slot) {
     if (tensors[slot].tensor.name == name) return slot;
   }
@@ -40,8 +42,8 @@ std::string NameList(const std::vector<std::string_view>& names) {
   return text + "]";
 }
 
-// An error in the server's own words begins with the request's id; some of Triton's come without and are made with
-// base::InvalidArgument as they are.
+// An error in the server's own words begins with the request's id; some of Triton's come without
+// and are made with base::InvalidArgument as they are.
 base::Status Refuse(const InferRequest& request, const std::string& text) {
   return base::InvalidArgument(core::RequestPrefix(request.id) + text);
 }
@@ -62,7 +64,8 @@ base::Status InputCountError(const ModelPlan& plan, const InferRequest& request)
     if (given.size() < kMaxListedNames) given.push_back(input.name);
   }
   for (const core::TensorPlan& input : plan.inputs) {
-    if (!input.optional && !HasInput(request, input.tensor.name)) missing.push_back(input.tensor.name);
+    if (!input.optional && !HasInput(request, input.tensor.name))
+      missing.push_back(input.tensor.name);
   }
   const size_t required = CountRequired(plan);
   std::string text = "expected ";
@@ -83,11 +86,12 @@ base::Status InputCountError(const ModelPlan& plan, const InferRequest& request)
   return Refuse(request, text);
 }
 
-// The input that comes a second time first; null when all names differ, or are so many that the count is wrong
-// anyway: a body may name millions.
+// The input that comes a second time first; null when all names differ, or are so many that the
+// count is wrong anyway: a body may name millions.
 const InputTensor* FindRepeated(const ModelPlan& plan, const std::vector<InputTensor>& inputs) {
   const auto follows = [](const InputTensor& a, const InputTensor& b) { return a.slot >= b.slot; };
-  if (std::ranges::adjacent_find(inputs, follows) == inputs.end()) return nullptr;  // in the plan's order
+  if (std::ranges::adjacent_find(inputs, follows) == inputs.end())
+    return nullptr;  // in the plan's order
   if (inputs.size() > plan.inputs.size() + kMaxExtraInputsCompared) return nullptr;
   for (size_t i = 1; i < inputs.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
@@ -136,8 +140,7 @@ base::Status BindOutputs(const ModelPlan& plan, InferRequest& request) {
     }
     for (size_t j = 0; j < i; ++j) {
       if (request.wanted[j].slot != wanted.slot) continue;
-      return Refuse(request,
-                    "output '" + std::string(wanted.name) + "' already exists in request");
+      return Refuse(request, "output '" + std::string(wanted.name) + "' already exists in request");
     }
   }
   return {};
@@ -196,7 +199,8 @@ base::Status CheckBatch(const ModelPlan& plan, InferRequest& request) {
       request.batch_size = input.shape[0];
     } else if (input.shape[0] != request.batch_size) {
       return Refuse(request, "input '" + std::string(input.name) +
-                                 "' batch size does not match other inputs for '" + plan.name + "'");
+                                 "' batch size does not match other inputs for '" + plan.name +
+                                 "'");
     }
   }
   if (request.batch_size > plan.max_batch_size) {
@@ -243,8 +247,8 @@ base::Status CheckBytesElements(const ModelPlan& plan, const InferRequest& reque
     }
   }
   if (count == expected) return {};
-  return Refuse(request, "expected " + std::to_string(expected) + " string elements for " + of_input() +
-                             Of(plan) + ", got " + std::to_string(count));
+  return Refuse(request, "expected " + std::to_string(expected) + " string elements for " +
+                             of_input() + Of(plan) + ", got " + std::to_string(count));
 }
 
 base::Status CheckSize(const ModelPlan& plan, const InferRequest& request,
@@ -252,9 +256,8 @@ base::Status CheckSize(const ModelPlan& plan, const InferRequest& request,
   const auto elements = input.shape.ElementCount();
   const size_t element_size = tensor::ByteSize(input.data_type);
   uint64_t expected = 0;
-  if (!elements ||
-      __builtin_mul_overflow(static_cast<uint64_t>(*elements), std::max<size_t>(element_size, 1),
-                             &expected)) {
+  if (!elements || __builtin_mul_overflow(static_cast<uint64_t>(*elements),
+                                          std::max<size_t>(element_size, 1), &expected)) {
     return Refuse(request, "input '" + std::string(input.name) + "'" + Of(plan) + " has shape " +
                                input.shape.ToString() +
                                ": the number of its elements passes 2^63-1");

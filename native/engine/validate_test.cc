@@ -23,16 +23,20 @@ using namespace std::string_literals;
 constexpr const char* kPrefix = "[request id: <id_unknown>] ";
 constexpr const char* kNote =
     "NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be "
-    "prepended to each input shape. If you want to specify the full shape including the batch dim in "
-    "your input dims config, try setting max_batch_size to zero. See the model configuration docs for "
+    "prepended to each input shape. If you want to specify the full shape including the batch dim "
+    "in "
+    "your input dims config, try setting max_batch_size to zero. See the model configuration docs "
+    "for "
     "more info on max_batch_size.";
 
-core::ModelPlan Plan(std::string name, int64_t max_batch_size, std::vector<core::TensorPlan> inputs) {
+core::ModelPlan Plan(std::string name, int64_t max_batch_size,
+                     std::vector<core::TensorPlan> inputs) {
   core::ModelPlan plan;
   plan.name = std::move(name);
   plan.max_batch_size = max_batch_size;
   plan.inputs = std::move(inputs);
-  plan.outputs = {Tensor("OUTPUT0", DataType::kInt32, {-1}), Tensor("OUTPUT1", DataType::kInt32, {-1})};
+  plan.outputs = {Tensor("OUTPUT0", DataType::kInt32, {-1}),
+                  Tensor("OUTPUT1", DataType::kInt32, {-1})};
   return plan;
 }
 
@@ -42,8 +46,12 @@ core::ModelPlan Simple() {
 }
 core::ModelPlan Free() { return Plan("free", 8, {Tensor("INPUT0", DataType::kInt32, {-1})}); }
 core::ModelPlan Strings() { return Plan("strings", 8, {Tensor("INPUT0", DataType::kBytes, {-1})}); }
-core::ModelPlan NoBatch() { return Plan("nobatch", 0, {Tensor("INPUT0", DataType::kFp32, {2, 3})}); }
-core::ModelPlan NoBatchFree() { return Plan("nobatch", 0, {Tensor("INPUT0", DataType::kInt32, {-1, 2})}); }
+core::ModelPlan NoBatch() {
+  return Plan("nobatch", 0, {Tensor("INPUT0", DataType::kFp32, {2, 3})});
+}
+core::ModelPlan NoBatchFree() {
+  return Plan("nobatch", 0, {Tensor("INPUT0", DataType::kInt32, {-1, 2})});
+}
 core::ModelPlan Optional() {
   core::ModelPlan plan = Simple();
   plan.inputs.push_back(Tensor("EXTRA", DataType::kInt32, {16}));
@@ -102,110 +110,210 @@ TEST_P(Refused, InTritonsWords) {
 INSTANTIATE_TEST_SUITE_P(
     Table, Refused,
     ::testing::Values(
-        Case{"MissingInput", Simple, {{kLeft}, {}, {}},
-             kPrefix +
-                 "expected 2 inputs but got 1 inputs for model 'simple'. Got input(s) ['INPUT0'], but missing "
-                 "required input(s) ['INPUT1']. Please provide all required input(s)."s},
-        Case{"NoInputs", Simple, {},
-             kPrefix +
-                 "expected 2 inputs but got 0 inputs for model 'simple'. Got input(s) [], but missing required "
-                 "input(s) ['INPUT0','INPUT1']. Please provide all required input(s)."s},
-        Case{"TooManyInputs", Free, {{{"INPUT0", {1, 1}, Zeros(1)}, {"INPUT1", {1, 1}, Zeros(1)}}, {}, {}},
-             kPrefix +
-                 "expected 1 inputs but got 2 inputs for model 'free'. Got input(s) ['INPUT0','INPUT1']."s},
-        Case{"TooFewOfOptionalInputs", Optional, {{kLeft}, {}, {}},
-             kPrefix +
-                 "expected number of inputs between 2 and 3 but got 1 inputs for model 'simple'. Got input(s) "
-                 "['INPUT0'], but missing required input(s) ['INPUT1']. Please provide all required input(s)."s},
-        Case{"AnOptionalInputInPlaceOfARequiredOne", Optional,
+        Case{"MissingInput",
+             Simple,
+             {{kLeft}, {}, {}},
+             kPrefix + "expected 2 inputs but got 1 inputs for model 'simple'. Got input(s) "
+                       "['INPUT0'], but missing "
+                       "required input(s) ['INPUT1']. Please provide all required input(s)."s},
+        Case{"NoInputs",
+             Simple,
+             {},
+             kPrefix + "expected 2 inputs but got 0 inputs for model 'simple'. Got input(s) [], "
+                       "but missing required "
+                       "input(s) ['INPUT0','INPUT1']. Please provide all required input(s)."s},
+        Case{
+            "TooManyInputs",
+            Free,
+            {{{"INPUT0", {1, 1}, Zeros(1)}, {"INPUT1", {1, 1}, Zeros(1)}}, {}, {}},
+            kPrefix +
+                "expected 1 inputs but got 2 inputs for model 'free'. Got input(s) ['INPUT0','INPUT1']."s},
+        Case{
+            "TooFewOfOptionalInputs",
+            Optional,
+            {{kLeft}, {}, {}},
+            kPrefix +
+                "expected number of inputs between 2 and 3 but got 1 inputs for model 'simple'. "
+                "Got input(s) "
+                "['INPUT0'], but missing required input(s) ['INPUT1']. Please provide all required input(s)."s},
+        Case{"AnOptionalInputInPlaceOfARequiredOne",
+             Optional,
              {{kLeft, {"EXTRA", {1, 16}, Zeros(16)}}, {}, {}},
-             kPrefix +
-                 "expected number of inputs between 2 and 3 but got 2 inputs for model 'simple'. Got input(s) "
-                 "['INPUT0','EXTRA'], but missing required input(s) ['INPUT1']. Please provide all required "
-                 "input(s)."s},
-        Case{"UnknownInputInPlace", Free, {{{"OTHER", {1, 1}, Zeros(1)}}, {}, "7"},
+             kPrefix + "expected number of inputs between 2 and 3 but got 2 inputs for model "
+                       "'simple'. Got input(s) "
+                       "['INPUT0','EXTRA'], but missing required input(s) ['INPUT1']. Please "
+                       "provide all required "
+                       "input(s)."s},
+        Case{"UnknownInputInPlace",
+             Free,
+             {{{"OTHER", {1, 1}, Zeros(1)}}, {}, "7"},
              "unexpected inference input 'OTHER' for model 'free'"},
-        Case{"UnknownInputAmongTwo", Simple, {{kLeft, {"OTHER", {1, 16}, Zeros(16)}}, {}, {}},
+        Case{"UnknownInputAmongTwo",
+             Simple,
+             {{kLeft, {"OTHER", {1, 16}, Zeros(16)}}, {}, {}},
              "unexpected inference input 'OTHER' for model 'simple'"},
-        Case{"EmptyName", Free, {{{"", {1, 1}, Zeros(1)}}, {}, {}},
+        Case{"EmptyName",
+             Free,
+             {{{"", {1, 1}, Zeros(1)}}, {}, {}},
              "unexpected inference input '' for model 'free'"},
-        Case{"InputTwice", Simple, {{kLeft, kLeft}, {}, {}},
+        Case{"InputTwice",
+             Simple,
+             {{kLeft, kLeft}, {}, {}},
              kPrefix + "input 'INPUT0' already exists in request"s},
-        Case{"InputTwiceBeforeTheCount", Simple, {{kLeft, kRight, kLeft}, {}, {}},
+        Case{"InputTwiceBeforeTheCount",
+             Simple,
+             {{kLeft, kRight, kLeft}, {}, {}},
              kPrefix + "input 'INPUT0' already exists in request"s},
-        Case{"UnknownInputTwice", Simple, {{{"X", {1, 16}, ""}, {"X", {1, 16}, ""}}, {}, {}},
+        Case{"UnknownInputTwice",
+             Simple,
+             {{{"X", {1, 16}, ""}, {"X", {1, 16}, ""}}, {}, {}},
              kPrefix + "input 'X' already exists in request"s},
-        Case{"UnknownOutput", Simple, {{kLeft, kRight}, {"OUTPUT0", "OTHER"}, "7"},
+        Case{"UnknownOutput",
+             Simple,
+             {{kLeft, kRight}, {"OUTPUT0", "OTHER"}, "7"},
              "unexpected inference output 'OTHER' for model 'simple'"},
-        Case{"OutputTwice", Simple, {{kLeft, kRight}, {"OUTPUT1", "OUTPUT1"}, "7"},
+        Case{"OutputTwice",
+             Simple,
+             {{kLeft, kRight}, {"OUTPUT1", "OUTPUT1"}, "7"},
              "[request id: 7] output 'OUTPUT1' already exists in request"},
-        Case{"OutputsAreCheckedFirst", Simple, {{}, {"OTHER"}, {}},
+        Case{"OutputsAreCheckedFirst",
+             Simple,
+             {{}, {"OTHER"}, {}},
              "unexpected inference output 'OTHER' for model 'simple'"},
-        Case{"ManyOutputs", Simple, {{kLeft, kRight}, std::vector<std::string_view>(10'000, "OUTPUT0"), {}},
+        Case{"ManyOutputs",
+             Simple,
+             {{kLeft, kRight}, std::vector<std::string_view>(10'000, "OUTPUT0"), {}},
              kPrefix + "output 'OUTPUT0' already exists in request"s},
-        Case{"WrongType", Free, {{{"INPUT0", {1, 1}, Zeros(1), DataType::kFp32}}, {}, "a b"},
-             "[request id: a b] inference input 'INPUT0' data-type is 'FP32', but model 'free' expects 'INT32'"},
-        Case{"WrongDimension", Simple, {{{"INPUT0", {1, 8}, Zeros(8)}, kRight}, {}, {}},
-             kPrefix +
-                 "unexpected shape for input 'INPUT0' for model 'simple'. Expected [-1,16], got [1,8]. "s +
-                 kNote},
-        Case{"WrongDimensionWithoutBatch", NoBatch,
-             {{{"INPUT0", {3, 2}, Zeros(6), DataType::kFp32}}, {}, {}},
-             kPrefix + "unexpected shape for input 'INPUT0' for model 'nobatch'. Expected [2,3], got [3,2]. "s},
-        Case{"EmptyShapeWithoutBatch", NoBatch, {{{"INPUT0", {}, Zeros(1), DataType::kFp32}}, {}, {}},
-             kPrefix + "unexpected shape for input 'INPUT0' for model 'nobatch'. Expected [2,3], got []. "s},
-        Case{"RankTooBig", Simple, {{{"INPUT0", {1, 1, 16}, Zeros(16)}, kRight}, {}, {}},
-             kPrefix +
-                 "unexpected shape for input 'INPUT0' for model 'simple'. Expected [-1,16], got [1,1,16]. "s +
-                 kNote},
-        Case{"RankTooSmallIsABatch", Simple,
+        Case{"WrongType",
+             Free,
+             {{{"INPUT0", {1, 1}, Zeros(1), DataType::kFp32}}, {}, "a b"},
+             "[request id: a b] inference input 'INPUT0' data-type is 'FP32', but model 'free' "
+             "expects 'INT32'"},
+        Case{
+            "WrongDimension",
+            Simple,
+            {{{"INPUT0", {1, 8}, Zeros(8)}, kRight}, {}, {}},
+            kPrefix +
+                "unexpected shape for input 'INPUT0' for model 'simple'. Expected [-1,16], got [1,8]. "s +
+                kNote},
+        Case{
+            "WrongDimensionWithoutBatch",
+            NoBatch,
+            {{{"INPUT0", {3, 2}, Zeros(6), DataType::kFp32}}, {}, {}},
+            kPrefix +
+                "unexpected shape for input 'INPUT0' for model 'nobatch'. Expected [2,3], got [3,2]. "s},
+        Case{
+            "EmptyShapeWithoutBatch",
+            NoBatch,
+            {{{"INPUT0", {}, Zeros(1), DataType::kFp32}}, {}, {}},
+            kPrefix +
+                "unexpected shape for input 'INPUT0' for model 'nobatch'. Expected [2,3], got []. "s},
+        Case{
+            "RankTooBig",
+            Simple,
+            {{{"INPUT0", {1, 1, 16}, Zeros(16)}, kRight}, {}, {}},
+            kPrefix +
+                "unexpected shape for input 'INPUT0' for model 'simple'. Expected [-1,16], got [1,1,16]. "s +
+                kNote},
+        Case{"RankTooSmallIsABatch",
+             Simple,
              {{{"INPUT0", {16}, Zeros(16)}, {"INPUT1", {16}, Zeros(16)}}, {}, {}},
              kPrefix + "inference request batch-size must be <= 8 for 'simple'"s},
-        Case{"EmptyShape", Free, {{{"INPUT0", {}, Zeros(1)}}, {}, {}},
-             kPrefix + "input 'INPUT0' has no shape but model requires batch dimension for 'free'"s},
-        Case{"BatchOverTheLimit", Free, {{{"INPUT0", {9, 1}, Zeros(9)}}, {}, {}},
+        Case{
+            "EmptyShape",
+            Free,
+            {{{"INPUT0", {}, Zeros(1)}}, {}, {}},
+            kPrefix + "input 'INPUT0' has no shape but model requires batch dimension for 'free'"s},
+        Case{"BatchOverTheLimit",
+             Free,
+             {{{"INPUT0", {9, 1}, Zeros(9)}}, {}, {}},
              kPrefix + "inference request batch-size must be <= 8 for 'free'"s},
-        Case{"BatchOfZero", Free, {{{"INPUT0", {0, 1}, ""}}, {}, {}},
+        Case{"BatchOfZero",
+             Free,
+             {{{"INPUT0", {0, 1}, ""}}, {}, {}},
              kPrefix + "inference request batch-size must be >= 1 for 'free', got 0"s},
-        Case{"NegativeBatch", Free, {{{"INPUT0", {-1, 1}, Zeros(1)}}, {}, {}},
+        Case{"NegativeBatch",
+             Free,
+             {{{"INPUT0", {-1, 1}, Zeros(1)}}, {}, {}},
              kPrefix + "inference request batch-size must be >= 1 for 'free', got -1"s},
-        Case{"TwoBatchSizes", Simple, {{kLeft, {"INPUT1", {2, 16}, Zeros(32)}}, {}, {}},
+        Case{"TwoBatchSizes",
+             Simple,
+             {{kLeft, {"INPUT1", {2, 16}, Zeros(32)}}, {}, {}},
              kPrefix + "input 'INPUT1' batch size does not match other inputs for 'simple'"s},
-        Case{"DimensionOfMinusOne", Free, {{{"INPUT0", {1, -1}, Zeros(1)}}, {}, {}},
-             kPrefix +
-                 "All input dimensions should be specified for input 'INPUT0' for model 'free', got [1,-1]"s},
-        Case{"DimensionOfMinusTwo", NoBatchFree, {{{"INPUT0", {-2, 2}, Zeros(1)}}, {}, {}},
-             kPrefix + "unexpected shape for input 'INPUT0' for model 'nobatch'. Expected [-1,2], got [-2,2]. "s},
-        Case{"ElementsOverflow", NoBatchFree, {{{"INPUT0", {int64_t{1} << 62, 2}, Zeros(2)}}, {}, {}},
-             kPrefix +
-                 "input 'INPUT0' for model 'nobatch' has shape [4611686018427387904,2]: the number of its "
-                 "elements passes 2^63-1"s},
-        Case{"BytesOverflow", Free, {{{"INPUT0", {1, int64_t{1} << 62}, Zeros(2)}}, {}, {}},
-             kPrefix +
-                 "input 'INPUT0' for model 'free' has shape [1,4611686018427387904]: the number of its elements "
-                 "passes 2^63-1"s},
-        Case{"TooFewBytes", Free, {{{"INPUT0", {1, 2}, Zeros(1)}}, {}, {}},
-             kPrefix + "input byte size mismatch for input 'INPUT0' for model 'free'. Expected 8, got 4"s},
-        Case{"NoWholeElements", Free, {{{"INPUT0", {1, 2}, "12345"}}, {}, {}},
-             kPrefix + "input byte size mismatch for input 'INPUT0' for model 'free'. Expected 8, got 5"s},
-        Case{"TooManyBytesForNoElements", Free, {{{"INPUT0", {1, 0}, Zeros(1)}}, {}, {}},
-             kPrefix + "input byte size mismatch for input 'INPUT0' for model 'free'. Expected 0, got 4"s},
-        Case{"StringLengthCut", Strings,
+        Case{
+            "DimensionOfMinusOne",
+            Free,
+            {{{"INPUT0", {1, -1}, Zeros(1)}}, {}, {}},
+            kPrefix +
+                "All input dimensions should be specified for input 'INPUT0' for model 'free', got [1,-1]"s},
+        Case{
+            "DimensionOfMinusTwo",
+            NoBatchFree,
+            {{{"INPUT0", {-2, 2}, Zeros(1)}}, {}, {}},
+            kPrefix +
+                "unexpected shape for input 'INPUT0' for model 'nobatch'. Expected [-1,2], got [-2,2]. "s},
+        Case{"ElementsOverflow",
+             NoBatchFree,
+             {{{"INPUT0", {int64_t{1} << 62, 2}, Zeros(2)}}, {}, {}},
+             kPrefix + "input 'INPUT0' for model 'nobatch' has shape [4611686018427387904,2]: the "
+                       "number of its "
+                       "elements passes 2^63-1"s},
+        Case{"BytesOverflow",
+             Free,
+             {{{"INPUT0", {1, int64_t{1} << 62}, Zeros(2)}}, {}, {}},
+             kPrefix + "input 'INPUT0' for model 'free' has shape [1,4611686018427387904]: the "
+                       "number of its elements "
+                       "passes 2^63-1"s},
+        Case{
+            "TooFewBytes",
+            Free,
+            {{{"INPUT0", {1, 2}, Zeros(1)}}, {}, {}},
+            kPrefix +
+                "input byte size mismatch for input 'INPUT0' for model 'free'. Expected 8, got 4"s},
+        Case{
+            "NoWholeElements",
+            Free,
+            {{{"INPUT0", {1, 2}, "12345"}}, {}, {}},
+            kPrefix +
+                "input byte size mismatch for input 'INPUT0' for model 'free'. Expected 8, got 5"s},
+        Case{
+            "TooManyBytesForNoElements",
+            Free,
+            {{{"INPUT0", {1, 0}, Zeros(1)}}, {}, {}},
+            kPrefix +
+                "input byte size mismatch for input 'INPUT0' for model 'free'. Expected 0, got 4"s},
+        Case{"StringLengthCut",
+             Strings,
              {{{"INPUT0", {1, 2}, "\x01\0\0\0a\x02\0"s, DataType::kBytes}}, {}, {}},
-             kPrefix +
-                 "incomplete string length indicator for inference input 'INPUT0' for model 'strings', expecting "
-                 "4 bytes but only 2 bytes available. Please make sure the string length indicator is in one "
-                 "buffer."s},
-        Case{"StringCut", Strings, {{{"INPUT0", {1, 1}, "\xff\xff\xff\xff" "a"s, DataType::kBytes}}, {}, {}},
-             "incomplete string data for inference input 'INPUT0', expecting string of length 4294967295 but "
+             kPrefix + "incomplete string length indicator for inference input 'INPUT0' for model "
+                       "'strings', expecting "
+                       "4 bytes but only 2 bytes available. Please make sure the string length "
+                       "indicator is in one "
+                       "buffer."s},
+        Case{"StringCut",
+             Strings,
+             {{{"INPUT0",
+                {1, 1},
+                "\xff\xff\xff\xff"
+                "a"s,
+                DataType::kBytes}},
+              {},
+              {}},
+             "incomplete string data for inference input 'INPUT0', expecting string of length "
+             "4294967295 but "
              "only 1 bytes available"},
-        Case{"TooFewStrings", Strings, {{{"INPUT0", {1, 2}, PackStrings({"a"}), DataType::kBytes}}, {}, {}},
-             kPrefix + "expected 2 string elements for inference input 'INPUT0' for model 'strings', got 1"s},
-        Case{"TooManyStrings", Strings,
+        Case{
+            "TooFewStrings",
+            Strings,
+            {{{"INPUT0", {1, 2}, PackStrings({"a"}), DataType::kBytes}}, {}, {}},
+            kPrefix +
+                "expected 2 string elements for inference input 'INPUT0' for model 'strings', got 1"s},
+        Case{"TooManyStrings",
+             Strings,
              {{{"INPUT0", {1, 1}, PackStrings({"a", "b", "c"}), DataType::kBytes}}, {}, {}},
-             kPrefix +
-                 "unexpected number of string elements 2 for inference input 'INPUT0' for model 'strings', "
-                 "expecting 1"s}),
+             kPrefix + "unexpected number of string elements 2 for inference input 'INPUT0' for "
+                       "model 'strings', "
+                       "expecting 1"s}),
     [](const auto& info) { return info.param.name; });
 
 struct GoodCase {
@@ -238,17 +346,23 @@ INSTANTIATE_TEST_SUITE_P(
         GoodCase{"OutOfOrder", Simple, {{kRight, kLeft}, {"OUTPUT1", "OUTPUT0"}, {}}, 1},
         GoodCase{"TheLargestBatch", Free, {{{"INPUT0", {8, 2}, Zeros(16)}}, {}, {}}, 8},
         GoodCase{"NoElements", Free, {{{"INPUT0", {3, 0}, ""}}, {}, {}}, 3},
-        GoodCase{"NoElementsBesideHugeDimensions", NoBatchFree, {{{"INPUT0", {0, 2}, ""}}, {}, {}}, 1},
-        GoodCase{"WithoutBatch", NoBatch, {{{"INPUT0", {2, 3}, Zeros(6), DataType::kFp32}}, {}, {}}, 1},
+        GoodCase{
+            "NoElementsBesideHugeDimensions", NoBatchFree, {{{"INPUT0", {0, 2}, ""}}, {}, {}}, 1},
+        GoodCase{
+            "WithoutBatch", NoBatch, {{{"INPUT0", {2, 3}, Zeros(6), DataType::kFp32}}, {}, {}}, 1},
         GoodCase{"WithoutOptional", Optional, {{kLeft, kRight}, {}, {}}, 1},
-        GoodCase{"WithOptional", Optional, {{kLeft, kRight, {"EXTRA", {1, 16}, Zeros(16)}}, {}, {}}, 1},
-        GoodCase{"Strings", Strings,
-                 {{{"INPUT0", {2, 1}, PackStrings({"", "\0x"s}), DataType::kBytes}}, {}, {}}, 2}),
+        GoodCase{
+            "WithOptional", Optional, {{kLeft, kRight, {"EXTRA", {1, 16}, Zeros(16)}}, {}, {}}, 1},
+        GoodCase{"Strings",
+                 Strings,
+                 {{{"INPUT0", {2, 1}, PackStrings({"", "\0x"s}), DataType::kBytes}}, {}, {}},
+                 2}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Validate, CountsElementsOverPieces) {
   RequestBuilder builder;
-  builder.InputInParts(0, DataType::kBytes, {1, 3}, {PackStrings({"a", "b"}), "", PackStrings({"c"})});
+  builder.InputInParts(0, DataType::kBytes, {1, 3},
+                       {PackStrings({"a", "b"}), "", PackStrings({"c"})});
   builder.request().inputs[0].name = "INPUT0";
   EXPECT_TRUE(Validate(Strings(), builder.request()).ok());
 }

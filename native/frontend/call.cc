@@ -22,7 +22,8 @@ void Call::Reset() {
   stream = nullptr;
   state = State::kReading;
   prefix_received = body_size = body_limit = body_offset = received = 0;
-  is_length_known = false;
+  is_length_known = is_compressed = false;
+  request_coding = answer_coding = protocol::Coding::kIdentity;
   body.Reset();
   model.Reset();
   sink.Reset();

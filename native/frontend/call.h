@@ -19,6 +19,7 @@
 #include "frontend/routes.h"
 #include "model/model.h"
 #include "net/exchange.h"
+#include "protocol/content_coding.h"
 #include "protocol/grpc_frame.h"
 
 namespace serving::frontend {
@@ -69,6 +70,7 @@ class Call final : public net::Exchange {
   // their element size without a look at them.
   std::array<std::byte, protocol::kGrpcPrefixBytes> prefix{};
   size_t prefix_received = 0;
+  bool is_compressed = false;  // the prefix says so
   bool is_length_known = false;
   size_t body_size = 0;       // claimed; with unknown length, room so far
   size_t body_limit = 0;      // most bytes a body of unknown length may have
@@ -80,6 +82,8 @@ class Call final : public net::Exchange {
   std::string model_name;     // from the path
   std::string model_version;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
+  protocol::Coding request_coding = protocol::Coding::kIdentity;
+  protocol::Coding answer_coding = protocol::Coding::kIdentity;  // HTTP: what the client likes best
   base::Ref<model::Model> model;
   base::Ref<NetSink> sink;
   std::string id;

@@ -128,9 +128,14 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
     StartHttpBody(call, head, options_.max_input_bytes);
     return;
   }
-  if (const auto encoding = head.Find("content-encoding"); encoding && *encoding != "identity") {
+  const auto coding = protocol::ParseCoding(head.Find("content-encoding").value_or(""));
+  if (!coding) {
     AnswerError(call, base::Unimplemented("Unsupported compression type"));
     return;
+  }
+  call.request_coding = *coding;
+  if (const auto accepted = head.Find("accept-encoding")) {
+    call.answer_coding = protocol::PreferredCoding(*accepted);
   }
   if (const auto length = head.Find("inference-header-content-length")) call.json_length = *length;
   if (!call.json_length && head.content_length.value_or(0) > options_.max_input_bytes) {
@@ -163,6 +168,8 @@ void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
   call.kind = route.kind;
   if (call.kind == RouteKind::kInfer && !options_.native_infer_path) call.kind = RouteKind::kControl;
   if (call.kind == RouteKind::kControl) TakeControlHead(call, head);
+  call.request_coding = protocol::ParseCoding(head.Find("grpc-encoding").value_or(""))
+                            .value_or(protocol::Coding::kIdentity);
   if (const auto timeout = head.Find("grpc-timeout")) {
     const auto parsed = protocol::ParseGrpcTimeout(*timeout);
     if (!parsed) {
@@ -177,11 +184,12 @@ void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
 
 void IoHandler::OnGrpcPrefix(Call& call) {
   const auto prefix = protocol::ParseGrpcPrefix(call.prefix);
-  if (!prefix || prefix->compressed) {
-    AnswerError(call, base::Unimplemented("compressed request messages are not supported: send "
-                                          "grpc-encoding identity"));
+  if (!prefix || (prefix->compressed && call.request_coding == protocol::Coding::kIdentity)) {
+    AnswerError(call, base::Unimplemented("unsupported message compression: expected a grpc-encoding "
+                                          "of identity, deflate or gzip"));
     return;
   }
+  call.is_compressed = prefix->compressed;
   const size_t limit = std::min<size_t>(INT32_MAX, frontend_.engine().budget()->limit() / 4);
   if (prefix->length > limit) {
     AnswerError(call, base::ResourceExhausted("Received message larger than max (" +
@@ -240,6 +248,10 @@ void IoHandler::OnRequestComplete(Call& call) {
     return;
   }
   call.state = Call::State::kWaiting;
+  if (call.is_grpc ? call.is_compressed : call.request_coding != protocol::Coding::kIdentity) {
+    const base::Status status = DecompressBody(call);
+    if (!status.ok()) return AnswerError(call, status);
+  }
   switch (call.kind) {
     case RouteKind::kControl:
       return PostControl(call);
@@ -255,6 +267,16 @@ void IoHandler::OnRequestComplete(Call& call) {
     case RouteKind::kHealthCheck:
       return call.is_grpc ? AnswerGrpcHealth(call) : AnswerHttpHealth(call);
   }
+}
+
+base::Status IoHandler::DecompressBody(Call& call) {
+  ASSIGN_OR_RETURN(protocol::Decompressed plain,
+                   protocol::Decompress(call.body_bytes(), call.request_coding,
+                                        options_.max_input_bytes, *pool_));
+  call.body = std::move(plain.buffer);
+  call.body_offset = 0;
+  call.received = call.body_size = plain.size;
+  return {};
 }
 
 core::RequestPtr IoHandler::NewRequest(Call& call) {
@@ -443,30 +465,48 @@ void IoHandler::AnswerGrpcMessage(Call& call, std::string_view message) {
   SendParts(call);
 }
 
+bool IoHandler::CompressParts(const Call& call) {
+  if (call.is_grpc || call.answer_coding == protocol::Coding::kIdentity) return false;
+  text_.clear();
+  for (const protocol::MessagePart& part : writer_.Parts()) {
+    text_.append(reinterpret_cast<const char*>(part.bytes.data()), part.bytes.size());
+  }
+  compressed_.clear();
+  return protocol::Compress(AsBytes(text_), call.answer_coding, compressed_);
+}
+
 // The writer's bytes as a gRPC answer with status OK, or as an HTTP infer answer.
 void IoHandler::SendParts(Call& call) {
   net::Stream& stream = *call.stream;
+  const bool is_compressed = CompressParts(call);
   MarkAnswered(call);
   if (call.is_grpc) {
     static constexpr net::Header kHead[] = {{"content-type", kGrpcContentType}};
     stream.SendHead(200, kHead, std::nullopt);
   } else {
     char digits[24];
-    net::Header head[] = {{"content-type", kJson}, {"inference-header-content-length", {}}};
+    net::Header head[3] = {{"content-type", kJson}};
     size_t count = 1;
     if (const auto json_size = writer_.json_size()) {
       head[0].value = "application/octet-stream";
       const auto end = std::to_chars(digits, digits + sizeof(digits), *json_size);
-      head[1].value = {digits, static_cast<size_t>(end.ptr - digits)};
-      count = 2;
+      head[count++] = {"inference-header-content-length",
+                       {digits, static_cast<size_t>(end.ptr - digits)}};
     }
-    stream.SendHead(200, {head, count}, writer_.size());
+    if (is_compressed) {
+      head[count++] = {"content-encoding", protocol::CodingName(call.answer_coding)};
+    }
+    stream.SendHead(200, {head, count}, is_compressed ? compressed_.size() : writer_.size());
   }
-  for (const protocol::MessagePart& part : writer_.Parts()) {
-    if (part.owner == nullptr) {
-      stream.SendBytes(part.bytes);
-    } else {
-      stream.SendBuffer(*part.owner, part.bytes);
+  if (is_compressed) {
+    stream.SendBytes(AsBytes(compressed_));
+  } else {
+    for (const protocol::MessagePart& part : writer_.Parts()) {
+      if (part.owner == nullptr) {
+        stream.SendBytes(part.bytes);
+      } else {
+        stream.SendBuffer(*part.owner, part.bytes);
+      }
     }
   }
   static constexpr net::Header kOk[] = {{"grpc-status", "0"}};

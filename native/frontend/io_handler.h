@@ -62,6 +62,8 @@ class IoHandler final : public net::RequestHandler {
   void PostControl(Call& call);
   void AnswerHttpHealth(Call& call);
   void AnswerGrpcHealth(Call& call);
+  // Replaces the body by what it was before compression.
+  base::Status DecompressBody(Call& call);
   core::RequestPtr NewRequest(Call& call);
   base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
 
@@ -74,6 +76,8 @@ class IoHandler final : public net::RequestHandler {
   void AnswerGrpcMessage(Call& call, std::string_view message);
   void AnswerGrpcStatus(Call& call, const base::Status& status);
   void SendParts(Call& call);
+  // All of the writer's bytes as one compressed text; false = send them as they are.
+  bool CompressParts(const Call& call);
   void MarkAnswered(Call& call);
 
   void Flush();
@@ -89,6 +93,7 @@ class IoHandler final : public net::RequestHandler {
   CallTable calls_;
   protocol::ResponseWriter writer_;
   std::string text_;                                 // scratch for heads and errors
+  std::string compressed_;
   std::vector<Pending> pending_;                     // by model, of this turn
   core::InferRequest* free_requests_ = nullptr;
   std::vector<base::Ref<Acknowledgement>> unacknowledged_;

@@ -76,6 +76,9 @@ class Inflater {
 
   bool is_open() const { return is_open_; }
 
+  // The data came to its proper end.
+  bool is_complete() const { return is_complete_; }
+
   // Moves on with what is left of `in` into `out`. Returns how many bytes came out; `ended` when no more will.
   size_t Step(std::span<const std::byte>& in, std::span<std::byte> out, bool& ended) {
     const auto given = static_cast<unsigned int>(std::min(in.size(), kLargestStep));
@@ -88,6 +91,7 @@ class Inflater {
     const size_t read = given - stream_.avail_in;
     const size_t written = room - stream_.avail_out;
     in = in.subspan(read);
+    is_complete_ = result == kZlibStreamEnd;
     ended = result != kZlibOk || (read == 0 && written == 0);
     return written;
   }
@@ -96,6 +100,7 @@ class Inflater {
   const ZlibApi& api_;
   ZlibStream stream_;
   bool is_open_ = false;
+  bool is_complete_ = false;
 };
 
 }  // namespace
@@ -125,9 +130,10 @@ Coding PreferredCoding(std::string_view accept_encoding) {
   double best_weight = 0;
   while (!accept_encoding.empty()) {
     std::string_view part = TakePart(accept_encoding, ',');
-    const auto coding = ParseCoding(TakePart(part, ';'));
+    const std::string_view name = TakePart(part, ';');
+    const auto coding = ParseCoding(name);
     const double weight = Weight(part);
-    if (!coding || !(weight > best_weight)) continue;
+    if (name.empty() || !coding || !(weight > best_weight)) continue;
     best = *coding;
     best_weight = weight;
   }
@@ -161,6 +167,10 @@ base::Result<Decompressed> Decompress(std::span<const std::byte> bytes, Coding c
     }
     const std::span<std::byte> room{result.buffer->data() + result.size, capacity - result.size};
     result.size += inflater.Step(bytes, room, ended);
+  }
+  if (!inflater.is_complete()) {
+    return base::InvalidArgument("failed to decompress the request: expected " +
+                                 std::string(CodingName(coding)) + " data");
   }
   return result;
 }

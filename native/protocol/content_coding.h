@@ -31,8 +31,8 @@ struct Decompressed {
 };
 
 // Inflates `bytes` into memory of `allocator`, at most `max_bytes` of it, so that a small body cannot become a large
-// one. Data that is cut or makes no sense ends the output where it stops, as Triton has it: the reader of the result
-// finds what is missing. Fails with InvalidArgument over the limit, Unavailable without memory.
+// one. Fails with InvalidArgument over the limit and for data that is cut or not in that coding, Unavailable without
+// memory.
 base::Result<Decompressed> Decompress(std::span<const std::byte> bytes, Coding coding,
                                       size_t max_bytes, base::BufferAllocator& allocator);
 

@@ -118,8 +118,8 @@ TEST_F(OutputQueueTest, MovesAnyPartToAnotherQueue) {
     std::string expected = "head";
     to.Append(Bytes(expected));
     std::string body;
-    for (unsigned i = 0; i < 20; ++i) {
-      const std::string text = TextOf(i * 700, i);
+    for (unsigned i = 0; i < 10; ++i) {
+      const std::string text = TextOf(i * 600, i);
       body += text;
       i % 2 == 0 ? from.Append(Bytes(text)) : AppendLent(from, text);
     }

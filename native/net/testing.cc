@@ -16,6 +16,7 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <thread>
 
 #include "base/check.h"
 
@@ -275,6 +276,17 @@ testing::AssertionResult TestServer::WaitFor(std::string_view entry, size_t time
   auto failure = testing::AssertionFailure() << "no `" << entry << "` x" << times << " but:";
   for (const std::string& line : shared_->log) failure << "\n  " << line;
   return failure;
+}
+
+testing::AssertionResult TestServer::WaitForConnections(size_t count) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (server_->connections() != count) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      return testing::AssertionFailure() << server_->connections() << " connections, expected " << count;
+    }
+    std::this_thread::yield();
+  }
+  return testing::AssertionSuccess();
 }
 
 size_t TestServer::Count(std::string_view entry) {

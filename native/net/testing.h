@@ -71,6 +71,8 @@ class TestServer {
   // `paused path`, `closed path answered`, `closed path not answered`, `drained path`, `stopped`.
   testing::AssertionResult WaitFor(std::string_view entry, size_t times = 1);
   size_t Count(std::string_view entry);
+  // Waits until so many connections are open.
+  testing::AssertionResult WaitForConnections(size_t count);
   std::vector<std::string> log();
   // Copies of the last request's head.
   std::vector<std::pair<std::string, std::string>> last_headers();

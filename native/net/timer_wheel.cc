@@ -85,21 +85,10 @@ void TimerWheel::Cascade() {
 void TimerWheel::Advance(base::Instant now) {
   if (now <= start_) return;
   const uint64_t target = static_cast<uint64_t>((now - start_).count()) >> kTickShift;
-  while (current_ < target) {
-    if (std::ranges::all_of(filled_, [](uint64_t slots) { return slots == 0; })) {
-      current_ = target;
-      return;
-    }
-    if (filled_[0] == 0) {
-      // Nothing can expire before the next cascade.
-      const uint64_t before_cascade = current_ | (kSlots - 1);
-      if (before_cascade >= target) {
-        current_ = target;
-        return;
-      }
-      current_ = before_cascade;
-    }
-    ++current_;
+  while (true) {
+    const uint64_t next = NextTick();
+    if (next == 0 || next > target) break;
+    current_ = next;
     if (current_ % kSlots == 0) Cascade();
     const uint64_t slot = current_ % kSlots;
     if ((filled_[0] >> slot & 1) != 0) {
@@ -107,6 +96,7 @@ void TimerWheel::Advance(base::Instant now) {
       ExpireSlot(slots_[0][slot]);
     }
   }
+  current_ = std::max(current_, target);
 }
 
 uint64_t TimerWheel::SlotsToNext(int level) {
@@ -122,7 +112,7 @@ uint64_t TimerWheel::SlotsToNext(int level) {
   return 0;
 }
 
-base::Instant TimerWheel::Next() {
+uint64_t TimerWheel::NextTick() {
   uint64_t next = 0;
   for (int level = 0; level < kLevels; ++level) {
     const uint64_t distance = SlotsToNext(level);
@@ -131,6 +121,11 @@ base::Instant TimerWheel::Next() {
     const uint64_t tick = ((current_ >> shift) + distance) << shift;
     if (next == 0 || tick < next) next = tick;
   }
+  return next;
+}
+
+base::Instant TimerWheel::Next() {
+  const uint64_t next = NextTick();
   if (next == 0) return base::kNever;
   return start_ + base::Nanoseconds(static_cast<int64_t>(next << kTickShift));
 }

@@ -82,6 +82,8 @@ class TimerWheel {
   void ExpireSlot(Slot& slot);
   // Slots to walk from the current one of `level` to its next filled one; 0 when the level is empty.
   uint64_t SlotsToNext(int level);
+  // The next tick at which a slot is to be looked at: no timer is due before it. 0 when there is none.
+  uint64_t NextTick();
 
   base::Instant start_;
   uint64_t current_ = 0;

@@ -31,6 +31,9 @@ constexpr base::Nanoseconds kBodyRetry = std::chrono::milliseconds(20);
 constexpr size_t kEagerBodyBytes = 64 << 10;
 constexpr size_t kBodyEndAlignment = 64;
 
+// A queue that is full now is likely to have room in a second.
+constexpr std::string_view kRetryAfterSeconds = "1";
+
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kText = "text/plain";
 constexpr std::string_view kMetricsText = "text/plain; charset=utf-8";
@@ -428,20 +431,22 @@ void IoHandler::MarkAnswered(Call& call) {
 }
 
 void IoHandler::AnswerHttp(Call& call, int status, std::string_view content_type,
-                           std::string_view body) {
+                           std::string_view body, std::string_view retry_after) {
   net::Stream& stream = *call.stream;
   MarkAnswered(call);
-  const net::Header header{.name = "content-type", .value = content_type};
-  stream.SendHead(status, {&header, 1}, body.size());
+  const net::Header headers[] = {{"content-type", content_type}, {"retry-after", retry_after}};
+  stream.SendHead(status, {headers, retry_after.empty() ? 1u : 2u}, body.size());
   if (!body.empty()) stream.SendBytes(AsBytes(body));
   stream.Finish({});
 }
 
 void IoHandler::AnswerError(Call& call, const base::Status& status) {
   if (call.is_grpc) return AnswerGrpcStatus(call, status);
-  std::string body;
-  protocol::AppendHttpError(body, status.message());
-  AnswerHttp(call, base::HttpStatus(status.code()), kJson, body);
+  text_.clear();
+  protocol::AppendHttpError(text_, status.message());
+  const int http_status = base::HttpStatus(status.code());
+  const std::string_view retry_after = http_status == 429 ? kRetryAfterSeconds : "";
+  AnswerHttp(call, http_status, kJson, text_, retry_after);
 }
 
 void IoHandler::AnswerGrpcStatus(Call& call, const base::Status& status) {

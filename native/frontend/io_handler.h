@@ -72,7 +72,8 @@ class IoHandler final : public net::RequestHandler {
   void AnswerInfer(Call& call, core::InferResponse& response);
   void AnswerReply(ControlReply& reply);
   void AnswerError(Call& call, const base::Status& status);
-  void AnswerHttp(Call& call, int status, std::string_view content_type, std::string_view body);
+  void AnswerHttp(Call& call, int status, std::string_view content_type, std::string_view body,
+                  std::string_view retry_after = {});
   void AnswerGrpcMessage(Call& call, std::string_view message);
   void AnswerGrpcStatus(Call& call, const base::Status& status);
   void SendParts(Call& call);

@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { loadBinding } from '../addon/binding.ts';
 import { Log } from '../base/log.ts';
 import { internal, invalidArgument, ServeError } from '../base/status.ts';
@@ -35,7 +37,8 @@ export async function serve(program: Program, argv: readonly string[]): Promise<
     if (program === 'nereid') stderr.write('`nereid serve --help` lists the flags.\n');
     return 1;
   }
-  const { options, notes } = parsed;
+  const { notes } = parsed;
+  const options = withRepository(program, parsed.options);
   if (options.modelRepositories.length === 0) {
     return failure(program, invalidArgument('--model-repository must be specified'));
   }
@@ -54,15 +57,24 @@ export async function serve(program: Program, argv: readonly string[]): Promise<
   }
 }
 
+/** `nereid serve` alone serves `model_repository` of the current folder, else the examples of the package. */
+function withRepository(program: Program, options: ServerOptions): ServerOptions {
+  if (program === 'tritonserver' || options.modelRepositories.length > 0) return options;
+  const examples = fileURLToPath(new URL('../../model_repository', import.meta.url));
+  const found = ['model_repository', examples].find((folder) => existsSync(folder));
+  return found === undefined ? options : { ...options, modelRepositories: [found] };
+}
+
 export function serveHelp(program: Program): string {
   const head =
     program === 'tritonserver'
       ? 'Usage: tritonserver [options]\n'
       : [
-          'Usage: nereid serve --model-repository=FOLDER [options]',
+          'Usage: nereid serve [--model-repository=FOLDER] [options]',
           '',
           'Serves the models of a folder over HTTP and gRPC (KServe v2), on this machine only unless --http-address',
           'and --grpc-address say otherwise. Ctrl-C stops it once requests in flight are answered.',
+          'Without a folder: model_repository here, else the example models of the package.',
           '',
           'Examples:',
           '  nereid serve --model-repository=model_repository',

@@ -15,7 +15,10 @@ export function jsonReply(body: string, status = 200): HttpReply {
 /** `{"error": …}` under the status of the error's code. */
 export function errorReply(thrown: unknown): HttpReply {
   const error = ServeError.from(thrown);
-  return jsonReply(writeJson({ error: error.message }), httpStatus(error.code));
+  const reply = jsonReply(writeJson({ error: error.message }), httpStatus(error.code));
+  // A queue that is full now is likely to have room in a second; native answers the same.
+  if (reply.status !== 429) return reply;
+  return { ...reply, headers: [...reply.headers, 'retry-after', '1'] };
 }
 
 export function notFoundReply(): HttpReply {

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string>
 
+#include "protocol/http_parameters.h"
+#include "protocol/json_access.h"
 #include "protocol/json_cursor.h"
 #include "protocol/json_number.h"
 #include "protocol/json_tensor.h"
@@ -25,26 +27,6 @@ using tensor::DataType;
 // Keeps the first error of a kind.
 void Note(Status& kept, Status found) {
   if (kept.ok() && !found.ok()) kept = std::move(found);
-}
-
-enum class Access : uint8_t { kMissing, kString, kArray, kBoolean, kUnsigned };
-
-// "Unable to parse 'name': attempt to …", as the JSON library behind Triton words it.
-Status Unable(std::string_view member, Access access, std::string_view verb = "parse") {
-  const std::string start = Join({"Unable to ", verb, " '", member, "': attempt to access "});
-  switch (access) {
-    case Access::kMissing:
-      return InvalidArgument(Join({start, "non-existing object member '", member, "'"}));
-    case Access::kString:
-      return InvalidArgument(start + "JSON non-string as string");
-    case Access::kArray:
-      return InvalidArgument(start + "JSON non-array as array");
-    case Access::kBoolean:
-      return InvalidArgument(start + "JSON non-boolean as boolean");
-    case Access::kUnsigned:
-      break;
-  }
-  return InvalidArgument(start + "JSON non-unsigned-integer as unsigned-integer");
 }
 
 // A member is taken the first time it is met; further ones of the same name are passed over.
@@ -110,6 +92,12 @@ class BodyReader {
 
  private:
   bool ReadDocument() {
+    // A byte order mark in front is passed over, as Triton does.
+    constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+    const auto size = static_cast<size_t>(cursor_.end() - cursor_.at());
+    if (std::string_view(cursor_.at(), size).starts_with(kByteOrderMark)) {
+      cursor_.JumpTo(cursor_.at() + kByteOrderMark.size());
+    }
     cursor_.SkipSpace();
     if (cursor_.AtEnd()) return cursor_.Fail("The document is empty.", cursor_.at());
     if (cursor_.NextIs('{')) {
@@ -161,69 +149,9 @@ class BodyReader {
     return cursor_.WalkObject([this](const JsonValue& key) {
       JsonValue value;
       if (!cursor_.SkipValue(value)) return false;
-      if (parameter_error_.ok()) parameter_error_ = TakeParameter(Text(key), value);
+      if (parameter_error_.ok()) parameter_error_ = TakeHttpParameter(Text(key), value, request_);
       return true;
     });
-  }
-
-  Status TakeParameter(std::string_view name, const JsonValue& value) {
-    if (name == "sequence_id") return TakeCorrelationId(value);
-    if (name == "sequence_start") return TakeFlag(name, value, request_.sequence_start);
-    if (name == "sequence_end") return TakeFlag(name, value, request_.sequence_end);
-    if (name == "priority") return TakeUnsigned(name, value, request_.priority);
-    if (name == "timeout") return TakeUnsigned(name, value, request_.timeout_us);
-    if (name == "binary_data_output") return TakeFlag(name, value, request_.binary_by_default);
-    if (name.starts_with("triton_")) {
-      return InvalidArgument(
-          "parameter keys starting with 'triton_' are reserved for Triton usage and should not be "
-          "specified.");
-    }
-    return TakeOther(name, value);
-  }
-
-  Status TakeCorrelationId(const JsonValue& value) {
-    if (const auto number = AsUnsigned(ReadJsonNumber(value.text()))) {
-      request_.correlation_id = *number;
-      return {};
-    }
-    if (!value.is_string()) return Unable("sequence_id", Access::kString);
-    const std::string_view text = Text(value);
-    if (text.size() > kMaxTextCorrelationId) return TooLongCorrelationId();
-    request_.correlation_id = text;
-    return {};
-  }
-
-  static Status TakeFlag(std::string_view name, const JsonValue& value, bool& flag) {
-    if (value.text() != "true" && value.text() != "false") return Unable(name, Access::kBoolean);
-    flag = value.text() == "true";
-    return {};
-  }
-
-  static Status TakeUnsigned(std::string_view name, const JsonValue& value, uint64_t& field) {
-    const auto number = AsUnsigned(ReadJsonNumber(value.text()));
-    if (!number) return Unable(name, Access::kUnsigned);
-    field = *number;
-    return {};
-  }
-
-  Status TakeOther(std::string_view name, const JsonValue& value) {
-    if (FindParameter(request_.parameters, name) != nullptr) return {};
-    if (request_.parameters.size() == kMaxParameters)
-      return TooManyOf("parameters", kMaxParameters);
-    core::Parameter parameter{name, false};
-    if (value.is_string()) {
-      parameter.value = Text(value);
-    } else if (const auto number = ReadJsonNumber(value.text())) {
-      std::visit([&](auto real) { parameter.value = real; }, *number);
-    } else if (value.text() == "true" || value.text() == "false") {
-      parameter.value = value.text() == "true";
-    } else {
-      return InvalidArgument(Join({"parameter '", name,
-                                   "' has invalid type. It should be either 'int', 'bool', or "
-                                   "'string'."}));
-    }
-    request_.parameters.push_back(parameter);
-    return {};
   }
 
   // ---- inputs
@@ -279,7 +207,7 @@ class BodyReader {
     if (!members.data_type.is_string() || !members.shape.is_array()) return false;
     const std::string_view quoted = members.data_type.text();
     const auto type = tensor::ParseWireName(quoted.substr(1, quoted.size() - 2));
-    if (!type || !ReadShapeFast(members.shape, members.dims)) return false;
+    if (!type || !ReadJsonShapeFast(members.shape, members.dims)) return false;
     const auto count =
         PossibleCount(members.dims, static_cast<size_t>(cursor_.end() - cursor_.at()));
     if (!count || *count == 0) return false;
@@ -298,14 +226,6 @@ class BodyReader {
     return true;
   }
 
-  // Elements of the shape; nothing when `text_bytes` of JSON cannot hold that many (each takes a
-  // digit and a comma), so that no claim of a shape makes the server take memory.
-  static std::optional<size_t> PossibleCount(const tensor::Shape& shape, size_t text_bytes) {
-    const auto count = shape.ElementCount();
-    if (!count || static_cast<uint64_t>(*count) > text_bytes / 2) return std::nullopt;
-    return static_cast<size_t>(*count);
-  }
-
   Status TakeInput(const InputMembers& members) {
     RETURN_IF_ERROR(CheckSources(members));
     if (!members.name.is_present()) return Unable("name", Access::kMissing);
@@ -321,7 +241,7 @@ class BodyReader {
     if (members.elements != nullptr) {
       input.shape = members.dims;
     } else {
-      RETURN_IF_ERROR(ReadShape(members.shape, input.shape));
+      RETURN_IF_ERROR(ReadJsonShape(members.shape, input.shape));
     }
     const auto type = tensor::ParseWireName(input.data_type_name);
     if (!type) return InvalidArgument(Join({"invalid datatype for input ", input.name}));
@@ -354,49 +274,16 @@ class BodyReader {
         set);
   }
 
-  // False for whatever is not plainly a list of a few whole numbers; then the reader below says
-  // why.
-  static bool ReadShapeFast(const JsonValue& text, tensor::Shape& shape) {
-    shape.Clear();
-    const char* at = text.begin;
-    do {
-      uint64_t dim = 0;
-      at = ReadUnsignedFast(SkipJsonSpace(at + 1, text.end), text.end, dim);
-      if (at == nullptr || !shape.Append(static_cast<int64_t>(dim))) return false;
-      at = SkipJsonSpace(at, text.end);
-    } while (*at == ',');
-    return true;
-  }
-
-  static Status ReadShape(const JsonValue& text, tensor::Shape& shape) {
-    JsonCursor cursor(text.text());
-    Status wrong;
-    cursor.WalkArray([&] {
-      JsonValue dim;
-      if (!cursor.SkipValue(dim)) return false;
-      const auto value = AsUnsigned(ReadJsonNumber(dim.text()));
-      if (!value) {
-        Note(wrong, Unable("shape", Access::kUnsigned));
-      } else if (!shape.Append(static_cast<int64_t>(*value))) {
-        Note(wrong,
-             InvalidArgument(Join({"Unable to parse 'shape': more than ",
-                                   std::to_string(tensor::Shape::kMaxRank), " dimensions"})));
-      }
-      return true;
-    });
-    return wrong;
-  }
-
   Status TakeBinary(const JsonValue& member, core::InputTensor& input) {
-    const auto size = AsUnsigned(ReadJsonNumber(member.text()));
-    if (!size) return Unable("binary_data_size", Access::kUnsigned);
-    if (*size > tail_.size()) {
+    uint64_t size = 0;
+    RETURN_IF_ERROR(TakeJsonUnsigned("binary_data_size", member, size));
+    if (size > tail_.size()) {
       return InvalidArgument(Join({"unexpected size for input '", input.name, "', expecting ",
-                                   std::to_string(*size - tail_.size()),
+                                   std::to_string(size - tail_.size()),
                                    " additional bytes for model '", request_.model_name, "'"}));
     }
-    AddPart(input, reinterpret_cast<const std::byte*>(tail_.data()), static_cast<size_t>(*size));
-    tail_.remove_prefix(static_cast<size_t>(*size));
+    AddPart(input, reinterpret_cast<const std::byte*>(tail_.data()), static_cast<size_t>(size));
+    tail_.remove_prefix(static_cast<size_t>(size));
     return {};
   }
 
@@ -491,7 +378,7 @@ class BodyReader {
       output.classification = static_cast<uint32_t>(std::min<uint64_t>(*top, UINT32_MAX));
     }
     if (members.binary_data.is_present()) {
-      RETURN_IF_ERROR(TakeFlag("binary_data", members.binary_data, output.binary));
+      RETURN_IF_ERROR(TakeJsonFlag("binary_data", members.binary_data, output.binary));
     }
     if (request_.wanted.size() == kMaxTensors) return TooManyOf("outputs", kMaxTensors);
     request_.wanted.push_back(output);

@@ -116,6 +116,11 @@ TEST_F(HttpInferRequest, KeysMayBeEscapedAndInAnyOrder) {
   EXPECT_EQ(Data(), "\1\2");
 }
 
+TEST_F(HttpInferRequest, PassesOverAByteOrderMark) {
+  ASSERT_TRUE(Read("\xEF\xBB\xBF " + Inputs(Ok())).ok());
+  EXPECT_EQ(request.inputs.size(), 1u);
+}
+
 TEST_F(HttpInferRequest, BinaryTail) {
   const auto input = [](std::string_view name, size_t size) {
     return R"({"name":")" + std::string(name) +
@@ -174,6 +179,8 @@ TEST_F(HttpInferRequest, MalformedJsonSaysWhatAndWhere) {
     return R"({"inputs":[{"data":)" + std::string(text);
   };
   const std::vector<Malformed> cases{
+      {"\xEF\xBB\xBF", "The document is empty. at 3"},
+      {"\xEF\xBB\xBFx", "Invalid value. at 3"},
       {" \n", "The document is empty. at 2"},
       {"{", "Missing a name for object member. at 1"},
       {"nul", "Invalid value. at 3"},

@@ -148,7 +148,8 @@ TEST(HostMetrics, ReadsThisMachine) {
     EXPECT_EQ(page.complaints, std::vector<std::string>());
     EXPECT_GE(page.samples.at("nv_cpu_utilization"), 0);
     EXPECT_LE(page.samples.at("nv_cpu_utilization"), 1);
-    EXPECT_GT(page.samples.at("nv_cpu_memory_total_bytes"), page.samples.at("nv_cpu_memory_used_bytes"));
+    EXPECT_GT(page.samples.at("nv_cpu_memory_total_bytes"),
+              page.samples.at("nv_cpu_memory_used_bytes"));
     EXPECT_GT(page.samples.at("nv_cpu_memory_used_bytes"), 0);
   }
 }

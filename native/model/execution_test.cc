@@ -114,7 +114,8 @@ TEST_F(ExecutionTest, CopiesForABackendThatWantsMoreAlignment) {
 TEST_F(ExecutionTest, JoinsPieces) {
   Use(MakePlan("scripted"));
   RequestBuilder request;
-  request.InputInParts(0, DataType::kInt32, {1, 3}, {Pack<int32_t>({1}), "", Pack<int32_t>({2, 3})});
+  request.InputInParts(0, DataType::kInt32, {1, 3},
+                       {Pack<int32_t>({1}), "", Pack<int32_t>({2, 3})});
   const auto sink = Add(request);
   RunIdentity();
   EXPECT_EQ(sink->Wait().outputs[0].bytes, Pack<int32_t>({1, 2, 3}));
@@ -131,7 +132,8 @@ TEST_F(ExecutionTest, LeadsEveryRowHome) {
   Run([](Batch& batch) {
     EXPECT_EQ(batch.rows(), 6);
     EXPECT_EQ(batch.inputs()[0].shape.ToString(), "[6,2]");
-    EXPECT_EQ(TextOf(batch.inputs()[0].view), Pack<int32_t>({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
+    EXPECT_EQ(TextOf(batch.inputs()[0].view),
+              Pack<int32_t>({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}));
     batch.Complete(backend::CopyInputs("", batch));
   });
   EXPECT_EQ(first->Wait().outputs[0].bytes, Pack<int32_t>({1, 2}));
@@ -269,26 +271,30 @@ INSTANTIATE_TEST_SUITE_P(
     Table, WrongOutputs,
     ::testing::Values(
         WrongOutput{"Missing", {}, 0, "model 'm' did not produce output 'OUTPUT0'"},
-        WrongOutput{"TooFewRows",
-                    {2, 2},
-                    16,
-                    "model 'm' produced output 'OUTPUT0' with shape [2,2] for a batch of 3: expected "
-                    "that as the first dimension"},
-        WrongOutput{"TooManyRows",
-                    {4, 2},
-                    32,
-                    "model 'm' produced output 'OUTPUT0' with shape [4,2] for a batch of 3: expected "
-                    "that as the first dimension"},
-        WrongOutput{"TooFewBytes",
-                    {3, 2},
-                    20,
-                    "model 'm' produced output 'OUTPUT0' with 20 bytes, too few or too many for shape "
-                    "[3,2]"},
-        WrongOutput{"TooManyBytes",
-                    {3, 2},
-                    28,
-                    "model 'm' produced output 'OUTPUT0' with 28 bytes, too few or too many for shape "
-                    "[3,2]"}),
+        WrongOutput{
+            "TooFewRows",
+            {2, 2},
+            16,
+            "model 'm' produced output 'OUTPUT0' with shape [2,2] for a batch of 3: expected "
+            "that as the first dimension"},
+        WrongOutput{
+            "TooManyRows",
+            {4, 2},
+            32,
+            "model 'm' produced output 'OUTPUT0' with shape [4,2] for a batch of 3: expected "
+            "that as the first dimension"},
+        WrongOutput{
+            "TooFewBytes",
+            {3, 2},
+            20,
+            "model 'm' produced output 'OUTPUT0' with 20 bytes, too few or too many for shape "
+            "[3,2]"},
+        WrongOutput{
+            "TooManyBytes",
+            {3, 2},
+            28,
+            "model 'm' produced output 'OUTPUT0' with 28 bytes, too few or too many for shape "
+            "[3,2]"}),
     [](const auto& info) { return info.param.name; });
 
 TEST_F(ExecutionTest, RefusesStringsThatEndTooSoon) {

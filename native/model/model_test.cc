@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <semaphore>
 #include <thread>
 
 #include "backend/copy_inputs.h"
@@ -122,8 +123,8 @@ TEST(Model, NeverMixesShapes) {
   EXPECT_EQ(model.Statistics().execution_count, 3u);
 }
 
-// The key of a queue's shapes is FNV-1a over rank and dimensions, which anybody can invert: these are two shapes with
-// one key, the second without elements so that it costs its client nothing.
+// The key of a queue's shapes is FNV-1a over rank and dimensions, which anybody can invert: these
+// are two shapes with one key, the second without elements so that it costs its client nothing.
 TEST(Model, TellsShapesApartThatWereChosenToHashAlike) {
   constexpr uint64_t kPrime = 0x100000001b3;
   const uint64_t start = (0xcbf29ce484222325 ^ 4) * kPrime;  // rank 3 plus one
@@ -131,7 +132,8 @@ TEST(Model, TellsShapesApartThatWereChosenToHashAlike) {
   int64_t forged = -1;
   while (forged < 0) {
     ++first;
-    forged = static_cast<int64_t>(3 ^ ((start ^ static_cast<uint64_t>(first)) * kPrime) ^ (start * kPrime));
+    forged = static_cast<int64_t>(3 ^ ((start ^ static_cast<uint64_t>(first)) * kPrime) ^
+                                  (start * kPrime));
   }
   core::ModelPlan plan = Batching(MakePlan("identity", 8, tensor::DataType::kInt32, {-1, -1}));
   ModelHarness model(plan);
@@ -234,31 +236,27 @@ TEST(Model, LetsARequestOnlyShortenTheTimeout) {
 TEST(Model, NeverRunsCancelledRows) {
   std::atomic<int64_t> rows{0};
   std::atomic<bool> is_first{true};
-  std::mutex entered;
-  std::mutex gate;
-  gate.lock();
-  entered.lock();
+  std::binary_semaphore entered(0);
+  std::binary_semaphore gate(0);
   ModelHarness model(Batching(MakePlan("scripted")), Scripted([&](Batch& batch) {
                        rows += batch.rows();
                        if (is_first.exchange(false)) {
-                         entered.unlock();
-                         gate.lock();
-                         gate.unlock();
+                         entered.release();
+                         gate.acquire();
                        }
                        batch.Complete(backend::CopyInputs("", batch));
                      }));
   const Pending running = model.EnqueueOne(1);
-  entered.lock();
+  entered.acquire();
   const auto queued = model.Enqueue(3, 2);
   queued[1].sink->Cancel();
-  gate.unlock();
+  gate.release();
   EXPECT_TRUE(queued[0].is_echoed());
   EXPECT_TRUE(queued[2].is_echoed());
   EXPECT_EQ(queued[1].message(), "[request id: <id_unknown>] Request is cancelled");
   EXPECT_EQ(rows, 5);
   EXPECT_EQ(model.Statistics().failures[1], 1u);
   running.Wait();
-  entered.unlock();
 }
 
 TEST(Model, TakesARequestOutOfTheQueueAtOnce) {
@@ -342,7 +340,8 @@ TEST(ModelInline, IsOffWhereTheOptionOrTheBackendSaysSo) {
   ModelHarness by_backend(MakePlan("gate"));
   EXPECT_FALSE(by_backend->runs_inline());
   InlineAllowance allowance = Generous();
-  for (const Pending& pending : by_option.Enqueue(3, 1, &allowance)) EXPECT_TRUE(pending.is_echoed());
+  for (const Pending& pending : by_option.Enqueue(3, 1, &allowance))
+    EXPECT_TRUE(pending.is_echoed());
   EXPECT_EQ(allowance.left, std::chrono::hours(1));
 }
 
@@ -375,20 +374,23 @@ TEST(ModelInline, IsOffForBatchesThatWereSlow) {
   EXPECT_NE(ran_on.load(), std::this_thread::get_id());
 }
 
-TEST(ModelInline, EndsAfterThreeSlowRuns) {
+TEST(ModelInline, EndsAfterSlowRuns) {
   std::atomic<bool> is_slow{false};
   std::atomic<std::thread::id> ran_on;
   ModelHarness model(MakePlan("scripted"), Scripted(
                                                [&](Batch& batch) {
                                                  ran_on = std::this_thread::get_id();
-                                                 if (is_slow) std::this_thread::sleep_for(microseconds(1100));
+                                                 if (is_slow)
+                                                   std::this_thread::sleep_for(microseconds(1100));
                                                  batch.Complete(backend::CopyInputs("", batch));
                                                },
                                                true));
   ASSERT_TRUE(model->runs_inline());
   is_slow = true;
   InlineAllowance allowance = Generous();
-  for (int run = 0; run < 3; ++run) {
+  // A run in which the kernel took the CPU away is no strike, so that there may be more than three.
+  int runs = 0;
+  for (; runs < 3 || (runs < 1000 && model->runs_inline()); ++runs) {
     EXPECT_TRUE(model->runs_inline());
     model.Enqueue(1, 1, &allowance)[0].Wait();
     EXPECT_EQ(ran_on.load(), std::this_thread::get_id());
@@ -413,9 +415,9 @@ TEST(ModelOrder, IsKeptOverInstancesWhereThePlanAsksForIt) {
   plan.instance_count = 3;
   std::atomic<int> executions{0};
   ModelHarness model(plan, Scripted([&](Batch& batch) {
-    if (executions++ % 3 == 0) std::this_thread::sleep_for(microseconds(200));
-    batch.Complete(backend::CopyInputs("", batch));
-  }));
+                       if (executions++ % 3 == 0) std::this_thread::sleep_for(microseconds(200));
+                       batch.Complete(backend::CopyInputs("", batch));
+                     }));
   std::mutex mutex;
   std::vector<int> answered;
   std::vector<Pending> clients;
@@ -458,7 +460,8 @@ TEST(ModelStop, EndsWhatIsInsideAndRefusesWhatComes) {
   for (const Pending& pending : queued) EXPECT_TRUE(pending.is_echoed());
   const Pending late = model.EnqueueOne();
   EXPECT_EQ(late.message(),
-            "[request id: <id_unknown>] Server is stopping, scheduler for model has stopped accepting new inference requests");
+            "[request id: <id_unknown>] Server is stopping, scheduler for model has stopped "
+            "accepting new inference requests");
   EXPECT_EQ(late.Wait().status.code(), base::StatusCode::kUnavailable);
 }
 
@@ -554,13 +557,14 @@ TEST_P(ModelRaces, EveryRequestIsAnsweredOnce) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, ModelRaces,
-    ::testing::Values(Race{"IdentityInline", "identity", {}, false, true, 1},
-                      Race{"IdentityInlineBatches", "identity", {}, true, true, 2},
-                      Race{"IdentityThreads", "identity", {}, true, false, 3},
-                      Race{"Gate", "gate", {{"closed", "true"}}, true, false, 2},
-                      Race{"GateWithoutThread", "gate", {{"closed", "true"}, {"async", "true"}}, true, false, 2},
-                      Race{"Sleep", "sleep", {{"sleep_us", "20"}}, true, false, 2},
-                      Race{"Poison", "poison", {{"message", "no"}}, false, false, 2}),
+    ::testing::Values(
+        Race{"IdentityInline", "identity", {}, false, true, 1},
+        Race{"IdentityInlineBatches", "identity", {}, true, true, 2},
+        Race{"IdentityThreads", "identity", {}, true, false, 3},
+        Race{"Gate", "gate", {{"closed", "true"}}, true, false, 2},
+        Race{"GateWithoutThread", "gate", {{"closed", "true"}, {"async", "true"}}, true, false, 2},
+        Race{"Sleep", "sleep", {{"sleep_us", "20"}}, true, false, 2},
+        Race{"Poison", "poison", {{"message", "no"}}, false, false, 2}),
     [](const auto& info) { return info.param.name; });
 
 // Row integrity: 100,000 requests of different sizes, each held against what it sent.
@@ -577,7 +581,8 @@ TEST_P(RowIntegrity, EveryRowGoesHome) {
                                  output.data_type = input.data_type;
                                  output.shape = input.shape;
                                  output.owner = batch.Allocate(input.view.size);
-                                 output.view = {.data = output.owner->data(), .size = input.view.size};
+                                 output.view = {.data = output.owner->data(),
+                                                .size = input.view.size};
                                  for (size_t i = 0; i < input.view.size; ++i) {
                                    output.owner->data()[i] = ~input.view.data[i];
                                  }

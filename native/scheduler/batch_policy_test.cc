@@ -27,8 +27,8 @@ struct Case {
   std::vector<int64_t> preferred;
   int64_t delay_us;
   int64_t first_age_us;
-  size_t send;            // 0: wait
-  int64_t wait_us = -1;   // from now; -1: never
+  size_t send;           // 0: wait
+  int64_t wait_us = -1;  // from now; -1: never
 };
 
 core::ModelPlan Plan(int64_t max_batch_size, const Case& test) {
@@ -67,28 +67,28 @@ TEST_P(DynamicBatching, Decides) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, DynamicBatching,
-    ::testing::Values(
-        Case{"NothingWaits", {}, {8}, 0, 0, 0},
-        Case{"OneGoesAtOnceWithoutDelay", {{1}}, {8}, 0, 0, 1},
-        Case{"AllThatWaitGoTogether", {{1}, {2}, {3}}, {8}, 0, 0, 3},
-        Case{"NeverOverTheLimit", {{5}, {3}, {1}}, {8}, 0, 0, 2},
-        Case{"StopsBeforeOneThatDoesNotFit", {{5}, {4}, {1}}, {8}, 0, 0, 1},
-        Case{"NeverSkipsOverOne", {{5}, {4}, {3}}, {8}, 1000, 0, 1},
-        Case{"AFullRequestGoesAlone", {{8}, {1}}, {8}, 1000, 0, 1},
-        Case{"AnOversizedRequestGoesAlone", {{9}, {1}}, {8}, 1000, 0, 1},
-        Case{"OnlyEqualShapesShare", {{1, 7}, {1, 7}, {1, 9}, {1, 7}}, {8}, 0, 0, 2},
-        Case{"AnotherShapeEndsTheWait", {{1, 7}, {1, 9}}, {8}, 1000, 0, 1},
-        Case{"WaitsForMore", {{1}}, {8}, 1000, 0, 0, 1000},
-        Case{"WaitsFromTheOldest", {{1}, {1}}, {8}, 1000, 400, 0, 600},
-        Case{"SendsWhenTheWaitIsOver", {{1}, {1}}, {8}, 1000, 1000, 2},
-        Case{"SendsWhenTheWaitIsLongOver", {{1}, {1}}, {8}, 1000, 5000, 2},
-        Case{"APreferredSizeIsSentAtOnce", {{2}, {2}}, {4}, 1000, 0, 2},
-        Case{"TheLargestPreferredSizeReached", {{2}, {2}, {2}}, {2, 4, 8}, 1000, 0, 2},
-        Case{"RowsBeyondAPreferredSizeStay", {{2}, {2}, {1}}, {4, 8}, 1000, 0, 2},
-        Case{"BetweenPreferredSizesItWaits", {{3}, {2}}, {4, 8}, 1000, 0, 0, 1000},
-        Case{"AtTheEndOfTheWaitAllGo", {{2}, {2}, {1}}, {4, 8}, 1000, 1000, 3},
-        Case{"TheLimitIsSentEvenIfNotPreferred", {{4}, {4}}, {2}, 1000, 0, 2},
-        Case{"WithoutPreferredSizesItWaits", {{4}, {3}}, {}, 1000, 0, 0, 1000}),
+    ::testing::Values(Case{"NothingWaits", {}, {8}, 0, 0, 0},
+                      Case{"OneGoesAtOnceWithoutDelay", {{1}}, {8}, 0, 0, 1},
+                      Case{"AllThatWaitGoTogether", {{1}, {2}, {3}}, {8}, 0, 0, 3},
+                      Case{"NeverOverTheLimit", {{5}, {3}, {1}}, {8}, 0, 0, 2},
+                      Case{"StopsBeforeOneThatDoesNotFit", {{5}, {4}, {1}}, {8}, 0, 0, 1},
+                      Case{"NeverSkipsOverOne", {{5}, {4}, {3}}, {8}, 1000, 0, 1},
+                      Case{"AFullRequestGoesAlone", {{8}, {1}}, {8}, 1000, 0, 1},
+                      Case{"AnOversizedRequestGoesAlone", {{9}, {1}}, {8}, 1000, 0, 1},
+                      Case{"OnlyEqualShapesShare", {{1, 7}, {1, 7}, {1, 9}, {1, 7}}, {8}, 0, 0, 2},
+                      Case{"AnotherShapeEndsTheWait", {{1, 7}, {1, 9}}, {8}, 1000, 0, 1},
+                      Case{"WaitsForMore", {{1}}, {8}, 1000, 0, 0, 1000},
+                      Case{"WaitsFromTheOldest", {{1}, {1}}, {8}, 1000, 400, 0, 600},
+                      Case{"SendsWhenTheWaitIsOver", {{1}, {1}}, {8}, 1000, 1000, 2},
+                      Case{"SendsWhenTheWaitIsLongOver", {{1}, {1}}, {8}, 1000, 5000, 2},
+                      Case{"APreferredSizeIsSentAtOnce", {{2}, {2}}, {4}, 1000, 0, 2},
+                      Case{
+                          "TheLargestPreferredSizeReached", {{2}, {2}, {2}}, {2, 4, 8}, 1000, 0, 2},
+                      Case{"RowsBeyondAPreferredSizeStay", {{2}, {2}, {1}}, {4, 8}, 1000, 0, 2},
+                      Case{"BetweenPreferredSizesItWaits", {{3}, {2}}, {4, 8}, 1000, 0, 0, 1000},
+                      Case{"AtTheEndOfTheWaitAllGo", {{2}, {2}, {1}}, {4, 8}, 1000, 1000, 3},
+                      Case{"TheLimitIsSentEvenIfNotPreferred", {{4}, {4}}, {2}, 1000, 0, 2},
+                      Case{"WithoutPreferredSizesItWaits", {{4}, {3}}, {}, 1000, 0, 0, 1000}),
     [](const auto& info) { return info.param.name; });
 
 TEST(DirectScheduling, SendsOneAtATime) {

@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Runs the batching policy in a world of its own: a virtual clock, random arrivals and executions, some instances.
-// What must hold at every decision is checked; planted policies show that the checks can fail.
+// Runs the batching policy in a world of its own: a virtual clock, random arrivals and executions,
+// some instances. What must hold at every decision is checked; planted policies show that the
+// checks can fail.
 
 #include <algorithm>
 #include <functional>
@@ -90,9 +91,11 @@ class World {
     if (decision.send > queue_.size()) return "more were sent than wait";
     const Nanoseconds delay = plan_.batching->max_queue_delay;
     if (decision.send == 0) {
-      if (decision.wait_until == base::kNever) return "an instance idles for ever while requests wait";
+      if (decision.wait_until == base::kNever)
+        return "an instance idles for ever while requests wait";
       if (decision.wait_until <= clock_.Now()) return "it waits for a time that is past";
-      if (decision.wait_until > queue_[0].enqueued + delay) return "the oldest waits longer than the delay";
+      if (decision.wait_until > queue_[0].enqueued + delay)
+        return "the oldest waits longer than the delay";
       if (LongestRunIsFinal()) return "it waits though nothing could join the batch";
       return std::nullopt;
     }
@@ -171,22 +174,24 @@ TEST(BatchSimulation, FindsAPolicyThatMixesShapes) {
 }
 
 TEST(BatchSimulation, FindsAPolicyThatPassesTheLimit) {
-  ExpectComplaint("a batch is over the limit", [](const auto& queue, Instant now, const auto& plan) {
-    BatchDecision decision = NextBatch(queue, now, plan);
-    if (decision.send != 0 && decision.send < queue.size() &&
-        queue[decision.send].shape_key == queue[0].shape_key) {
-      decision.rows += queue[decision.send++].rows;
-    }
-    return decision;
-  });
+  ExpectComplaint("a batch is over the limit",
+                  [](const auto& queue, Instant now, const auto& plan) {
+                    BatchDecision decision = NextBatch(queue, now, plan);
+                    if (decision.send != 0 && decision.send < queue.size() &&
+                        queue[decision.send].shape_key == queue[0].shape_key) {
+                      decision.rows += queue[decision.send++].rows;
+                    }
+                    return decision;
+                  });
 }
 
 TEST(BatchSimulation, FindsAPolicyThatForgetsToWakeUp) {
-  ExpectComplaint("an instance idles for ever", [](const auto& queue, Instant now, const auto& plan) {
-    BatchDecision decision = NextBatch(queue, now, plan);
-    decision.wait_until = base::kNever;
-    return decision;
-  });
+  ExpectComplaint("an instance idles for ever",
+                  [](const auto& queue, Instant now, const auto& plan) {
+                    BatchDecision decision = NextBatch(queue, now, plan);
+                    decision.wait_until = base::kNever;
+                    return decision;
+                  });
 }
 
 TEST(BatchSimulation, FindsAPolicyThatWaitsTooLong) {
@@ -199,13 +204,13 @@ TEST(BatchSimulation, FindsAPolicyThatWaitsTooLong) {
 
 TEST(BatchSimulation, FindsAPolicyThatWaitsForNothing) {
   // Waits out the delay of everything that is not the limit, whoever stands behind it.
-  ExpectComplaint("it waits though nothing could join", [](const auto& queue, Instant now,
-                                                           const auto& plan) {
-    const BatchDecision decision = NextBatch(queue, now, plan);
-    const Instant due = queue[0].enqueued + plan.batching->max_queue_delay;
-    if (decision.rows == plan.max_batch_size || now >= due) return decision;
-    return BatchDecision{.wait_until = due};
-  });
+  ExpectComplaint("it waits though nothing could join",
+                  [](const auto& queue, Instant now, const auto& plan) {
+                    const BatchDecision decision = NextBatch(queue, now, plan);
+                    const Instant due = queue[0].enqueued + plan.batching->max_queue_delay;
+                    if (decision.rows == plan.max_batch_size || now >= due) return decision;
+                    return BatchDecision{.wait_until = due};
+                  });
 }
 
 }  // namespace

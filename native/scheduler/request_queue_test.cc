@@ -49,7 +49,8 @@ TEST(RequestQueue, RemovesAnywhereAndKeepsTheOrder) {
       model.erase(model.begin() + static_cast<std::ptrdiff_t>(at));
     }
     ASSERT_EQ(queue.size(), model.size());
-    for (size_t i = 0; i < model.size(); i += 1 + model.size() / 8) ASSERT_EQ(queue[i].rows, model[i]);
+    for (size_t i = 0; i < model.size(); i += 1 + model.size() / 8)
+      ASSERT_EQ(queue[i].rows, model[i]);
   }
 }
 
@@ -69,8 +70,12 @@ TEST(RequestQueue, OwnsItsRequests) {
       queued.request->home = &counting;
       queue.Push(std::move(queued));
     }
-    { const QueuedRequest removed = queue.Remove(100); }
-    { const QueuedRequest popped = queue.PopFront(); }
+    {
+      const QueuedRequest removed = queue.Remove(100);
+    }
+    {
+      const QueuedRequest popped = queue.PopFront();
+    }
     EXPECT_EQ(counting.home, 2);
   }
   EXPECT_EQ(counting.home, 200);

@@ -27,7 +27,8 @@ struct Pending {
   std::string_view message() const { return Wait().status.message(); }
   bool is_echoed() const {
     const RecordedResponse& response = Wait();
-    return response.status.ok() && response.outputs.size() == 1 && response.outputs[0].bytes == sent;
+    return response.status.ok() && response.outputs.size() == 1 &&
+           response.outputs[0].bytes == sent;
   }
 };
 
@@ -39,7 +40,8 @@ inline std::unique_ptr<backend::Backend> FindBackend(std::string_view name) {
   return nullptr;
 }
 
-// One loaded version with short words for what tests do to it. Plans have one INT32 input and output.
+// One loaded version with short words for what tests do to it. Plans have one INT32 input and
+// output.
 class ModelHarness {
  public:
   explicit ModelHarness(core::ModelPlan plan, std::unique_ptr<backend::Backend> backend = nullptr,
@@ -66,7 +68,8 @@ class ModelHarness {
   }
 
   // Submits `count` requests in one chain; `allowance` as of an I/O thread.
-  std::vector<Pending> Enqueue(int count, int64_t rows = 1, model::InlineAllowance* allowance = nullptr) {
+  std::vector<Pending> Enqueue(int count, int64_t rows = 1,
+                               model::InlineAllowance* allowance = nullptr) {
     model::RequestChain chain;
     std::vector<Pending> pending;
     for (int i = 0; i < count; ++i) {

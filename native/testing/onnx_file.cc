@@ -51,7 +51,8 @@ std::string ValueInfo(std::string_view name, std::string_view type) {
 
 }  // namespace
 
-OnnxFile& OnnxFile::Input(std::string_view name, int element_type, const std::vector<int64_t>& dims) {
+OnnxFile& OnnxFile::Input(std::string_view name, int element_type,
+                          const std::vector<int64_t>& dims) {
   rest_of_graph_ += Message(11, ValueInfo(name, Message(1, TensorType(element_type, &dims))));
   return *this;
 }

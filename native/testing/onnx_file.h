@@ -10,8 +10,8 @@
 
 namespace serving::testing {
 
-// Writes small ONNX files (onnx.proto: ModelProto) for tests. Element types are ONNX's numbers, dimensions -1 are
-// written as symbolic.
+// Writes small ONNX files (onnx.proto: ModelProto) for tests. Element types are ONNX's numbers,
+// dimensions -1 are written as symbolic.
 class OnnxFile {
  public:
   OnnxFile& Input(std::string_view name, int element_type, const std::vector<int64_t>& dims);

@@ -78,8 +78,11 @@ class RecordingSink final : public core::ResponseSink {
     RecordedResponse copy{response.status, {}, response.times};
     for (const core::OutputTensor& output : response.outputs) {
       const auto dims = output.shape.dims();
-      copy.outputs.push_back({output.slot, output.data_type, {dims.begin(), dims.end()},
-                              std::string(TextOf(output.view)), output.view.data});
+      copy.outputs.push_back({output.slot,
+                              output.data_type,
+                              {dims.begin(), dims.end()},
+                              std::string(TextOf(output.view)),
+                              output.view.data});
     }
     return copy;
   }

@@ -70,7 +70,8 @@ class RequestBuilder {
   core::RequestPtr Take() { return std::move(request_); }
 
  private:
-  core::InputTensor& Begin(uint32_t slot, tensor::DataType type, const std::vector<int64_t>& shape) {
+  core::InputTensor& Begin(uint32_t slot, tensor::DataType type,
+                           const std::vector<int64_t>& shape) {
     core::InputTensor& input = request_->AddInput();
     input.slot = slot;
     input.data_type = type;

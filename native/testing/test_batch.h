@@ -58,7 +58,8 @@ class TestBatch final : public backend::Batch {
   base::Status Run(backend::Instance& instance) {
     instance.Execute(*this);
     std::unique_lock lock(mutex_);
-    const bool came = done_.wait_for(lock, std::chrono::seconds(60), [this] { return status_.has_value(); });
+    const bool came =
+        done_.wait_for(lock, std::chrono::seconds(60), [this] { return status_.has_value(); });
     SERVING_CHECK(came, "a batch was never completed");
     return *std::exchange(status_, std::nullopt);
   }

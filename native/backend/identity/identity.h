@@ -9,8 +9,8 @@
 
 namespace serving::backend {
 
-// `backend: "identity"`: output i is input i, without a copy where the request ran alone. Needs as many outputs as
-// inputs, of the same types and dimensions.
+// `backend: "identity"`: output i is input i, without a copy where the request ran alone. Needs as
+// many outputs as inputs, of the same types and dimensions.
 std::unique_ptr<Backend> MakeIdentityBackend();
 
 }  // namespace serving::backend

@@ -41,14 +41,15 @@ bool Fits(const tensor::Shape& model, const tensor::Shape& planned) {
   return true;
 }
 
-base::Status CheckDims(const core::ModelPlan& plan, const core::TensorPlan& wanted, const Port& port) {
+base::Status CheckDims(const core::ModelPlan& plan, const core::TensorPlan& wanted,
+                       const Port& port) {
   const std::string tensor = "model '" + plan.name + "', tensor '" + port.name + "': ";
   if (plan.max_batch_size > 0 && (port.dims.rank() == 0 || port.dims[0] != -1)) {
-    return base::InvalidArgument(
-        tensor +
-        "for the model to support batching the shape should have at least 1 dimension and the first "
-        "dimension must be -1; but shape expected by the model is " +
-        port.dims.ToString());
+    return base::InvalidArgument(tensor +
+                                 "for the model to support batching the shape should have at least "
+                                 "1 dimension and the first "
+                                 "dimension must be -1; but shape expected by the model is " +
+                                 port.dims.ToString());
   }
   const tensor::Shape planned = ModelDims(plan, wanted);
   if (Fits(port.dims, planned)) return {};
@@ -57,14 +58,15 @@ base::Status CheckDims(const core::ModelPlan& plan, const core::TensorPlan& want
                      ") but the model configuration specifies " + std::to_string(planned.rank()) +
                      " dimensions (";
   if (plan.max_batch_size > 0) {
-    text += "an initial batch dimension because max_batch_size > 0 followed by the explicit tensor "
-            "shape, making complete ";
+    text +=
+        "an initial batch dimension because max_batch_size > 0 followed by the explicit tensor "
+        "shape, making complete ";
   }
   return base::InvalidArgument(text + "shape " + planned.ToString() + ")");
 }
 
-base::Status CheckType(const core::ModelPlan& plan, const core::TensorPlan& wanted, const Port& port,
-                       std::string_view direction) {
+base::Status CheckType(const core::ModelPlan& plan, const core::TensorPlan& wanted,
+                       const Port& port, std::string_view direction) {
   const auto type = DataTypeOf(port);
   const std::string tensor = std::string(direction) + " '" + port.name + "'";
   if (!type) {
@@ -105,8 +107,8 @@ base::Result<std::vector<BoundTensor>> BindInputs(const core::ModelPlan& plan,
   std::vector<Port> allowed = session.inputs();
   allowed.insert(allowed.end(), session.initializers().begin(), session.initializers().end());
   const auto is_planned = [&plan](const Port& port) {
-    return std::ranges::any_of(
-        plan.inputs, [&](const auto& input) { return input.tensor.name == port.name; });
+    return std::ranges::any_of(plan.inputs,
+                               [&](const auto& input) { return input.tensor.name == port.name; });
   };
   std::vector<BoundTensor> bound;
   for (const core::TensorPlan& input : plan.inputs) {

@@ -14,7 +14,8 @@ tensor::Shape Dims(std::vector<int64_t> dims) { return tensor::Shape(dims); }
 
 std::string Reshaped(std::vector<int64_t> actual, bool has_rows, std::vector<int64_t> from,
                      std::vector<int64_t> to) {
-  const auto shape = Reshape(Dims(std::move(actual)), has_rows, Dims(std::move(from)), Dims(std::move(to)));
+  const auto shape =
+      Reshape(Dims(std::move(actual)), has_rows, Dims(std::move(from)), Dims(std::move(to)));
   return shape ? shape->ToString() : "none";
 }
 

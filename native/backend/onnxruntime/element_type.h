@@ -10,7 +10,8 @@
 
 namespace serving::backend::ort {
 
-// The element type that ONNX numbers so (TensorProto.DataType); nothing for those KServe v2 does not have.
+// The element type that ONNX numbers so (TensorProto.DataType); nothing for those KServe v2 does
+// not have.
 std::optional<tensor::DataType> FromElementType(int onnx_type);
 int ToElementType(tensor::DataType type);
 // `FLOAT16`, `COMPLEX64` and so on; `type 40` for numbers newer than this list.

@@ -30,7 +30,8 @@ std::string WithoutFolders(std::string_view text) {
     if (start == std::string_view::npos) break;
     const size_t end = std::min(text.find_first_of(kBreaks, start), text.size());
     std::string_view word = text.substr(start, end - start);
-    // Only absolute names tell anything of this machine. `Name:'/encoder/Conv'` is a node of the model.
+    // Only absolute names tell anything of this machine. `Name:'/encoder/Conv'` is a node of the
+    // model.
     const bool is_node = cleaned.ends_with("Name:'");
     if (!is_node && word.front() == '/' && word.find('/', 1) != std::string_view::npos) {
       word.remove_prefix(word.rfind('/') + 1);

@@ -18,11 +18,12 @@ struct Failure {
 };
 Failure TakeFailure(const Api& api, Status* raw);
 
-// `onnx runtime error N: …` with code Internal, as Triton answers every failure of the library. OK for null.
+// `onnx runtime error N: …` with code Internal, as Triton answers every failure of the library. OK
+// for null.
 base::Status ToStatus(const Api& api, Status* raw);
 
-// Without file names: `Load model from /a/b/model.onnx failed:` becomes `Load model from model.onnx failed:`, since a
-// client may read the text.
+// Without file names: `Load model from /a/b/model.onnx failed:` becomes `Load model from model.onnx
+// failed:`, since a client may read the text.
 std::string WithoutFolders(std::string_view text);
 
 }  // namespace serving::backend::ort

@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kLengthBytes = 4;
 
-// Memory of the library, kept by its value until the last reader is done. The session is kept too: its arena owns
-// the memory.
+// Memory of the library, kept by its value until the last reader is done. The session is kept too:
+// its arena owns the memory.
 class ValueBuffer final : public base::Buffer {
  public:
   ValueBuffer(std::shared_ptr<const Session> session, RawValue* value, void* data, size_t bytes)
@@ -32,8 +32,8 @@ class ValueBuffer final : public base::Buffer {
 };
 
 base::Status MemoryFull(const LoadedModel& model, const char* what) {
-  return base::Unavailable(std::string("memory limit reached: no room for ") + what + " of model '" +
-                           model.name + "', retry later");
+  return base::Unavailable(std::string("memory limit reached: no room for ") + what +
+                           " of model '" + model.name + "', retry later");
 }
 
 // Releases the value at the end of its scope unless it was taken.
@@ -51,7 +51,8 @@ struct Released {
 void OrtInstance::Execute(Batch& batch) {
   base::Status status = Run(batch);
   ReleaseValues();
-  batch.Complete(std::move(status));  // the lease is free: nothing of the instance may be touched any more
+  batch.Complete(
+      std::move(status));  // the lease is free: nothing of the instance may be touched any more
 }
 
 base::Status OrtInstance::Run(Batch& batch) {
@@ -59,9 +60,8 @@ base::Status OrtInstance::Run(Batch& batch) {
   RETURN_IF_ERROR(PlaceOutputs(batch));
   const Api& api = model_.session->api();
   RETURN_IF_ORT_ERROR(api, api.Run(model_.session->raw(), nullptr, input_names_.data(),
-                                   input_values_.data(), input_values_.size(),
-                                   output_names_.data(), output_values_.size(),
-                                   output_values_.data()));
+                                   input_values_.data(), input_values_.size(), output_names_.data(),
+                                   output_values_.size(), output_values_.data()));
   return CollectOutputs(batch);
 }
 
@@ -98,14 +98,15 @@ base::Result<RawValue*> OrtInstance::WrapInput(Batch& batch, const BoundTensor& 
   }
   RawValue* value = nullptr;
   // The library takes the bytes as mutable and only reads inputs.
-  RETURN_IF_ORT_ERROR(api, api.CreateTensorWithDataAsOrtValue(
-                               model_.session->library().host_memory(),
-                               const_cast<std::byte*>(view.data), view.size,
-                               shape.dims().data(), shape.rank(), tensor.element_type, &value));
+  RETURN_IF_ORT_ERROR(
+      api, api.CreateTensorWithDataAsOrtValue(
+               model_.session->library().host_memory(), const_cast<std::byte*>(view.data),
+               view.size, shape.dims().data(), shape.rank(), tensor.element_type, &value));
   return value;
 }
 
-// A client may send any byte as BOOL; a C++ bool that is neither 0 nor 1 is undefined behaviour inside the library.
+// A client may send any byte as BOOL; a C++ bool that is neither 0 nor 1 is undefined behaviour
+// inside the library.
 base::Result<tensor::TensorView> OrtInstance::CleanBools(Batch& batch,
                                                          const tensor::TensorView& view) {
   const std::span<const std::byte> bytes(view.data, view.size);
@@ -123,9 +124,9 @@ base::Result<RawValue*> OrtInstance::MakeStrings(const BoundTensor& tensor, cons
                                                  const tensor::Shape& shape) {
   const Api& api = model_.session->api();
   RawValue* value = nullptr;
-  RETURN_IF_ORT_ERROR(api, api.CreateTensorAsOrtValue(model_.session->library().allocator(),
-                                                      shape.dims().data(), shape.rank(),
-                                                      tensor.element_type, &value));
+  RETURN_IF_ORT_ERROR(
+      api, api.CreateTensorAsOrtValue(model_.session->library().allocator(), shape.dims().data(),
+                                      shape.rank(), tensor.element_type, &value));
   Released on_error{value, api};
   tensor::BytesReader reader({input.view.data, input.view.size});
   const auto count = static_cast<size_t>(shape.ElementCount().value_or(0));
@@ -138,8 +139,8 @@ base::Result<RawValue*> OrtInstance::MakeStrings(const BoundTensor& tensor, cons
     }
     if (element->empty()) continue;
     char* place = nullptr;
-    RETURN_IF_ORT_ERROR(
-        api, api.GetResizedStringTensorElementBuffer(value, i, element->size(), &place));
+    RETURN_IF_ORT_ERROR(api,
+                        api.GetResizedStringTensorElementBuffer(value, i, element->size(), &place));
     std::memcpy(place, element->data(), element->size());
   }
   return std::exchange(value, nullptr);
@@ -156,7 +157,8 @@ base::Status OrtInstance::PlaceOutputs(Batch& batch) {
   return {};
 }
 
-// A tensor over memory of ours where the shape is known before the run; null: the library brings its own.
+// A tensor over memory of ours where the shape is known before the run; null: the library brings
+// its own.
 base::Result<RawValue*> OrtInstance::PlaceOutput(Batch& batch, uint32_t slot) {
   const BoundTensor& tensor = model_.outputs[slot];
   BatchOutput& output = batch.outputs()[slot];
@@ -234,13 +236,15 @@ base::Status OrtInstance::CollectOutput(Batch& batch, uint32_t slot, RawValue*& 
   void* data = nullptr;
   RETURN_IF_ORT_ERROR(api, api.GetTensorMutableData(value, &data));
   const size_t bytes = count * tensor::ByteSize(tensor.data_type);
-  output.owner = base::MakeRef<ValueBuffer>(model_.session, std::exchange(value, nullptr), data, bytes);
+  output.owner =
+      base::MakeRef<ValueBuffer>(model_.session, std::exchange(value, nullptr), data, bytes);
   output.view = {.data = static_cast<const std::byte*>(data), .size = bytes};
   return {};
 }
 
-// The library gives all texts without a gap and where each begins. They are fetched to the end of the output and
-// moved to their places front to back: a text never moves past one that is still to be read.
+// The library gives all texts without a gap and where each begins. They are fetched to the end of
+// the output and moved to their places front to back: a text never moves past one that is still to
+// be read.
 base::Status OrtInstance::CollectStrings(Batch& batch, BatchOutput& output, const RawValue* value,
                                          size_t count) {
   const Api& api = model_.session->api();
@@ -254,8 +258,8 @@ base::Status OrtInstance::CollectStrings(Batch& batch, BatchOutput& output, cons
   output.view = {.data = data, .size = lengths_bytes + text_bytes};
   if (count == 0) return {};
   offsets_.resize(count + 1);
-  RETURN_IF_ORT_ERROR(
-      api, api.GetStringTensorContent(value, texts, text_bytes, offsets_.data(), count));
+  RETURN_IF_ORT_ERROR(api,
+                      api.GetStringTensorContent(value, texts, text_bytes, offsets_.data(), count));
   offsets_[count] = text_bytes;
   std::byte* out = data;
   for (size_t i = 0; i < count; ++i) {

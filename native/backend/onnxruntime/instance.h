@@ -22,8 +22,8 @@ struct LoadedModel {
   std::vector<BoundTensor> outputs;
 };
 
-// Runs batches: our buffers are wrapped as tensors, outputs of known shape are written into ours, others are handed
-// over in the library's own memory. Strings are copied in and out.
+// Runs batches: our buffers are wrapped as tensors, outputs of known shape are written into ours,
+// others are handed over in the library's own memory. Strings are copied in and out.
 //
 // Owns: lists that keep their capacity, so that a run with fixed shapes allocates nothing of ours.
 class OrtInstance final : public Instance {
@@ -34,8 +34,8 @@ class OrtInstance final : public Instance {
  private:
   base::Status Run(Batch& batch);
   base::Status WrapInputs(Batch& batch);
-  base::Result<RawValue*> WrapInput(Batch& batch, const BoundTensor& tensor, const BatchInput& input,
-                                    const tensor::Shape& shape);
+  base::Result<RawValue*> WrapInput(Batch& batch, const BoundTensor& tensor,
+                                    const BatchInput& input, const tensor::Shape& shape);
   base::Result<tensor::TensorView> CleanBools(Batch& batch, const tensor::TensorView& view);
   base::Result<RawValue*> MakeStrings(const BoundTensor& tensor, const BatchInput& input,
                                       const tensor::Shape& shape);
@@ -43,7 +43,8 @@ class OrtInstance final : public Instance {
   base::Result<RawValue*> PlaceOutput(Batch& batch, uint32_t slot);
   base::Status CollectOutputs(Batch& batch);
   base::Status CollectOutput(Batch& batch, uint32_t slot, RawValue*& value);
-  base::Status CollectStrings(Batch& batch, BatchOutput& output, const RawValue* value, size_t count);
+  base::Status CollectStrings(Batch& batch, BatchOutput& output, const RawValue* value,
+                              size_t count);
   void ReleaseValues();
 
   const LoadedModel& model_;

@@ -16,8 +16,7 @@
 namespace serving::backend::ort {
 namespace {
 
-constexpr const char* kRemedy =
-    "run 'nereid setup onnxruntime' or give --onnxruntime-library=PATH";
+constexpr const char* kRemedy = "run 'nereid setup onnxruntime' or give --onnxruntime-library=PATH";
 constexpr int64_t kLogLinesPerSecond = 5;
 
 // Reason of the loader without the path it begins with.
@@ -30,8 +29,8 @@ std::string LoaderReason(const std::string& path) {
 
 }  // namespace
 
-// Errors come back as a status too and are logged where they are handled: here they only explain. Requests can
-// provoke warnings, so their lines are few whatever clients do.
+// Errors come back as a status too and are logged where they are handled: here they only explain.
+// Requests can provoke warnings, so their lines are few whatever clients do.
 void Library::WriteLog(void* self, LoggingLevel level, const char*, const char*, const char* place,
                        const char* text) {
   auto& library = *static_cast<Library*>(self);
@@ -44,8 +43,8 @@ void Library::WriteLog(void* self, LoggingLevel level, const char*, const char*,
     }
     if (library.log_lines_.fetch_add(1, std::memory_order_relaxed) >= kLogLinesPerSecond) return;
   }
-  base::Log(level == kWarning ? base::Severity::kWarning : base::Severity::kVerbose,
-            "onnxruntime", 0, std::string(text) + " (" + place + ")");
+  base::Log(level == kWarning ? base::Severity::kWarning : base::Severity::kVerbose, "onnxruntime",
+            0, std::string(text) + " (" + place + ")");
 }
 
 base::Status Library::NotInstalled() {
@@ -55,14 +54,14 @@ base::Status Library::NotInstalled() {
 base::Result<std::shared_ptr<const Library>> Library::Open(const std::string& path) {
   struct stat file;
   if (path.empty() || (stat(path.c_str(), &file) != 0 && errno == ENOENT)) return NotInstalled();
-  // RTLD_LOCAL: two builds may live in one process, and none of their symbols may serve anybody else.
+  // RTLD_LOCAL: two builds may live in one process, and none of their symbols may serve anybody
+  // else.
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     return base::Unavailable("onnxruntime: the library of ONNX Runtime does not load: " +
                              LoaderReason(path));
   }
-  const auto get_base =
-      reinterpret_cast<const ApiBase* (*)()>(dlsym(handle, "OrtGetApiBase"));
+  const auto get_base = reinterpret_cast<const ApiBase* (*)()>(dlsym(handle, "OrtGetApiBase"));
   if (get_base == nullptr) {
     return base::Unavailable(
         std::string("onnxruntime: the file given as library of ONNX Runtime is another library: "
@@ -73,15 +72,14 @@ base::Result<std::shared_ptr<const Library>> Library::Open(const std::string& pa
   const std::string version = base->GetVersionString();
   const Api* api = base->GetApi(kApiVersion);
   if (api == nullptr) {
-    return base::Unavailable("onnxruntime: ONNX Runtime " + version +
-                             " is too old, expected 1." + std::to_string(kApiVersion) +
-                             " or newer: " + kRemedy);
+    return base::Unavailable("onnxruntime: ONNX Runtime " + version + " is too old, expected 1." +
+                             std::to_string(kApiVersion) + " or newer: " + kRemedy);
   }
   std::shared_ptr<Library> library(new Library(api, version));
-  RETURN_IF_ORT_ERROR(*api, api->CreateEnvWithCustomLogger(&WriteLog, library.get(), kWarning, "nereid",
-                                                           &library->env_));
-  RETURN_IF_ORT_ERROR(*api, api->CreateCpuMemoryInfo(kArenaAllocator, kMemoryTypeDefault,
-                                                     &library->host_memory_));
+  RETURN_IF_ORT_ERROR(*api, api->CreateEnvWithCustomLogger(&WriteLog, library.get(), kWarning,
+                                                           "nereid", &library->env_));
+  RETURN_IF_ORT_ERROR(
+      *api, api->CreateCpuMemoryInfo(kArenaAllocator, kMemoryTypeDefault, &library->host_memory_));
   RETURN_IF_ORT_ERROR(*api, api->GetAllocatorWithDefaultOptions(&library->allocator_));
   return std::shared_ptr<const Library>(std::move(library));
 }

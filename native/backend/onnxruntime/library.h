@@ -14,14 +14,15 @@
 
 namespace serving::backend::ort {
 
-// One opened libonnxruntime and its environment. The code is never unmapped: threads of the library may outlive every
-// object we know of.
+// One opened libonnxruntime and its environment. The code is never unmapped: threads of the library
+// may outlive every object we know of.
 //
 // Threads: all functions from any; the table's functions have their own rules.
 // Owns: the environment, released when the last session is gone.
 class Library {
  public:
-  // Fails with one sentence when the file is missing, is not ONNX Runtime or is too old for kApiVersion.
+  // Fails with one sentence when the file is missing, is not ONNX Runtime or is too old for
+  // kApiVersion.
   static base::Result<std::shared_ptr<const Library>> Open(const std::string& path);
 
   // What every load answers while there is no library.

@@ -70,7 +70,8 @@ class OnnxRuntimeBackend final : public Backend {
 
   base::Result<Inspection> Inspect(const std::string& model_file) override {
     ASSIGN_OR_RETURN(auto library, FindLibrary());
-    // Names and types do not depend on optimisation, which is most of the time a session takes to make.
+    // Names and types do not depend on optimisation, which is most of the time a session takes to
+    // make.
     ort::SessionSettings settings;
     settings.level = ort::kDisableAll;
     ASSIGN_OR_RETURN(const auto session, Session::Open(std::move(library), model_file, settings));

@@ -40,7 +40,8 @@ constexpr int kBfloat16 = 16;
 constexpr int kFloat8 = 17;
 
 core::ModelPlan PlanOf(const std::string& file, int64_t max_batch_size,
-                       std::vector<core::TensorPlan> inputs, std::vector<core::TensorPlan> outputs) {
+                       std::vector<core::TensorPlan> inputs,
+                       std::vector<core::TensorPlan> outputs) {
   core::ModelPlan plan;
   plan.name = "m";
   plan.backend = "onnxruntime";
@@ -83,10 +84,10 @@ class OnnxRuntime : public ::testing::Test {
 };
 
 core::ModelPlan SimplePlan() {
-  return PlanOf(NEREID_MODEL_REPOSITORY "/simple/1/model.onnx", 8,
-                {Tensor("INPUT0", DataType::kInt32, {16}), Tensor("INPUT1", DataType::kInt32, {16})},
-                {Tensor("OUTPUT0", DataType::kInt32, {16}),
-                 Tensor("OUTPUT1", DataType::kInt32, {16})});
+  return PlanOf(
+      NEREID_MODEL_REPOSITORY "/simple/1/model.onnx", 8,
+      {Tensor("INPUT0", DataType::kInt32, {16}), Tensor("INPUT1", DataType::kInt32, {16})},
+      {Tensor("OUTPUT0", DataType::kInt32, {16}), Tensor("OUTPUT1", DataType::kInt32, {16})});
 }
 
 std::string Counting(int from, int count) {
@@ -238,10 +239,10 @@ TEST_F(OnnxRuntime, CarriesHalvesBitForBit) {
 TEST_F(OnnxRuntime, TakesEveryByteButZeroAsTrue) {
   OnnxFile file;
   file.Input("x", kBool, {4}).Output("y", kBool, {4}).Node("Not", {"x"}, {"y"});
-  ASSERT_TRUE(Load(PlanOf("", 0, {Tensor("x", DataType::kBool, {4})},
-                          {Tensor("y", DataType::kBool, {4})}),
-                   file)
-                  .ok());
+  ASSERT_TRUE(
+      Load(PlanOf("", 0, {Tensor("x", DataType::kBool, {4})}, {Tensor("y", DataType::kBool, {4})}),
+           file)
+          .ok());
   TestBatch batch(plan_);
   batch.Input(0, DataType::kBool, {4}, "\x00\x01\x02\xff"s);
   ASSERT_EQ(batch.Run(*instance_).message(), "");
@@ -293,7 +294,8 @@ TEST_F(OnnxRuntime, LetsOutInputsThatHaveAValueInTheFile) {
   ASSERT_EQ(without.Run(*instance_).message(), "");
   EXPECT_EQ(Unpack<float>(without.OutputBytes(0))[0], 11);
   TestBatch with(plan_);
-  with.Input(0, DataType::kFp32, {1}, Pack<float>({1})).Input(1, DataType::kFp32, {1}, Pack<float>({2}));
+  with.Input(0, DataType::kFp32, {1}, Pack<float>({1}))
+      .Input(1, DataType::kFp32, {1}, Pack<float>({2}));
   ASSERT_EQ(with.Run(*instance_).message(), "");
   EXPECT_EQ(Unpack<float>(with.OutputBytes(0))[0], 3);
 }
@@ -305,11 +307,13 @@ TEST_F(OnnxRuntime, AnswersAFailedRunInTritonsWordsAndGoesOn) {
       .Input("b", kFloat, {-1, -1})
       .Output("y", kFloat, {-1, -1})
       .Node("MatMul", {"a", "b"}, {"y"});
-  ASSERT_EQ(Load(PlanOf("", 0, {Tensor("a", DataType::kFp32, {-1, -1}), Tensor("b", DataType::kFp32, {-1, -1})},
-                        {Tensor("y", DataType::kFp32, {-1, -1})}),
-                 file)
-                .message(),
-            "");
+  ASSERT_EQ(
+      Load(PlanOf("", 0,
+                  {Tensor("a", DataType::kFp32, {-1, -1}), Tensor("b", DataType::kFp32, {-1, -1})},
+                  {Tensor("y", DataType::kFp32, {-1, -1})}),
+           file)
+          .message(),
+      "");
   TestBatch broken(plan_);
   broken.Input(0, DataType::kFp32, {1, 3}, Pack<float>({1, 2, 3}))
       .Input(1, DataType::kFp32, {2, 1}, Pack<float>({1, 2}));
@@ -380,7 +384,9 @@ TEST_F(OnnxRuntime, NamesATensorThatTheProtocolCannotCarry) {
             "onnxruntime: input 'x' of the model is a tensor of FLOAT8E4M3FN, which the protocol "
             "has no datatype for");
   OnnxFile file;
-  file.Input("x", kFloat, {2}).SequenceOutput("list", kFloat).Node("SequenceConstruct", {"x"}, {"list"});
+  file.Input("x", kFloat, {2})
+      .SequenceOutput("list", kFloat)
+      .Node("SequenceConstruct", {"x"}, {"list"});
   const TemporaryFile sequence("model.onnx", file.Bytes());
   EXPECT_EQ(backend_->Inspect(sequence.path()).status().message(),
             "onnxruntime: output 'list' of the model is a sequence, which the protocol has no "
@@ -391,7 +397,8 @@ TEST_F(OnnxRuntime, SaysWhyAFileIsNoModelWithoutItsFolder) {
   const TemporaryFile file("model.onnx", "this is no protobuf");
   const base::Status status = backend_->Inspect(file.path()).status();
   EXPECT_EQ(status.code(), base::StatusCode::kInternal);
-  EXPECT_TRUE(status.message().starts_with("onnx runtime error 7: Load model from model.onnx failed:"))
+  EXPECT_TRUE(
+      status.message().starts_with("onnx runtime error 7: Load model from model.onnx failed:"))
       << status.message();
   EXPECT_EQ(status.message().find(file.folder()), std::string::npos);
   const base::Status missing = backend_->Inspect(file.folder() + "/none.onnx").status();
@@ -411,27 +418,30 @@ TEST_F(OnnxRuntime, HoldsThePlanAgainstTheFile) {
             "unexpected inference output 'OTHER', allowed outputs are: OUTPUT0, OUTPUT1");
   EXPECT_EQ(Load(with([](auto& plan) { plan.inputs.pop_back(); })).message(),
             "unable to load model 'm', configuration expects 1 inputs, model provides 2");
-  EXPECT_EQ(Load(with([](auto& plan) { plan.inputs[0].tensor.data_type = DataType::kFp32; })).message(),
-            "unable to load model 'm', unexpected datatype INT32 for input 'INPUT0', expecting FP32");
-  EXPECT_EQ(Load(with([](auto& plan) {
-              plan.inputs[0].tensor.dims = tensor::Shape(std::vector<int64_t>{8});
-            })).message(),
-            "model 'm', tensor 'INPUT0': the model expects 2 dimensions (shape [-1,16]) but the model "
-            "configuration specifies 2 dimensions (an initial batch dimension because max_batch_size > "
-            "0 followed by the explicit tensor shape, making complete shape [-1,8])");
-  EXPECT_EQ(Load(with([](auto& plan) { plan.max_batch_size = 0; })).message(),
-            "model 'm', tensor 'INPUT0': the model expects 2 dimensions (shape [-1,16]) but the model "
-            "configuration specifies 1 dimensions (shape [16])");
+  EXPECT_EQ(
+      Load(with([](auto& plan) { plan.inputs[0].tensor.data_type = DataType::kFp32; })).message(),
+      "unable to load model 'm', unexpected datatype INT32 for input 'INPUT0', expecting FP32");
+  EXPECT_EQ(
+      Load(with([](auto& plan) {
+        plan.inputs[0].tensor.dims = tensor::Shape(std::vector<int64_t>{8});
+      })).message(),
+      "model 'm', tensor 'INPUT0': the model expects 2 dimensions (shape [-1,16]) but the model "
+      "configuration specifies 2 dimensions (an initial batch dimension because max_batch_size > "
+      "0 followed by the explicit tensor shape, making complete shape [-1,8])");
+  EXPECT_EQ(
+      Load(with([](auto& plan) { plan.max_batch_size = 0; })).message(),
+      "model 'm', tensor 'INPUT0': the model expects 2 dimensions (shape [-1,16]) but the model "
+      "configuration specifies 1 dimensions (shape [16])");
   EXPECT_TRUE(Load(with([](auto& plan) { plan.outputs.erase(plan.outputs.begin()); })).ok());
 }
 
 TEST_F(OnnxRuntime, RefusesBatchingForAFixedFirstDimension) {
-  EXPECT_EQ(Load(PlanOf("", 4, {Tensor("x", DataType::kFp32, {2})},
-                        {Tensor("y", DataType::kFp32, {2})}),
-                 IdentityFile(kFloat, {1, 2}))
-                .message(),
-            "model 'm', tensor 'x': for the model to support batching the shape should have at least "
-            "1 dimension and the first dimension must be -1; but shape expected by the model is [1,2]");
+  EXPECT_EQ(
+      Load(PlanOf("", 4, {Tensor("x", DataType::kFp32, {2})}, {Tensor("y", DataType::kFp32, {2})}),
+           IdentityFile(kFloat, {1, 2}))
+          .message(),
+      "model 'm', tensor 'x': for the model to support batching the shape should have at least "
+      "1 dimension and the first dimension must be -1; but shape expected by the model is [1,2]");
 }
 
 TEST_F(OnnxRuntime, ReadsItsSettings) {
@@ -467,10 +477,12 @@ TEST(OnnxRuntimeLibrary, SaysThatItIsNotInstalled) {
 }
 
 TEST(OnnxRuntimeLibrary, TellsOtherFilesFromItself) {
-  const TemporaryFile text("libonnxruntime.so.1", "no library at all, but long enough to look into");
+  const TemporaryFile text("libonnxruntime.so.1",
+                           "no library at all, but long enough to look into");
   const base::Status no_elf =
       MakeOnnxRuntimeBackend({.library_path = text.path()})->Inspect("m").status();
-  EXPECT_TRUE(no_elf.message().starts_with("onnxruntime: the library of ONNX Runtime does not load: "))
+  EXPECT_TRUE(
+      no_elf.message().starts_with("onnxruntime: the library of ONNX Runtime does not load: "))
       << no_elf.message();
   EXPECT_EQ(no_elf.message().find(text.folder()), std::string::npos) << no_elf.message();
   Dl_info here;  // any other shared object: the one that brings abort()

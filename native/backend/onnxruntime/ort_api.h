@@ -6,12 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 
-// Our own declarations of the part of ONNX Runtime's C interface that we call. Its function table only ever grows at
-// the end, so the place of a function is its contract; ort_api_test.cc compares every place with the vendor's header
-// wherever one can be found.
+// Our own declarations of the part of ONNX Runtime's C interface that we call. Its function table
+// only ever grows at the end, so the place of a function is its contract; ort_api_test.cc compares
+// every place with the vendor's header wherever one can be found.
 namespace serving::backend::ort {
 
-// The lowest table that has all functions below (ONNX Runtime 1.17). A library answers with null if it is older.
+// The lowest table that has all functions below (ONNX Runtime 1.17). A library answers with null if
+// it is older.
 inline constexpr uint32_t kApiVersion = 17;
 
 struct Env;
@@ -32,13 +33,15 @@ enum ExecutionMode : int { kSequential = 0, kParallel = 1 };
 inline constexpr int kArenaAllocator = 1;
 inline constexpr int kMemoryTypeDefault = 0;
 
-using LogFunction = void (*)(void* param, LoggingLevel level, const char* category, const char* log_id,
-                             const char* place, const char* text);
+using LogFunction = void (*)(void* param, LoggingLevel level, const char* category,
+                             const char* log_id, const char* place, const char* text);
 
 template <size_t kCount>
 using Unused = void* [kCount];
 
-// Null = success; anything else must go to ReleaseStatus. The number behind a line is its place in the table.
+// Null = success; anything else must go to ReleaseStatus. The number behind a line is its place in
+// the table.
+// clang-format off
 struct Api {
   Unused<1> unused_0;
   int (*GetErrorCode)(const Status*);                                                               // 1
@@ -115,6 +118,7 @@ struct Api {
   // Keeps NUL bytes, which FillStringTensor with its C strings cannot.
   Status* (*GetResizedStringTensorElementBuffer)(RawValue*, size_t index, size_t bytes, char**);    // 252
 };
+// clang-format on
 
 // What `OrtGetApiBase` returns.
 struct ApiBase {

@@ -24,7 +24,8 @@ static_assert(offsetof(Api, GetResizedStringTensorElementBuffer) == 252 * sizeof
 
 #ifdef ORT_API_VERSION
 
-// A function of ours and the vendor's of the same name lie at the same place and take as many arguments.
+// A function of ours and the vendor's of the same name lie at the same place and take as many
+// arguments.
 #define EXPECT_SAME_PLACE(function) \
   EXPECT_EQ(offsetof(Api, function), offsetof(::OrtApi, function)) << #function
 

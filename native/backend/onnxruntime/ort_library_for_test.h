@@ -9,8 +9,8 @@
 
 namespace serving::backend::ort {
 
-// The library that tests run with: $NEREID_ONNXRUNTIME, else what `nereid setup onnxruntime` has put into the cache.
-// Empty when there is none.
+// The library that tests run with: $NEREID_ONNXRUNTIME, else what `nereid setup onnxruntime` has
+// put into the cache. Empty when there is none.
 inline std::string LibraryForTest() {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
@@ -31,7 +31,7 @@ inline std::string LibraryForTest() {
 }  // namespace serving::backend::ort
 
 // Skips the test that has no library to run with.
-#define SKIP_WITHOUT_ONNX_RUNTIME()                                                            \
-  if (::serving::backend::ort::LibraryForTest().empty())                                       \
+#define SKIP_WITHOUT_ONNX_RUNTIME()                                                             \
+  if (::serving::backend::ort::LibraryForTest().empty())                                        \
   GTEST_SKIP() << "ONNX Runtime was not found: set NEREID_ONNXRUNTIME to libonnxruntime.so.1, " \
                   "or run `nereid setup onnxruntime`"

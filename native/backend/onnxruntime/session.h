@@ -21,11 +21,12 @@ struct Port {
   std::string name;
   ValueKind kind = kTensor;
   int element_type = 0;  // of ONNX; tensors only
-  tensor::Shape dims;    // -1 for free and symbolic dimensions; rank 0 also when the file does not say
+  tensor::Shape
+      dims;  // -1 for free and symbolic dimensions; rank 0 also when the file does not say
 };
 
-// One model file in ONNX Runtime, shared by all instances of a version: Run is thread-safe, and weights and arena
-// exist once.
+// One model file in ONNX Runtime, shared by all instances of a version: Run is thread-safe, and
+// weights and arena exist once.
 class Session {
  public:
   // Fails with the library's reason, without folder names.
@@ -57,7 +58,8 @@ class Session {
   std::vector<Port> initializers_;
 };
 
-// The port's datatype in the protocol; nothing for values that are no tensors and types that KServe v2 has not.
+// The port's datatype in the protocol; nothing for values that are no tensors and types that KServe
+// v2 has not.
 std::optional<tensor::DataType> DataTypeOf(const Port& port);
 
 // `a sequence`, `a tensor of COMPLEX64`: for error texts.

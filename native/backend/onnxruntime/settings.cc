@@ -22,7 +22,8 @@ base::Result<int> ReadInt(const core::ModelPlan& plan, const std::string& key, i
   const std::string& text = found->second;
   int value = 0;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || value < low || value > high) {
+  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || value < low ||
+      value > high) {
     return base::InvalidArgument("onnxruntime: parameter '" + key + "' of model '" + plan.name +
                                  "' is '" + text + "', expected an integer from " +
                                  std::to_string(low) + " to " + std::to_string(high));
@@ -52,7 +53,8 @@ base::Result<SessionSettings> ReadSettings(const core::ModelPlan& plan) {
   ASSIGN_OR_RETURN(settings.inter_op_threads,
                    ReadInt(plan, "inter_op_thread_count", 0, kMaxThreads, 1));
   ASSIGN_OR_RETURN(const int mode, ReadInt(plan, "execution_mode", 0, 1, 0));
-  ASSIGN_OR_RETURN(const int level, ReadInt(plan, "optimization.graph.level", INT32_MIN, INT32_MAX, 0));
+  ASSIGN_OR_RETURN(const int level,
+                   ReadInt(plan, "optimization.graph.level", INT32_MIN, INT32_MAX, 0));
   ASSIGN_OR_RETURN(const int arena, ReadInt(plan, "enable_mem_arena", 0, 1, 1));
   ASSIGN_OR_RETURN(const int pattern, ReadInt(plan, "enable_mem_pattern", 0, 1, 1));
   settings.mode = static_cast<ExecutionMode>(mode);

@@ -13,16 +13,18 @@
 
 namespace serving::backend::ort {
 
-// How a session is made, from the `parameters` of a model's configuration. Keys that are not listed are ignored, as
-// Triton's backend does:
+// How a session is made, from the `parameters` of a model's configuration. Keys that are not listed
+// are ignored, as Triton's backend does:
 //
-//   intra_op_thread_count   threads within one operator, 0 = one per core. Default 1, where Triton leaves it to the
-//                           library (all cores): an execution with one thread runs on the caller alone, which is what
-//                           lets an I/O thread run a short batch itself, and instances do not fight for cores.
+//   intra_op_thread_count   threads within one operator, 0 = one per core. Default 1, where Triton
+//   leaves it to the
+//                           library (all cores): an execution with one thread runs on the caller
+//                           alone, which is what lets an I/O thread run a short batch itself, and
+//                           instances do not fight for cores.
 //   inter_op_thread_count   threads across operators in parallel mode, 0 = one per core. Default 1.
 //   execution_mode          0 sequential (default), 1 parallel
-//   optimization.graph.level  as `optimization { graph { level } }`: -1 basic, 1 extended, 2 none, else all
-//   enable_mem_arena, enable_mem_pattern   0 or 1 (default)
+//   optimization.graph.level  as `optimization { graph { level } }`: -1 basic, 1 extended, 2 none,
+//   else all enable_mem_arena, enable_mem_pattern   0 or 1 (default)
 //   session.intra_op.allow_spinning, session.inter_op.allow_spinning, session.set_denormal_as_zero,
 //   session.disable_prepacking              passed on as they are
 struct SessionSettings {

@@ -14,13 +14,15 @@
 
 namespace serving::backend {
 
-// One JSON object whose members are strings (without escapes), whole numbers and booleans: what the test door needs.
+// One JSON object whose members are strings (without escapes), whole numbers and booleans: what the
+// test door needs.
 class FlatJson {
  public:
   static base::Result<FlatJson> Parse(std::string_view text);
 
   bool Has(const std::string& name) const { return members_.contains(name); }
-  // The fallback for an absent member; InvalidArgument for one of another type, numbers below 0 included.
+  // The fallback for an absent member; InvalidArgument for one of another type, numbers below 0
+  // included.
   base::Result<int64_t> Count(const std::string& name, int64_t fallback) const;
   base::Result<std::string> Text(const std::string& name, std::string fallback) const;
 

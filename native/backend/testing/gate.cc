@@ -15,7 +15,8 @@ namespace {
 
 constexpr auto kLongestAwait = std::chrono::seconds(30);
 
-// States: open (executions pass), closed (they wait; each permit lets one pass), ending (open for good).
+// States: open (executions pass), closed (they wait; each permit lets one pass), ending (open for
+// good).
 class GateModel final : public TestModel {
  public:
   GateModel(bool is_closed, bool is_async) : is_async_(is_async), is_closed_(is_closed) {}
@@ -59,9 +60,8 @@ class GateModel final : public TestModel {
     } else if (action == "release") {
       permits_ += count;
     } else if (action == "await") {
-      const bool reached = changed_.wait_for(lock, kLongestAwait, [&] {
-        return waiting_ >= waiting && executed_ >= executed;
-      });
+      const bool reached = changed_.wait_for(
+          lock, kLongestAwait, [&] { return waiting_ >= waiting && executed_ >= executed; });
       if (!reached) return base::DeadlineExceeded("gate: what was awaited did not happen");
     } else if (!action.empty()) {
       return base::InvalidArgument("gate: unknown action '" + action +
@@ -70,8 +70,8 @@ class GateModel final : public TestModel {
     passable_.notify_all();
     CompletePassing(lock);
     return std::string("{\"closed\":") + (is_closed_ ? "true" : "false") +
-           ",\"waiting\":" + std::to_string(waiting_) + ",\"executed\":" + std::to_string(executed_) +
-           "}";
+           ",\"waiting\":" + std::to_string(waiting_) +
+           ",\"executed\":" + std::to_string(executed_) + "}";
   }
 
  private:
@@ -83,8 +83,8 @@ class GateModel final : public TestModel {
     return true;
   }
 
-  // Ends held batches that may pass, without the lock: Complete calls back into the model. Takes and leaves the lock
-  // held.
+  // Ends held batches that may pass, without the lock: Complete calls back into the model. Takes
+  // and leaves the lock held.
   void CompletePassing(std::unique_lock<std::mutex>& lock) {
     std::vector<Batch*> passing;
     while (!held_.empty() && TakePermit()) {

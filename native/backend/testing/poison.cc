@@ -63,12 +63,12 @@ class PoisonModel final : public TestModel {
   }
 
   std::mutex mutex_;
-  bool is_always_;           // guarded by mutex_
-  bool throws_ = false;      // guarded by mutex_
-  int64_t remaining_ = 0;    // executions that fail yet; guarded by mutex_
-  int64_t failed_ = 0;       // guarded by mutex_
-  int64_t executed_ = 0;     // guarded by mutex_
-  std::string message_;      // guarded by mutex_
+  bool is_always_;         // guarded by mutex_
+  bool throws_ = false;    // guarded by mutex_
+  int64_t remaining_ = 0;  // executions that fail yet; guarded by mutex_
+  int64_t failed_ = 0;     // guarded by mutex_
+  int64_t executed_ = 0;   // guarded by mutex_
+  std::string message_;    // guarded by mutex_
 };
 
 }  // namespace

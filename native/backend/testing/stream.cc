@@ -13,8 +13,9 @@ namespace {
 
 // Output i is input i, so their slots are the same.
 bool Wants(const core::InferRequest& request, uint32_t slot) {
-  return request.wanted.empty() ||
-         std::ranges::any_of(request.wanted, [&](const auto& wanted) { return wanted.slot == slot; });
+  return request.wanted.empty() || std::ranges::any_of(request.wanted, [&](const auto& wanted) {
+           return wanted.slot == slot;
+         });
 }
 
 class StreamModel final : public TestModel {

@@ -42,8 +42,8 @@ inline base::Result<bool> FlagParameter(const core::ModelPlan& plan, const std::
                                "' is '" + found->second + "', expected true or false");
 }
 
-// A test backend's version: its instances share it, so all state lives here. Threads: Execute from several instances
-// at once, Control from any.
+// A test backend's version: its instances share it, so all state lives here. Threads: Execute from
+// several instances at once, Control from any.
 class TestModel : public BackendModel {
  public:
   virtual void Execute(Batch& batch) = 0;

@@ -10,21 +10,25 @@
 
 namespace serving::backend {
 
-// Backends with a known behaviour, for tests. Each copies inputs to outputs as `identity` does, and:
+// Backends with a known behaviour, for tests. Each copies inputs to outputs as `identity` does,
+// and:
 //
-//   sleep   takes `sleep_us` and `sleep_us_per_row` more (parameters of the model, or of a control call)
-//   gate    holds executions while it is closed (parameter `closed`: true), without a thread if `async` is true
-//   burst   repeats every innermost row `factor` times (parameter, default 2): the output is that much larger
-//   poison  fails: always with the text of its parameter `message`, or as a control call says
-//   stream  answers each request `responses` times (parameter, default 3); decoupled. With `empty_final` true the
+//   sleep   takes `sleep_us` and `sleep_us_per_row` more (parameters of the model, or of a control
+//   call) gate    holds executions while it is closed (parameter `closed`: true), without a thread
+//   if `async` is true burst   repeats every innermost row `factor` times (parameter, default 2):
+//   the output is that much larger poison  fails: always with the text of its parameter `message`,
+//   or as a control call says stream  answers each request `responses` times (parameter, default
+//   3); decoupled. With `empty_final` true the
 //           final response is one more, without outputs
 //
 // Control calls are one flat JSON object and answer one. `{}` asks every backend for its state.
 //   sleep   {"sleep_us":n,"sleep_us_per_row":n} → {"executed":n}
-//   gate    {"action":"close"|"open"}, {"action":"release","count":n} lets n executions through, now or later,
+//   gate    {"action":"close"|"open"}, {"action":"release","count":n} lets n executions through,
+//   now or later,
 //           {"action":"await","waiting":n,"executed":n} blocks its caller until both are reached
 //           → {"closed":b,"waiting":n,"executed":n}
-//   poison  {"action":"fail"|"throw","count":n,"message":s} for the next n executions, {"action":"always","message":s},
+//   poison  {"action":"fail"|"throw","count":n,"message":s} for the next n executions,
+//   {"action":"always","message":s},
 //           {"action":"heal"} → {"failed":n,"executed":n}
 //   burst, stream   → {"executed":n}
 //

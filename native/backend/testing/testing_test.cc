@@ -59,7 +59,8 @@ TestBatch& Numbers(TestBatch& batch) {
 
 TEST(TestBackends, NeverRunOnAnIoThread) {
   for (const auto& backend : MakeTestBackends()) {
-    EXPECT_FALSE(backend->may_run_inline(MakePlan(std::string(backend->name())))) << backend->name();
+    EXPECT_FALSE(backend->may_run_inline(MakePlan(std::string(backend->name()))))
+        << backend->name();
   }
 }
 
@@ -70,8 +71,9 @@ TEST(TestBackends, RefusePlansAndParametersTheyCannotServe) {
     EXPECT_FALSE(backend->Load(plan).ok()) << backend->name();
   }
   const auto backends = MakeTestBackends();
-  EXPECT_EQ(backends[0]->Load(With(MakePlan("sleep"), "sleep_us", "-1")).status().message(),
-            "sleep: parameter 'sleep_us' of model 'm' is '-1', expected a whole number of 0 or more");
+  EXPECT_EQ(
+      backends[0]->Load(With(MakePlan("sleep"), "sleep_us", "-1")).status().message(),
+      "sleep: parameter 'sleep_us' of model 'm' is '-1', expected a whole number of 0 or more");
   EXPECT_EQ(backends[1]->Load(With(MakePlan("gate"), "closed", "yes")).status().message(),
             "gate: parameter 'closed' of model 'm' is 'yes', expected true or false");
 }
@@ -89,8 +91,9 @@ TEST(Identity, LendsItsInput) {
 TEST(Identity, NeedsOutputsThatAreItsInputs) {
   core::ModelPlan plan = MakePlan("identity");
   plan.outputs[0].tensor.data_type = DataType::kFp32;
-  EXPECT_EQ(MakeIdentityBackend()->Load(plan).status().message(),
-            "identity: output 'OUTPUT0' of model 'm' is FP32[-1], expected INT32[-1] as input 'INPUT0'");
+  EXPECT_EQ(
+      MakeIdentityBackend()->Load(plan).status().message(),
+      "identity: output 'OUTPUT0' of model 'm' is FP32[-1], expected INT32[-1] as input 'INPUT0'");
 }
 
 TEST(Sleep, TakesAtLeastWhatItWasTold) {
@@ -212,7 +215,8 @@ TEST(Stream, StopsForAClientThatLeft) {
 }
 
 TEST(FlatJson, ReadsFlatObjects) {
-  const auto json = FlatJson::Parse(" { \"a\" : 12 , \"b\":\"x y\",\"c\":true, \"d\":false,\"e\":-3 } ");
+  const auto json =
+      FlatJson::Parse(" { \"a\" : 12 , \"b\":\"x y\",\"c\":true, \"d\":false,\"e\":-3 } ");
   ASSERT_TRUE(json.ok());
   EXPECT_EQ(json.value().Count("a", 0).value(), 12);
   EXPECT_EQ(json.value().Text("b", "").value(), "x y");
@@ -225,8 +229,8 @@ TEST(FlatJson, ReadsFlatObjects) {
 }
 
 TEST(FlatJson, RefusesEverythingElse) {
-  for (const char* text : {"", "{", "}", "[]", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":1,}", "{a:1}",
-                           "{\"a\":1}x", "{\"a\":[1]}", "{\"a\":\"\\n\"}", "{\"a\":\"x}",
+  for (const char* text : {"", "{", "}", "[]", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":1,}",
+                           "{a:1}", "{\"a\":1}x", "{\"a\":[1]}", "{\"a\":\"\\n\"}", "{\"a\":\"x}",
                            "{\"a\":99999999999999999999}", "{\"a\":null}"}) {
     EXPECT_FALSE(FlatJson::Parse(text).ok()) << text;
   }

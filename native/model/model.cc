@@ -3,6 +3,8 @@
 
 #include "model/model.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -17,13 +19,22 @@ using std::chrono::steady_clock;
 
 // A batch size runs on the I/O thread if it was measured to take less than this.
 constexpr Nanoseconds kInlineLimit = std::chrono::microseconds(200);
-// An inline run that took longer is a strike. One may be the kernel's doing (the thread was preempted), three in
-// kStrikeWindow runs are the model's: it is threaded until it is loaded again.
+// An inline run that took longer, without being preempted, is a strike. One may be a page fault; three in
+// kStrikeWindow runs are the model's doing: it is threaded until it is loaded again.
 constexpr Nanoseconds kInlineStrike = std::chrono::milliseconds(1);
 constexpr int kMaxStrikes = 3;
 constexpr uint64_t kStrikeWindow = 10'000;
 constexpr size_t kMaxMeasuredInputBytes = 1 << 20;
 constexpr int kMeasuredRuns = 5;
+
+// The kernel took the CPU from this thread since the last call on it. On a busy machine most long runs are that, and
+// three of them would make a quick model threaded for good.
+bool WasPreempted() {
+  thread_local long seen = 0;
+  rusage usage;
+  if (getrusage(RUSAGE_THREAD, &usage) != 0) return false;
+  return std::exchange(seen, usage.ru_nivcsw) != usage.ru_nivcsw;
+}
 
 uint64_t WallClockMs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -364,9 +375,10 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     lock.unlock();
     lease->execution->Run(*lease->instance, start);
     const Nanoseconds took = steady_clock::now() - start;
+    const bool is_strike = took > kInlineStrike && !WasPreempted();
     allowance.left -= took;
     lock.lock();
-    if (took > kInlineStrike && ++inline_strikes_ >= kMaxStrikes) inline_allowed_ = false;
+    if (is_strike && ++inline_strikes_ >= kMaxStrikes) inline_allowed_ = false;
     if (statistics_.execution_count % kStrikeWindow == 0) inline_strikes_ = 0;
   }
 }

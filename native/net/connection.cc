@@ -94,10 +94,6 @@ void Connection::Read() {
     }
     if (n == 0) {
       // Only HTTP/2's END_STREAM is a half-close that is answered.
-      if (state_ == State::kClosing && !output_.empty()) {
-        is_readable_ = false;
-        break;
-      }
       Close();
       return;
     }
@@ -158,7 +154,8 @@ void Connection::Recognise(std::span<std::byte> data) {
     if (!socket_.allow_http2) return RefuseProtocol("this port speaks HTTP/1.1 only");
     StartSession(true);
   } else {
-    if (text.starts_with("PRI ")) return RefuseProtocol("the HTTP/2 connection preface is malformed");
+    if (text.starts_with("PRI "))
+      return RefuseProtocol("the HTTP/2 connection preface is malformed");
     if (!socket_.allow_http1) return RefuseProtocol("this port speaks HTTP/2 (gRPC) only");
     StartSession(false);
   }
@@ -243,7 +240,7 @@ void Connection::CloseAfterWrite(bool expects_more) {
 }
 
 void Connection::FinishClosing() {
-  if (!lingers_ || peer_has_ended_) {
+  if (!lingers_) {
     Close();
     return;
   }
@@ -266,6 +263,7 @@ void Connection::Close() {
 
 void Connection::OnStopListening() {
   if (state_ == State::kOpen) session_->OnStopListening();
+  Arm();
 }
 
 void Connection::OnExpire() {
@@ -294,8 +292,8 @@ void Connection::OnExpire() {
   Arm();
 }
 
-// Looks again after a part of the shortest limit rather than at an exact deadline: the moments that the limits count
-// from change with every request, and moving a timer with each would cost more.
+// Looks again after a part of the shortest limit rather than at an exact deadline: the moments that
+// the limits count from change with every request, and moving a timer with each would cost more.
 void Connection::Arm() {
   if (state_ == State::kClosed) return;
   const Limits& limits = this->limits();

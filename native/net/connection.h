@@ -23,7 +23,8 @@ namespace serving::net {
 //   kOpening   fewer bytes than tell HTTP/2's preface from HTTP/1.1 have come; no session
 //   kOpen      the session speaks
 //   kClosing   the session has said its last: what is queued is written, nothing is parsed
-//   kLingering all is written and the sending side shut; the peer's bytes are dropped for a while, since closing with
+//   kLingering all is written and the sending side shut; the peer's bytes are dropped for a while,
+//   since closing with
 //              unread bytes would reset the connection and could cost the peer the answer
 //   kClosed    no socket; waits to be deleted
 //
@@ -53,7 +54,8 @@ class Connection final : public Pollable, private Timer {
   void ScheduleFlush();
   // Session::Continue and a look at the socket at the next turn.
   void ScheduleRead();
-  // Stop reading; end when everything queued is written. `expects_more`: the peer may still be sending, so linger.
+  // Stop reading; end when everything queued is written. `expects_more`: the peer may still be
+  // sending, so linger.
   void CloseAfterWrite(bool expects_more);
   // Since when the socket has taken nothing of what is queued; kNever when it takes.
   base::Instant write_stalled_since() const { return write_stalled_since_; }

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-// net_echo [port] [threads]: answers every request with its own body, GET with a few bytes; prints the port. Ends at
-// the end of standard input.
+// net_echo [port] [threads]: answers every request with its own body, GET with a few bytes; prints
+// the port. Ends at the end of standard input.
 
 #include <unistd.h>
 
@@ -29,7 +29,8 @@ using serving::net::Stream;
 class OwnedBuffer final : public Buffer {
  public:
   explicit OwnedBuffer(size_t size)
-      : Buffer(static_cast<std::byte*>(std::malloc(size)), size, serving::base::MemoryKind::kHost, 0) {}
+      : Buffer(static_cast<std::byte*>(std::malloc(size)), size, serving::base::MemoryKind::kHost,
+               0) {}
   ~OwnedBuffer() override { std::free(data_); }
 };
 
@@ -44,7 +45,8 @@ class EchoExchange final : public Exchange {
     is_grpc_ = head.Find("content-type").value_or("").starts_with("application/grpc");
     arrived_ = 0;
     large_ = {};
-    if (head.content_length.value_or(0) > small_.size()) Grow(static_cast<size_t>(*head.content_length));
+    if (head.content_length.value_or(0) > small_.size())
+      Grow(static_cast<size_t>(*head.content_length));
   }
   std::span<std::byte> BodySpace(size_t want) override {
     if (arrived_ == capacity()) Grow(std::max(capacity() * 2, arrived_ + want));

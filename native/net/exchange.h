@@ -43,56 +43,59 @@ struct RequestHead {
   }
 };
 
-// The answering end of one request, owned by its connection. I/O thread only. Valid from OnRequest until
-// Exchange::OnClosed returns; no call may follow.
+// The answering end of one request, owned by its connection. I/O thread only. Valid from OnRequest
+// until Exchange::OnClosed returns; no call may follow.
 class Stream {
  public:
   virtual ~Stream() = default;
 
-  // Status line and headers, once, first. HTTP/1.1 without `content_length` is answered chunked. Content-Length,
-  // Connection and Date are added here; everything is copied.
+  // Status line and headers, once, first. HTTP/1.1 without `content_length` is answered chunked.
+  // Content-Length, Connection and Date are added here; everything is copied.
   virtual void SendHead(int status, std::span<const Header> headers,
                         std::optional<uint64_t> content_length) = 0;
   // Body bytes, copied: for heads and small answers.
   virtual void SendBytes(std::span<const std::byte> bytes) = 0;
   // Body bytes that stay where they are until the socket took them; `owner` keeps them alive.
   virtual void SendBuffer(base::BufferRef owner, std::span<const std::byte> bytes) = 0;
-  // The end. Trailers go out on HTTP/2 (for gRPC: with no body sent and no SendHead before, `SendTrailersOnly`).
-  // If the request's body is still coming, the rest is refused (HTTP/2: RST_STREAM NO_ERROR after the answer;
-  // HTTP/1.1: Connection: close after a bounded read).
+  // The end. Trailers go out on HTTP/2 (for gRPC: with no body sent and no SendHead before,
+  // `SendTrailersOnly`). If the request's body is still coming, the rest is refused (HTTP/2:
+  // RST_STREAM NO_ERROR after the answer; HTTP/1.1: Connection: close after a bounded read).
   virtual void Finish(std::span<const Header> trailers) = 0;
   // gRPC refusals: one HEADERS with END_STREAM, :status 200 and the given fields. HTTP/2 only.
   virtual void SendTrailersOnly(std::span<const Header> fields) = 0;
 
-  // The body reader stops asking for space (memory budget full, slow consumer) until ResumeBody: the window closes,
-  // the socket is not read.
+  // The body reader stops asking for space (memory budget full, slow consumer) until ResumeBody:
+  // the window closes, the socket is not read.
   virtual void ResumeBody() = 0;
   // Answer bytes that the peer has not taken yet.
   virtual size_t unsent_bytes() const = 0;
-  // Calls OnTimer once at `when` (about a millisecond late at most); kNever takes it back.
+  // Calls OnTimer once at `when` (about a millisecond late at most); kNever takes it back, and so
+  // does Finish.
   virtual void SetTimer(base::Instant when) = 0;
 };
 
-// The receiving end of one request, implemented by frontend. I/O thread only. Owned by frontend; the connection calls
-// it until OnClosed.
+// The receiving end of one request, implemented by frontend. I/O thread only. Owned by frontend;
+// the connection calls it until OnClosed.
 class Exchange {
  public:
   virtual ~Exchange() = default;
 
-  // Where at most `want` next body bytes go; shorter spans are asked for again. Empty = no room now: the connection
-  // stops reading this body until Stream::ResumeBody. HTTP/1.1 reads large bodies straight into it.
+  // Where at most `want` next body bytes go; shorter spans are asked for again. Empty = no room
+  // now: the connection stops reading this body until Stream::ResumeBody. HTTP/1.1 reads large
+  // bodies straight into it.
   virtual std::span<std::byte> BodySpace(size_t want) = 0;
   // `n` bytes were put into the last span.
   virtual void BodyArrived(size_t n) = 0;
-  // The request is complete (END_STREAM; Content-Length reached; last chunk). Called for requests without a body too,
-  // right after OnRequest. Once the stream's Finish was called, neither this nor BodySpace nor BodyArrived follows: the
-  // connection drops the rest of the body by itself.
+  // The request is complete (END_STREAM; Content-Length reached; last chunk). Called for requests
+  // without a body too, right after OnRequest. Once Stream::Finish was called only OnClosed
+  // follows: the connection drops the rest of the body by itself.
   virtual void OnBodyEnd() = 0;
   // What was queued by this stream has left for the socket (unsent_bytes is 0 again).
   virtual void OnDrained() {}
   virtual void OnTimer() {}
-  // The exchange is over; the stream must not be used again. `answered` = the whole answer was handed to the socket;
-  // otherwise the peer reset, vanished or was thrown out, and the work is to be cancelled.
+  // The exchange is over; the stream must not be used again. `answered` = the whole answer was
+  // handed to the socket; otherwise the peer reset, vanished or was thrown out, and the work is to
+  // be cancelled.
   virtual void OnClosed(bool answered) = 0;
 };
 
@@ -101,12 +104,13 @@ class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
 
-  // Never null. May answer on `stream` at once (then body bytes are refused by an empty BodySpace or swallowed).
+  // Never null. May answer on `stream` at once (then body bytes are refused by an empty BodySpace
+  // or swallowed).
   virtual Exchange* OnRequest(Stream& stream, const RequestHead& head) = 0;
   // The thread's waker was rung: look at your queues.
   virtual void OnWake() = 0;
-  // All sockets that were readable have been read and parsed: submit what has gathered. After it, every connection
-  // with something to send writes once.
+  // All sockets that were readable have been read and parsed: submit what has gathered. After it,
+  // every connection with something to send writes once.
   virtual void OnTurnEnd() = 0;
   // The loop has ended and no exchange is left. Last call.
   virtual void OnStopped() {}

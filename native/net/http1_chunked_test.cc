@@ -48,7 +48,8 @@ Decoded Decode(std::string_view text, size_t piece, size_t take = SIZE_MAX) {
 }
 
 constexpr std::string_view kBody =
-    "5\r\nhello\r\n00a;name=\"value\";x\r\n, chunked \r\n5\r\nworld\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\nNEXT";
+    "5\r\nhello\r\n00a;name=\"value\";x\r\n, chunked \r\n5\r\nworld\r\n0\r\nX-Sum: 1\r\nY: "
+    "2\r\n\r\nNEXT";
 
 TEST(ChunkedDecoder, ReadsABodyInPiecesOfAnySize) {
   for (size_t piece = 1; piece <= kBody.size(); ++piece) {
@@ -68,11 +69,27 @@ TEST(ChunkedDecoder, WantsMoreAtEveryTruncation) {
 }
 
 TEST(ChunkedDecoder, RefusesWhatIsMalformed) {
-  for (const std::string_view text : {
-           "\r\n", "g\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 1\r\n", "1 \r\na\r\n", "1\nA\r\n", "1\r\nAB\r\n",
-           "1\r\nA\n", "1\r\nA\r\r\n", "1;\x01\r\n", "1;a\nb\r\n", "0\r\n\n", "0\r\nX: 1\n\r\n",
-           "0\r\nX:\x7f\r\n\r\n", "0\r\n\rX", "11111111111111111\r\n", "0\r\nX: 1\rY\r\n", ";\r\n",
-           "fffffffffffffffff\r\n"}) {
+  for (const std::string_view text : {"\r\n",
+                                      "g\r\n",
+                                      "-1\r\n",
+                                      "+1\r\n",
+                                      "0x1\r\n",
+                                      " 1\r\n",
+                                      "1 \r\na\r\n",
+                                      "1\nA\r\n",
+                                      "1\r\nAB\r\n",
+                                      "1\r\nA\n",
+                                      "1\r\nA\r\r\n",
+                                      "1;\x01\r\n",
+                                      "1;a\nb\r\n",
+                                      "0\r\n\n",
+                                      "0\r\nX: 1\n\r\n",
+                                      "0\r\nX:\x7f\r\n\r\n",
+                                      "0\r\n\rX",
+                                      "11111111111111111\r\n",
+                                      "0\r\nX: 1\rY\r\n",
+                                      ";\r\n",
+                                      "fffffffffffffffff\r\n"}) {
     EXPECT_EQ(Decode(text, 1).state, ChunkedDecoder::State::kBad) << text;
     EXPECT_EQ(Decode(text, 1).status, 400) << text;
   }

@@ -12,10 +12,11 @@ namespace {
 
 constexpr size_t kMaxFields = 512;
 constexpr size_t kMaxEmptyLinesBefore = 4;
-// What of the limit the request line alone may take before it is called too long instead of the headers.
-constexpr uint8_t kToken = 1;  // RFC 9110 §5.6.2
-constexpr uint8_t kText = 2;   // field value: HTAB, SP, VCHAR, obs-text
-constexpr uint8_t kTarget = 4; // visible and beyond ASCII
+// What of the limit the request line alone may take before it is called too long instead of the
+// headers.
+constexpr uint8_t kToken = 1;   // RFC 9110 §5.6.2
+constexpr uint8_t kText = 2;    // field value: HTAB, SP, VCHAR, obs-text
+constexpr uint8_t kTarget = 4;  // visible and beyond ASCII
 
 constexpr std::array<uint8_t, 256> MakeClasses() {
   std::array<uint8_t, 256> classes{};
@@ -27,7 +28,8 @@ constexpr std::array<uint8_t, 256> MakeClasses() {
   for (int c = '0'; c <= '9'; ++c) classes[static_cast<size_t>(c)] |= kToken;
   for (int c = 'a'; c <= 'z'; ++c) classes[static_cast<size_t>(c)] |= kToken;
   for (int c = 'A'; c <= 'Z'; ++c) classes[static_cast<size_t>(c)] |= kToken;
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) classes[static_cast<uint8_t>(c)] |= kToken;
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
+    classes[static_cast<uint8_t>(c)] |= kToken;
   return classes;
 }
 
@@ -121,7 +123,8 @@ Http1HeadParser::State Http1HeadParser::Parse(std::span<char> data) {
   }
 }
 
-// So that bytes that can never become HTTP (TLS, for one) are answered when they come, not when a timeout ends them.
+// So that bytes that can never become HTTP (TLS, for one) are answered when they come, not when a
+// timeout ends them.
 bool Http1HeadParser::CheckPartialLine(const char* data, size_t end) {
   for (size_t i = scanned_; i < end; ++i) {
     const bool is_last_cr = data[i] == '\r' && i + 1 == end;
@@ -214,8 +217,7 @@ bool Http1HeadParser::ReadField(char* data, size_t start, size_t end) {
     return false;
   }
   for (size_t i = start; i < start + colon; ++i) data[i] = Lower(data[i]);
-  fields_.push_back(
-      {{start, colon}, {static_cast<size_t>(value.data() - data), value.size()}});
+  fields_.push_back({{start, colon}, {static_cast<size_t>(value.data() - data), value.size()}});
   return true;
 }
 
@@ -232,7 +234,9 @@ bool Http1HeadParser::ReadConnection(std::string_view value) {
 }
 
 bool Http1HeadParser::Finish(const char* data) {
-  const auto view = [data](Place place) { return std::string_view(data + place.start, place.size); };
+  const auto view = [data](Place place) {
+    return std::string_view(data + place.start, place.size);
+  };
   head_.method = view(method_);
   head_.path = path_.size == 0 ? std::string_view("/") : view(path_);
   head_.query = view(query_);

@@ -35,18 +35,21 @@ struct Http1Error {
   std::string_view text;
 };
 
-// Reads request heads (RFC 9112), strictly: what another reader of the same bytes might take for something else
-// (bare LF, folded lines, space before a colon, two lengths, a length beside a transfer coding) is refused.
+// Reads request heads (RFC 9112), strictly: what another reader of the same bytes might take for
+// something else (bare LF, folded lines, space before a colon, two lengths, a length beside a
+// transfer coding) is refused.
 //
-// Pure: no socket, no clock. Allocates only while the header list grows past what it has held before.
+// Pure: no socket, no clock. Allocates only while the header list grows past what it has held
+// before.
 class Http1HeadParser {
  public:
   enum class State : uint8_t { kNeedMore, kDone, kBad };
 
   explicit Http1HeadParser(size_t max_bytes) : max_bytes_(max_bytes) {}
 
-  // `data` is everything from the head's first byte that has come so far (it may have moved since the last call);
-  // bytes behind the head are left alone. Lower-cases header names in place. Costs time for new bytes only.
+  // `data` is everything from the head's first byte that has come so far (it may have moved since
+  // the last call); bytes behind the head are left alone. Lower-cases header names in place. Costs
+  // time for new bytes only.
   State Parse(std::span<char> data);
 
   // After kDone, until the bytes move or Reset.

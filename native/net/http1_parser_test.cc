@@ -60,7 +60,9 @@ Parsed Parse(std::string_view text, size_t step, size_t limit = kLimit) {
 
 Parsed ParseWhole(std::string_view text) { return Parse(text, text.size()); }
 
-std::string Get(std::string_view more) { return "GET / HTTP/1.1\r\nHost: h\r\n" + std::string(more) + "\r\n"; }
+std::string Get(std::string_view more) {
+  return "GET / HTTP/1.1\r\nHost: h\r\n" + std::string(more) + "\r\n";
+}
 
 constexpr std::string_view kRequest =
     "POST /v2/models/m/infer?x=1&y HTTP/1.1\r\n"
@@ -83,8 +85,11 @@ TEST(Http1HeadParser, ReadsAHeadInPiecesOfAnySize) {
     EXPECT_TRUE(parsed.head.keep_alive);
     EXPECT_TRUE(parsed.head.has_body());
     const std::vector<std::pair<std::string, std::string>> expected{
-        {"host", "example:8000"}, {"content-length", "42"}, {"x-empty", ""},
-        {"inference-header-content-length", "7"}, {"accept", "a, b"}};
+        {"host", "example:8000"},
+        {"content-length", "42"},
+        {"x-empty", ""},
+        {"inference-header-content-length", "7"},
+        {"accept", "a, b"}};
     EXPECT_EQ(parsed.headers, expected);
   }
 }
@@ -142,14 +147,17 @@ TEST(Http1HeadParser, KnowsWhetherTheConnectionStays) {
   EXPECT_FALSE(ParseWhole(Get("Connection: upgrade,  CLOSE\r\n")).head.keep_alive);
   EXPECT_FALSE(ParseWhole("GET / HTTP/1.0\r\n\r\n").head.keep_alive);
   EXPECT_TRUE(ParseWhole("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").head.keep_alive);
-  EXPECT_FALSE(ParseWhole("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n").head.keep_alive);
+  EXPECT_FALSE(
+      ParseWhole("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n").head.keep_alive);
 }
 
 TEST(Http1HeadParser, KnowsBodies) {
   EXPECT_FALSE(ParseWhole(Get("Content-Length: 0\r\n")).head.has_body());
   EXPECT_TRUE(ParseWhole(Get("Transfer-Encoding: CHUNKED\r\n")).head.is_chunked);
-  EXPECT_TRUE(ParseWhole(Get("Content-Length: 1\r\nExpect: 100-Continue\r\n")).head.expects_continue);
-  EXPECT_EQ(ParseWhole(Get("Content-Length: 18446744073709551615\r\n")).head.content_length, UINT64_MAX);
+  EXPECT_TRUE(
+      ParseWhole(Get("Content-Length: 1\r\nExpect: 100-Continue\r\n")).head.expects_continue);
+  EXPECT_EQ(ParseWhole(Get("Content-Length: 18446744073709551615\r\n")).head.content_length,
+            UINT64_MAX);
 }
 
 TEST(Http1HeadParser, SkipsEmptyLinesBeforeTheRequestLine) {
@@ -210,7 +218,9 @@ TEST(Http1HeadParser, RefusesWhatIsMalformed) {
       {Get("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400},
       {Get("Transfer-Encoding: gzip, chunked\r\n"), 501},
       {Get("Transfer-Encoding: identity\r\n"), 501},
-      {Get("Transfer-Encoding: \x0b" "chunked\r\n"), 400},
+      {Get("Transfer-Encoding: \x0b"
+           "chunked\r\n"),
+       400},
       {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
       {Get("Expect: 200-ok\r\n"), 417},
   };
@@ -231,7 +241,8 @@ TEST(Http1HeadParser, BoundsTheRequestLineAndTheHeaders) {
   EXPECT_EQ(Parse(long_header, 100).status, 431);
   EXPECT_EQ(ParseWhole(long_header + "\r\n\r\n").status, 431);
   std::string just_fits = Get("");
-  just_fits.insert(just_fits.size() - 2, "X: " + std::string(kLimit - just_fits.size() - 5, 'a') + "\r\n");
+  just_fits.insert(just_fits.size() - 2,
+                   "X: " + std::string(kLimit - just_fits.size() - 5, 'a') + "\r\n");
   ASSERT_EQ(just_fits.size(), kLimit);
   EXPECT_EQ(ParseWhole(just_fits).state, State::kDone);
 }

@@ -19,8 +19,9 @@ std::string Get(std::string_view path, std::string_view more = {}) {
 }
 
 std::string Post(std::string_view path, std::string_view body, std::string_view more = {}) {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: h\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n" + std::string(more) + "\r\n" + std::string(body);
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         std::string(more) + "\r\n" + std::string(body);
 }
 
 class Http1Server : public testing::Test {
@@ -77,7 +78,8 @@ TEST_F(Http1Server, ReadsRequestsInPiecesOfAnySize) {
 TEST_F(Http1Server, AnswersPipelinedRequestsInOrder) {
   Client client(port);
   std::string requests;
-  for (int i = 0; i < 300; ++i) requests += i % 3 == 0 ? Get("/hello") : Post("/echo", std::to_string(i));
+  for (int i = 0; i < 300; ++i)
+    requests += i % 3 == 0 ? Get("/hello") : Post("/echo", std::to_string(i));
   client.Send(requests);
   for (int i = 0; i < 300; ++i) {
     EXPECT_EQ(ReadResponse(client).body, i % 3 == 0 ? "hello" : std::to_string(i));
@@ -128,7 +130,8 @@ TEST_F(Http1Server, ReadsChunkedBodies) {
 
 TEST_F(Http1Server, RefusesMalformedChunks) {
   Client client(port);
-  client.Send("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n");
+  client.Send(
+      "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n");
   const Response response = ReadResponse(client);
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(response.body, "{\"error\":\"the chunked body is malformed\"}");
@@ -154,7 +157,8 @@ TEST_F(Http1Server, AnswersChunkedWithoutALength) {
 
 TEST_F(Http1Server, AsksForABodyThatWaits) {
   Client client(port);
-  const std::string head = "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+  const std::string head =
+      "POST /echo HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
   client.Send(head);
   EXPECT_EQ(client.ReceiveUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   client.Send("hello");
@@ -165,7 +169,8 @@ TEST_F(Http1Server, AsksForABodyThatWaits) {
 
 TEST_F(Http1Server, RefusesABodyThatWaitsWithoutAskingForIt) {
   Client client(port);
-  client.Send("POST /early HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+  client.Send(
+      "POST /early HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
   Response response = ReadResponse(client);
   EXPECT_EQ(response.status, 413);
   EXPECT_EQ(response.headers["connection"], "close");
@@ -216,7 +221,8 @@ TEST_F(Http1Server, ClosesWhereAskedTo) {
 
 TEST_F(Http1Server, EndsBodiesWithoutLengthByClosingForHttp10) {
   Client client(port);
-  client.Send("POST /echo-chunked HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc");
+  client.Send(
+      "POST /echo-chunked HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc");
   Response response = ReadResponse(client);
   EXPECT_FALSE(response.headers.contains("transfer-encoding"));
   EXPECT_EQ(response.body, "abc");
@@ -252,7 +258,8 @@ TEST_F(Http1Server, RefusesBadHeadsBehindGoodRequests) {
 }
 
 TEST_F(Http1Server, RefusesWhatIsNotHttp) {
-  for (const std::string_view text : {"\x16\x03\x01\x02\x03\x04\x05", "PRI * HTTP/2.0\r\n\r\nXX", "SSH-2.0-x\r\n"}) {
+  for (const std::string_view text :
+       {"\x16\x03\x01\x02\x03\x04\x05", "PRI * HTTP/2.0\r\n\r\nXX", "SSH-2.0-x\r\n"}) {
     Client client(port);
     client.Send(text);
     EXPECT_EQ(ReadResponse(client).status, 400) << text;
@@ -270,7 +277,8 @@ TEST_F(Http1Server, BoundsHeads) {
 }
 
 TEST_F(Http1Server, AnEndBeforeTheRequestIsCompleteClosesSilently) {
-  for (const std::string& text : {std::string(), std::string("GET /he"), Post("/echo", "12345").substr(0, 53)}) {
+  for (const std::string& text :
+       {std::string(), std::string("GET /he"), Post("/echo", "12345").substr(0, 53)}) {
     Client client(port);
     client.Send(text);
     client.EndSending();
@@ -323,7 +331,8 @@ TEST_F(Http1Server, MovesLargeBodiesBothWays) {
   client.Send(Post("/echo", body) + Get("/large?5000001"));
   EXPECT_TRUE(ReadResponse(client).body == body);
   EXPECT_TRUE(ReadResponse(client).body == body);
-  client.Send("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4c4b41\r\n" + body + "\r\n0\r\n\r\n");
+  client.Send("POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4c4b41\r\n" +
+              body + "\r\n0\r\n\r\n");
   EXPECT_TRUE(ReadResponse(client).body == body);
 }
 
@@ -355,8 +364,10 @@ TEST_F(Http1Server, APausedBodyIsNotRead) {
 
 TEST_F(Http1Server, PausedChunkedBodiesGoOn) {
   Client client(port);
-  client.Send("POST /pause HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n" +
-              Get("/hello"));
+  client.Send(
+      "POST /pause HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n" +
+      Get("/hello"));
   ASSERT_TRUE(server->WaitFor("paused /pause"));
   server->Resume();
   EXPECT_EQ(ReadResponse(client).body, "abcdef");

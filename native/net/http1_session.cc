@@ -149,6 +149,7 @@ void Http1Stream::Finish(std::span<const Header>) {
   // A shorter body than announced: only the end of the connection can tell the peer.
   if (!drops_body_ && content_left_.value_or(0) > 0) keep_alive_ = false;
   is_finished_ = true;
+  thread_.timers().Cancel(*this);
   Queued();
   session_->OnFinished(*this);
 }
@@ -166,7 +167,9 @@ size_t Http1Stream::unsent_bytes() const {
   return has_undrained_ ? staged_.size() + session_->connection_.output().size() : 0;
 }
 
-void Http1Stream::SetTimer(base::Instant when) { thread_.timers().Arm(*this, when); }
+void Http1Stream::SetTimer(base::Instant when) {
+  if (!is_finished_) thread_.timers().Arm(*this, when);
+}
 
 void Http1Stream::OnExpire() {
   if (exchange_ != nullptr) exchange_->OnTimer();
@@ -307,7 +310,8 @@ size_t Http1Session::ReadChunkedBody(std::span<const std::byte> data) {
       case ChunkedDecoder::State::kNeedMore:
         return data.size();
       case ChunkedDecoder::State::kData: {
-        const auto part = static_cast<size_t>(std::min<uint64_t>(rest.size(), chunked_.data_left()));
+        const auto part =
+            static_cast<size_t>(std::min<uint64_t>(rest.size(), chunked_.data_left()));
         const size_t used = Deliver(rest.first(part));
         chunked_.Took(used);
         rest = rest.subspan(used);
@@ -349,8 +353,10 @@ size_t Http1Session::Deliver(std::span<const std::byte> data) {
 }
 
 std::span<std::byte> Http1Session::DirectSpace() {
-  if (!in_body_ || is_chunked_ || body_left_ < kDirectFrom || !kept_.empty() || discards()) return {};
-  const std::span<std::byte> space = reading_->exchange_->BodySpace(static_cast<size_t>(body_left_));
+  if (!in_body_ || is_chunked_ || body_left_ < kDirectFrom || !kept_.empty() || discards())
+    return {};
+  const std::span<std::byte> space =
+      reading_->exchange_->BodySpace(static_cast<size_t>(body_left_));
   if (space.empty() && !discards()) {
     is_paused_ = true;
     paused_since_ = thread_.now();

@@ -23,8 +23,8 @@ class Connection;
 class Http1Session;
 class IoThread;
 
-// One request of a connection and its answer. Answers leave in the order of the requests: until its turn comes, an
-// answer waits in `staged_`.
+// One request of a connection and its answer. Answers leave in the order of the requests: until its
+// turn comes, an answer waits in `staged_`.
 class Http1Stream final : public Stream, private Timer {
  public:
   explicit Http1Stream(IoThread& thread);
@@ -56,7 +56,8 @@ class Http1Stream final : public Stream, private Timer {
   Exchange* exchange_ = nullptr;
   Http1Stream* next_ = nullptr;
   OutputQueue staged_;
-  uint64_t end_position_ = 0;  // once finished and in the connection's queue: where that must be taken to
+  uint64_t end_position_ =
+      0;  // once finished and in the connection's queue: where that must be taken to
   std::optional<uint64_t> content_left_;
   bool is_http10_ = false;
   bool is_head_method_ = false;
@@ -99,7 +100,8 @@ class Http1Session final : public Session {
   size_t ReadBody(std::span<std::byte> data);
   size_t ReadSizedBody(std::span<const std::byte> data);
   size_t ReadChunkedBody(std::span<const std::byte> data);
-  // Puts as many bytes as there is room for into the exchange; fewer than given means that it paused.
+  // Puts as many bytes as there is room for into the exchange; fewer than given means that it
+  // paused.
   size_t Deliver(std::span<const std::byte> data);
   void EndBody();
   // The exchange no longer wants the body that is being read.
@@ -118,7 +120,7 @@ class Http1Session final : public Session {
   ChunkedDecoder chunked_;
   std::vector<std::byte> kept_;  // bytes that could not be used yet, from kept_at_ on
   size_t kept_at_ = 0;
-  Http1Stream* front_ = nullptr;      // oldest that is not written out
+  Http1Stream* front_ = nullptr;  // oldest that is not written out
   Http1Stream* back_ = nullptr;
   Http1Stream* answering_ = nullptr;  // first unfinished; those before it only wait for the socket
   Http1Stream* reading_ = nullptr;    // whose body comes; null when it is dropped

@@ -50,7 +50,8 @@ TEST_F(Http2Server, Answers) {
   EXPECT_EQ(response.headers["date"].size(), 29u);
   EXPECT_EQ(response.reset, 0u);
   EXPECT_EQ(server->last_head(), "GET /hello ? q service 0");
-  const std::vector<std::pair<std::string, std::string>> expected{{"x-name", "v"}, {"host", "test"}};
+  const std::vector<std::pair<std::string, std::string>> expected{{"x-name", "v"},
+                                                                  {"host", "test"}};
   EXPECT_EQ(server->last_headers(), expected);
   EXPECT_TRUE(server->WaitFor("closed /hello answered"));
   EXPECT_EQ(server->Count("end /hello"), 1u);
@@ -96,9 +97,11 @@ TEST_F(Http2Server, SendsNoBodyToHead) {
 TEST_F(Http2Server, AnswersManyStreamsAtOnce) {
   Http2Client client(port);
   std::vector<int32_t> streams;
-  for (int i = 0; i < 200; ++i) streams.push_back(client.Request("POST", "/echo", Pattern(static_cast<size_t>(i) * 97)));
+  for (int i = 0; i < 200; ++i)
+    streams.push_back(client.Request("POST", "/echo", Pattern(static_cast<size_t>(i) * 97)));
   for (int i = 0; i < 200; ++i) {
-    EXPECT_TRUE(client.Wait(streams[static_cast<size_t>(i)]).body == Pattern(static_cast<size_t>(i) * 97));
+    EXPECT_TRUE(client.Wait(streams[static_cast<size_t>(i)]).body ==
+                Pattern(static_cast<size_t>(i) * 97));
   }
   EXPECT_TRUE(server->WaitFor("closed /echo answered", 200));
 }
@@ -187,7 +190,8 @@ TEST_F(Http2Server, APausedBodyClosesItsWindow) {
 TEST_F(Http2Server, PausedBodiesOfOneConnectionAreBounded) {
   Http2Client client(port);
   std::vector<int32_t> streams;
-  for (int i = 0; i < 4; ++i) streams.push_back(client.Request("POST", "/pause", Pattern(2'000'000)));
+  for (int i = 0; i < 4; ++i)
+    streams.push_back(client.Request("POST", "/pause", Pattern(2'000'000)));
   ASSERT_TRUE(server->WaitFor("paused /pause"));
   server->Resume();
   for (const int32_t stream : streams) EXPECT_TRUE(client.Wait(stream).body == Pattern(2'000'000));
@@ -224,7 +228,8 @@ TEST_F(Http2Server, RefusesLongHeaderLists) {
   limits.max_header_bytes = 8 * 1024;
   Start(limits);
   Http2Client client(port);
-  const Http2Client::Fields long_fields{{"x", std::string(5'000, 'a')}, {"y", std::string(5'000, 'b')}};
+  const Http2Client::Fields long_fields{{"x", std::string(5'000, 'a')},
+                                        {"y", std::string(5'000, 'b')}};
   EXPECT_EQ(client.Wait(client.Request("GET", "/hello", {}, long_fields)).status, 431);
   EXPECT_EQ(server->Count("request GET /hello"), 0u);
   EXPECT_EQ(client.Wait(client.Request("GET", "/hello")).status, 200);
@@ -255,9 +260,11 @@ TEST_F(Http2Server, CalmsPeersThatResetTooMuch) {
 
 TEST_F(Http2Server, ClosesAfterProtocolErrors) {
   Client client(port);
-  client.Send(std::string(kPreface) + RawFrame(4, 0, 0, "") + RawFrame(6, 0, 1, "12345678"));  // PING on a stream
+  client.Send(std::string(kPreface) + RawFrame(4, 0, 0, "") +
+              RawFrame(6, 0, 1, "12345678"));  // PING on a stream
   const std::string all = client.ReceiveAll();
-  EXPECT_NE(all.find(RawFrame(7, 0, 0, std::string("\0\0\0\0\0\0\0\1", 8)).substr(3)), std::string::npos)
+  EXPECT_NE(all.find(RawFrame(7, 0, 0, std::string("\0\0\0\0\0\0\0\1", 8)).substr(3)),
+            std::string::npos)
       << testing::PrintToString(all);
 }
 
@@ -280,7 +287,8 @@ TEST_F(Http2Server, FloodsOfPingsEndWhenTheAnswersAreNotRead) {
   client.Send(std::string(kPreface) + RawFrame(4, 0, 0, ""));
   std::string pings;
   for (int i = 0; i < 10'000; ++i) pings += RawFrame(6, 0, 0, "12345678");
-  // Until the server has had enough, a send would block for ever if it merely stopped to read: both are an end.
+  // Until the server has had enough, a send would block for ever if it merely stopped to read: both
+  // are an end.
   size_t sent = 0;
   size_t without_progress = 0;
   while (without_progress < 2000 && sent < (200u << 20)) {

@@ -24,7 +24,9 @@ constexpr size_t kMaxFields = 512;
 constexpr size_t kFieldOverhead = 32;  // RFC 9113 §6.5.2
 constexpr size_t kFrameHeadBytes = 9;
 
-const uint8_t* Octets(std::string_view text) { return reinterpret_cast<const uint8_t*>(text.data()); }
+const uint8_t* Octets(std::string_view text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
 
 std::string_view Text(const uint8_t* data, size_t size) {
   return {reinterpret_cast<const char*>(data), size};
@@ -92,15 +94,17 @@ void Http2Stream::SendHead(int status, std::span<const Header> headers,
   bool is_grpc = false;
   for (const Header& header : headers) {
     head_.Add(header.name, header.value);
-    is_grpc = is_grpc || (header.name == "content-type" && header.value.starts_with("application/grpc"));
+    is_grpc =
+        is_grpc || (header.name == "content-type" && header.value.starts_with("application/grpc"));
   }
   if (content_length && status != 204) {
     std::array<char, 24> number;
-    const char* const end = std::to_chars(number.data(), number.data() + number.size(), *content_length).ptr;
+    const char* const end =
+        std::to_chars(number.data(), number.data() + number.size(), *content_length).ptr;
     head_.Add("content-length", {number.data(), static_cast<size_t>(end - number.data())});
   }
-  // gRPC servers send no date, and a value that changes every second would cost each connection an entry in its
-  // compression table.
+  // gRPC servers send no date, and a value that changes every second would cost each connection an
+  // entry in its compression table.
   if (!is_grpc) head_.Add("date", thread_.http_date());
   Queued();
 }
@@ -123,6 +127,7 @@ void Http2Stream::Finish(std::span<const Header> trailers) {
   SERVING_CHECK(has_head_ && !is_finished_, "an answer ends once, after its head");
   for (const Header& trailer : trailers) trailers_.Add(trailer.name, trailer.value);
   is_finished_ = true;
+  thread_.timers().Cancel(*this);
   session_->ReleaseHeld(*this);
   Queued();
 }
@@ -133,6 +138,7 @@ void Http2Stream::SendTrailersOnly(std::span<const Header> fields) {
   head_.Add(":status", "200");
   for (const Header& field : fields) head_.Add(field.name, field.value);
   is_finished_ = true;
+  thread_.timers().Cancel(*this);
   session_->ReleaseHeld(*this);
   Queued();
 }
@@ -149,7 +155,9 @@ size_t Http2Stream::unsent_bytes() const {
   return body_.size() + std::min(framed_bytes_, session_->connection_.output().size());
 }
 
-void Http2Stream::SetTimer(base::Instant when) { thread_.timers().Arm(*this, when); }
+void Http2Stream::SetTimer(base::Instant when) {
+  if (!is_finished_) thread_.timers().Arm(*this, when);
+}
 
 void Http2Stream::OnExpire() {
   if (exchange_ != nullptr) exchange_->OnTimer();
@@ -189,7 +197,8 @@ struct Http2Session::Callbacks {
   }
   static ssize_t OnReadBody(nghttp2::Session*, int32_t stream_id, uint8_t*, size_t size,
                             uint32_t* flags, nghttp2::DataSource*, void* user) {
-    // Not by the source's pointer: a stream that was reset may be gone while nghttp2 still has its data queued.
+    // Not by the source's pointer: a stream that was reset may be gone while nghttp2 still has its
+    // data queued.
     Http2Stream* const stream = Self(user).Find(stream_id);
     if (stream == nullptr) return nghttp2::kErrorTemporalCallbackFailure;
     return Self(user).OnReadBody(*stream, size, *flags);
@@ -202,8 +211,8 @@ struct Http2Session::Callbacks {
   static ssize_t OnReadLength(nghttp2::Session*, uint8_t, int32_t, int32_t session_window,
                               int32_t stream_window, uint32_t max_frame_size, void*) {
     const int32_t window = std::min(session_window, stream_window);
-    return std::min<ssize_t>({window, static_cast<ssize_t>(max_frame_size),
-                              static_cast<ssize_t>(kMaxDataFrame)});
+    return std::min<ssize_t>(
+        {window, static_cast<ssize_t>(max_frame_size), static_cast<ssize_t>(kMaxDataFrame)});
   }
 
   // One set for the whole process: nghttp2 copies it into each session.
@@ -264,7 +273,8 @@ Http2Session::Http2Session(Connection& connection)
        static_cast<uint32_t>(std::min<size_t>(limits.max_header_bytes, kMaxWindow))},
       {nghttp2::kSettingNoRfc7540Priorities, 1},
   }};
-  const auto window = static_cast<int32_t>(std::clamp<uint32_t>(limits.connection_window_bytes, 65'535, kMaxWindow));
+  const auto window = static_cast<int32_t>(
+      std::clamp<uint32_t>(limits.connection_window_bytes, 65'535, kMaxWindow));
   if (api_.submit_settings(session_, nghttp2::kFlagNone, settings.data(), settings.size()) != 0 ||
       api_.session_set_local_window_size(session_, nghttp2::kFlagNone, 0, window) != 0) {
     has_failed_ = true;
@@ -306,7 +316,8 @@ void Http2Session::OnBeginFrame(const Frame& frame) {
     return;
   }
   if (Find(frame.stream_id) != nullptr) return;
-  if (std::find(ended_by_peer_.begin(), ended_by_peer_.end(), frame.stream_id) != ended_by_peer_.end()) {
+  if (std::find(ended_by_peer_.begin(), ended_by_peer_.end(), frame.stream_id) !=
+      ended_by_peer_.end()) {
     api_.session_terminate_session(session_, nghttp2::kStreamClosed);
   }
 }
@@ -335,7 +346,8 @@ int Http2Session::OnHeader(const Frame&, std::string_view name, std::string_view
   const size_t limit = connection_.limits().max_header_bytes;
   block_bytes_ += name.size() + value.size() + kFieldOverhead;
   if (block_bytes_ > limit || block_.size() >= kMaxFields) {
-    // Answered with 431 at the block's end. A block that expands to many times the limit is an attack.
+    // Answered with 431 at the block's end. A block that expands to many times the limit is an
+    // attack.
     return block_bytes_ > 16 * limit ? nghttp2::kErrorCallbackFailure : 0;
   }
   BlockField field;
@@ -361,8 +373,8 @@ int Http2Session::OnFrame(const Frame& frame) {
       block_started_ = base::kNever;
       if (stream == nullptr) break;
       const bool is_end = (frame.flags & nghttp2::kFlagEndStream) != 0;
-      const bool is_trailers = stream->body_started_ != base::kNever || stream->exchange_ != nullptr ||
-                               stream->has_head_;
+      const bool is_trailers = stream->body_started_ != base::kNever ||
+                               stream->exchange_ != nullptr || stream->has_head_;
       if (!is_trailers) OnRequest(*stream, !is_end);
       if (is_end) OnBodyEnd(*stream);
       break;
@@ -374,11 +386,13 @@ int Http2Session::OnFrame(const Frame& frame) {
       }
       break;
     case nghttp2::kFramePing:
-      // The answer to the ping behind the shutdown notice: the peer has heard it, no stream is on its way any more.
+      // The answer to the ping behind the shutdown notice: the peer has heard it, no stream is on
+      // its way any more.
       if ((frame.flags & nghttp2::kFlagAck) != 0 && is_going_away_ && !has_final_goaway_) {
         has_final_goaway_ = true;
-        api_.submit_goaway(session_, nghttp2::kFlagNone, api_.session_get_last_proc_stream_id(session_),
-                           nghttp2::kNoError, nullptr, 0);
+        api_.submit_goaway(session_, nghttp2::kFlagNone,
+                           api_.session_get_last_proc_stream_id(session_), nghttp2::kNoError,
+                           nullptr, 0);
       }
       break;
     default:
@@ -462,13 +476,15 @@ void Http2Session::OnDataChunk(int32_t stream_id, std::span<const std::byte> dat
   }
   const size_t used = stream->held_.empty() && !stream->is_paused_ ? Deliver(*stream, data) : 0;
   if (used < data.size() && !stream->is_finished_) {
-    stream->held_.insert(stream->held_.end(), data.begin() + static_cast<ptrdiff_t>(used), data.end());
+    stream->held_.insert(stream->held_.end(), data.begin() + static_cast<ptrdiff_t>(used),
+                         data.end());
     held_bytes_ += data.size() - used;
   } else {
     unconsumed_ += data.size() - used;
   }
   unconsumed_ += used;
-  // The connection's part is given back once per read, in Receive; a stream at its end needs no window.
+  // The connection's part is given back once per read, in Receive; a stream at its end needs no
+  // window.
   if (used > 0 && !is_last) api_.session_consume_stream(session_, stream_id, used);
 }
 
@@ -523,7 +539,8 @@ void Http2Session::Resume(Http2Stream& stream) {
   stream.held_at_ += used;
   held_bytes_ -= used;
   unconsumed_ += used;
-  if (!stream.body_ended_ && stream.is_open_) api_.session_consume_stream(session_, stream.id_, used);
+  if (!stream.body_ended_ && stream.is_open_)
+    api_.session_consume_stream(session_, stream.id_, used);
   if (stream.held_at_ < stream.held_.size()) return;
   stream.held_at_ = 0;
   stream.held_ = {};
@@ -648,7 +665,7 @@ void Http2Session::OnWritten() {
     stream->framed_bytes_ = 0;
     if (!stream->is_open_) {
       Release(*stream, true);
-    } else if (stream->exchange_ != nullptr && stream->body_.empty()) {
+    } else if (stream->exchange_ != nullptr && !stream->is_finished_ && stream->body_.empty()) {
       stream->exchange_->OnDrained();
     }
   }
@@ -681,8 +698,8 @@ void Http2Session::OnStopListening() {
   if (is_going_away_) return;
   is_going_away_ = true;
   goaway_since_ = thread_.now();
-  // First that no more streams are wanted, then, once the peer has surely heard it, which was the last one: no
-  // request is lost between the two.
+  // First that no more streams are wanted, then, once the peer has surely heard it, which was the
+  // last one: no request is lost between the two.
   constexpr std::array<uint8_t, 8> kOpaque{'s', 't', 'o', 'p', 'p', 'i', 'n', 'g'};
   api_.submit_shutdown_notice(session_);
   api_.submit_ping(session_, nghttp2::kFlagNone, kOpaque.data());
@@ -701,10 +718,11 @@ void Http2Session::CheckDeadlines(base::Instant now) {
   }
   const bool is_head_late = limits.head_timeout.count() > 0 && block_started_ != base::kNever &&
                             now >= block_started_ + limits.head_timeout;
-  const bool is_idle = limits.idle_timeout.count() > 0 && live_.empty() &&
-                       now >= idle_since_ + limits.idle_timeout;
+  const bool is_idle =
+      limits.idle_timeout.count() > 0 && live_.empty() && now >= idle_since_ + limits.idle_timeout;
   if (is_head_late || is_idle) {
-    api_.session_terminate_session(session_, is_idle ? nghttp2::kNoError : nghttp2::kEnhanceYourCalm);
+    api_.session_terminate_session(session_,
+                                   is_idle ? nghttp2::kNoError : nghttp2::kEnhanceYourCalm);
     has_output_ = true;
     connection_.ScheduleFlush();
     return;
@@ -726,7 +744,8 @@ void Http2Session::CheckDeadlines(base::Instant now) {
       stream->stalled_since_ = base::kNever;
     } else if (stream->stalled_since_ == base::kNever) {
       stream->stalled_since_ = now;
-    } else if (limits.write_timeout.count() > 0 && now >= stream->stalled_since_ + limits.write_timeout) {
+    } else if (limits.write_timeout.count() > 0 &&
+               now >= stream->stalled_since_ + limits.write_timeout) {
       is_late = true;
     }
     if (is_late) ResetStream(*stream, nghttp2::kCancel);

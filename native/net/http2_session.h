@@ -87,16 +87,16 @@ class Http2Stream final : public Stream,
   base::Instant body_started_ = base::kNever;
   base::Instant paused_since_ = base::kNever;
   base::Instant stalled_since_ = base::kNever;  // peer's window is shut for what is queued
-  bool is_open_ = false;        // known to nghttp2
+  bool is_open_ = false;                        // known to nghttp2
   bool is_head_method_ = false;
   bool has_head_ = false;
   bool is_submitted_ = false;
-  bool is_deferred_ = false;    // nghttp2 waits for nghttp2_session_resume_data
+  bool is_deferred_ = false;  // nghttp2 waits for nghttp2_session_resume_data
   bool drops_body_ = false;
   bool is_finished_ = false;
-  bool body_ended_ = false;     // END_STREAM has come
+  bool body_ended_ = false;  // END_STREAM has come
   bool is_paused_ = false;
-  bool ends_framed_ = false;    // our END_STREAM is in the connection's queue
+  bool ends_framed_ = false;  // our END_STREAM is in the connection's queue
 };
 
 // HTTP/2 on one connection through an nghttp2 server session (RFC 9113).
@@ -118,12 +118,14 @@ class Http2Session final : public Session {
   friend class Http2Stream;
   struct Callbacks;
 
-  // Body bytes of paused exchanges that one connection may have waiting before its socket is left unread.
+  // Body bytes of paused exchanges that one connection may have waiting before its socket is left
+  // unread.
   static constexpr size_t kMaxHeldBytes = 256 * 1024;
-  // Larger DATA frames than the usual 16 KiB, where the peer allows them, save frame heads; nghttp2 makes a buffer of
-  // that size, so not without bound.
+  // Larger DATA frames than the usual 16 KiB, where the peer allows them, save frame heads; nghttp2
+  // makes a buffer of that size, so not without bound.
   static constexpr size_t kMaxDataFrame = 128 * 1024;
-  // Streams that a peer opens and resets before the answer: so many at once, and so many per second in the long run.
+  // Streams that a peer opens and resets before the answer: so many at once, and so many per second
+  // in the long run.
   static constexpr double kResetBurst = 2'000;
   static constexpr double kResetsPerSecond = 200;
 
@@ -174,8 +176,9 @@ class Http2Session final : public Session {
   base::Instant block_started_ = base::kNever;
   size_t held_bytes_ = 0;
   size_t unconsumed_ = 0;  // of the connection's window, given back after the current input
-  // Streams that the peer itself brought to an end and that are gone, the latest of them. Only of these is it certain
-  // that a further frame is an error and not one that crossed an early answer of ours.
+  // Streams that the peer itself brought to an end and that are gone, the latest of them. Only of
+  // these is it certain that a further frame is an error and not one that crossed an early answer
+  // of ours.
   std::array<int32_t, 16> ended_by_peer_{};
   size_t next_ended_ = 0;
   int32_t highest_stream_ = 0;

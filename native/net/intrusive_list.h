@@ -52,9 +52,7 @@ class IntrusiveList {
 
  private:
   static ListLink* LinkOf(T& object) { return static_cast<ListHook<Tag>*>(&object); }
-  static T* FromLink(ListLink* link) {
-    return static_cast<T*>(static_cast<ListHook<Tag>*>(link));
-  }
+  static T* FromLink(ListLink* link) { return static_cast<T*>(static_cast<ListHook<Tag>*>(link)); }
 
   ListLink ends_;
 };

@@ -25,7 +25,8 @@ namespace {
 
 constexpr size_t kIdleHttp1Streams = 256;
 constexpr size_t kIdleHttp2Streams = 4096;
-// Rounds of callbacks that queue more while being told of what was written, before sockets are looked at again.
+// Rounds of callbacks that queue more while being told of what was written, before sockets are
+// looked at again.
 constexpr int kMaxFlushRounds = 4;
 
 }  // namespace
@@ -61,7 +62,8 @@ base::Status IoThread::Start(const Server::HandlerFactory& factory) {
     return base::ResourceExhausted(std::string("the kernel gave no epoll descriptor: ") +
                                    std::strerror(errno));
   }
-  // Edge-triggered, every write to the eventfd is an event of its own: its count need never be read.
+  // Edge-triggered, every write to the eventfd is an event of its own: its count need never be
+  // read.
   if (!Watch(waker_->fd(), waker_events_, EPOLLIN | EPOLLET)) {
     return base::ResourceExhausted(std::string("the kernel does not watch an eventfd: ") +
                                    std::strerror(errno));
@@ -198,12 +200,13 @@ std::string_view IoThread::http_date() {
     constexpr std::array<const char*, 7> kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     constexpr std::array<const char*, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    std::snprintf(date_.data(), date_.size(), "%s, %02u %s %04u %02u:%02u:%02u GMT",
-                  kDays[static_cast<size_t>(parts.tm_wday)], static_cast<unsigned>(parts.tm_mday) % 100,
-                  kMonths[static_cast<size_t>(parts.tm_mon)],
-                  static_cast<unsigned>(parts.tm_year + 1900) % 10'000,
-                  static_cast<unsigned>(parts.tm_hour) % 100, static_cast<unsigned>(parts.tm_min) % 100,
-                  static_cast<unsigned>(parts.tm_sec) % 100);
+    std::snprintf(
+        date_.data(), date_.size(), "%s, %02u %s %04u %02u:%02u:%02u GMT",
+        kDays[static_cast<size_t>(parts.tm_wday)], static_cast<unsigned>(parts.tm_mday) % 100,
+        kMonths[static_cast<size_t>(parts.tm_mon)],
+        static_cast<unsigned>(parts.tm_year + 1900) % 10'000,
+        static_cast<unsigned>(parts.tm_hour) % 100, static_cast<unsigned>(parts.tm_min) % 100,
+        static_cast<unsigned>(parts.tm_sec) % 100);
   }
   return {date_.data(), 29};
 }

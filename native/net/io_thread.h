@@ -56,8 +56,8 @@ struct AcceptedSocket {
 
 // One epoll loop and everything that lives on it.
 //
-// A turn: wait; read and parse every readable connection; OnWake if the waker rang; timers; OnTurnEnd; one write per
-// connection that has something to send.
+// A turn: wait; read and parse every readable connection; OnWake if the waker rang; timers;
+// OnTurnEnd; one write per connection that has something to send.
 //
 // Threads: Start, Post and Join on any; the rest on the loop's own thread.
 // Owns: its handler, connections, chunks and streams.
@@ -86,7 +86,8 @@ class IoThread {
   TimerWheel& timers() { return timers_; }
   ChunkPool& chunks() { return chunks_; }
   std::span<std::byte> read_buffer() { return {read_buffer_.get(), kReadBufferBytes}; }
-  // Reused so that no request or answer allocates for them. Whoever takes one is done with it before it calls out.
+  // Reused so that no request or answer allocates for them. Whoever takes one is done with it
+  // before it calls out.
   std::vector<Header>& header_scratch() { return header_scratch_; }
   std::string& text_scratch() { return text_scratch_; }
   std::vector<nghttp2::Field>& field_scratch() { return field_scratch_; }

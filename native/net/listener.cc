@@ -47,7 +47,8 @@ base::Status Failure(const ListenerOptions& options, const char* what, int error
     return base::Unavailable("failed to listen on " + where +
                              ": the address is in use by another process; choose another port");
   }
-  return base::Unavailable("failed to listen on " + where + ": " + what + ": " + std::strerror(error));
+  return base::Unavailable("failed to listen on " + where + ": " + what + ": " +
+                           std::strerror(error));
 }
 
 }  // namespace
@@ -66,33 +67,50 @@ base::Result<uint16_t> Listener::Open() {
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
   const std::string port = std::to_string(options_.port);
-  const int error =
-      getaddrinfo(options_.host.empty() ? nullptr : options_.host.c_str(), port.c_str(), &hints, &found);
+  const int error = getaddrinfo(options_.host.empty() ? nullptr : options_.host.c_str(),
+                                port.c_str(), &hints, &found);
   if (error != 0) {
-    return base::InvalidArgument("failed to listen on '" + options_.host +
-                                 "': expected an address of this machine, got a name that has none (" +
-                                 gai_strerror(error) + ")");
+    return base::InvalidArgument(
+        "failed to listen on '" + options_.host +
+        "': expected an address of this machine, got a name that has none (" + gai_strerror(error) +
+        ")");
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, freeaddrinfo);
-  fd_ = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  // A name may have addresses of a family that this machine does not speak: the first that works.
+  base::Status status;
+  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+    status = Bind(*address);
+    if (status.ok()) return BoundPort();
+  }
+  return status;
+}
+
+base::Status Listener::Bind(const addrinfo& address) {
+  if (fd_ >= 0) close(fd_);
+  fd_ = socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd_ < 0) return Failure(options_, "socket", errno);
   const int on = 1;
   setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (options_.reuse_port && setsockopt(fd_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) {
     return Failure(options_, "SO_REUSEPORT", errno);
   }
-  if (found->ai_family == AF_INET6) {
+  if (address.ai_family == AF_INET6) {
     // `::` takes IPv4 callers too, as an all-interfaces address is meant.
     const int off = 0;
     setsockopt(fd_, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   }
-  if (bind(fd_, found->ai_addr, found->ai_addrlen) != 0) return Failure(options_, "bind", errno);
+  if (bind(fd_, address.ai_addr, address.ai_addrlen) != 0) return Failure(options_, "bind", errno);
   if (listen(fd_, kBacklog) != 0) return Failure(options_, "listen", errno);
+  return {};
+}
+
+uint16_t Listener::BoundPort() const {
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
   getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(address).sin6_port
-                                             : reinterpret_cast<sockaddr_in&>(address).sin_port);
+  return ntohs(address.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
+                   : reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
 
 base::Status Listener::Start(IoThread& thread) {
@@ -118,7 +136,8 @@ Listener::Accepted Listener::AcceptOne() {
   }
   sockaddr_storage address{};
   socklen_t size = sizeof(address);
-  const int fd = accept4(fd_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  const int fd =
+      accept4(fd_, reinterpret_cast<sockaddr*>(&address), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) {
     switch (errno) {
       case EAGAIN:

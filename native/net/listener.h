@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <netdb.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -13,8 +15,8 @@
 
 namespace serving::net {
 
-// One listening socket. It rests while the process is out of descriptors or the server has all the connections that it
-// may have; the kernel keeps the callers waiting.
+// One listening socket. It rests while the process is out of descriptors or the server has all the
+// connections that it may have; the kernel keeps the callers waiting.
 //
 // Threads: Open on any, before the rest; then the I/O thread it is started on.
 class Listener final : public Pollable, private Timer {
@@ -22,7 +24,8 @@ class Listener final : public Pollable, private Timer {
   // Takes over a socket that was accepted.
   using Hand = std::function<void(AcceptedSocket)>;
 
-  Listener(const ListenerOptions& options, const Limits& limits, ConnectionCounts& counts, Hand hand);
+  Listener(const ListenerOptions& options, const Limits& limits, ConnectionCounts& counts,
+           Hand hand);
   ~Listener();
 
   // Binds and listens; returns the port.
@@ -39,6 +42,8 @@ class Listener final : public Pollable, private Timer {
  private:
   enum class Accepted : uint8_t { kOne, kNone, kNoRoom };
 
+  base::Status Bind(const addrinfo& address);
+  uint16_t BoundPort() const;
   void OnExpire() override { OnRoom(); }
   Accepted AcceptOne();
   void Rest(base::Nanoseconds time);

@@ -29,12 +29,13 @@ bool Find(const char* name, Function& function) {
 
 Loaded LoadOnce() {
   Loaded loaded;
-#define SERVING_NGHTTP2_FIND(name, result, arguments)                                            \
-  if (!Find("nghttp2_" #name, loaded.api.name) && loaded.status.ok()) {                          \
-    loaded.status = base::Unavailable(                                                           \
-        "HTTP/2 needs nghttp2: 'nghttp2_" #name "' was found neither in this executable nor in " \
-        "libnghttp2.so.14; use a Node build that exports nghttp2 (the official ones do) or "     \
-        "install libnghttp2-14");                                                                \
+#define SERVING_NGHTTP2_FIND(name, result, arguments)                                        \
+  if (!Find("nghttp2_" #name, loaded.api.name) && loaded.status.ok()) {                      \
+    loaded.status = base::Unavailable(                                                       \
+        "HTTP/2 needs nghttp2: 'nghttp2_" #name                                              \
+        "' was found neither in this executable nor in "                                     \
+        "libnghttp2.so.14; use a Node build that exports nghttp2 (the official ones do) or " \
+        "install libnghttp2-14");                                                            \
   }
 #define SERVING_NGHTTP2_TRY(name, result, arguments) Find("nghttp2_" #name, loaded.api.name);
   SERVING_NGHTTP2_FUNCTIONS(SERVING_NGHTTP2_FIND)

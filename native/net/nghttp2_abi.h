@@ -1,9 +1,10 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-// The part of nghttp2's C interface that the listener uses, declared in our own words: Node's headers carry no
-// nghttp2.h, while its executable exports the functions. Layouts and numbers follow the public header of nghttp2 1.x
-// (soname 14), whose ABI only grows; nghttp2_abi_test compares them with the real header where there is one.
+// The part of nghttp2's C interface that the listener uses, declared in our own words: Node's
+// headers carry no nghttp2.h, while its executable exports the functions. Layouts and numbers
+// follow the public header of nghttp2 1.x (soname 14), whose ABI only grows; nghttp2_abi_test
+// compares them with the real header where there is one.
 
 #pragma once
 
@@ -102,47 +103,47 @@ using ReadLength = ssize_t (*)(Session*, uint8_t frame_type, int32_t stream_id,
                                uint32_t max_frame_size, void* user);
 
 // F(name behind `nghttp2_`, result, arguments)
-#define SERVING_NGHTTP2_FUNCTIONS(F)                                                             \
-  F(session_callbacks_new, int, (Callbacks**))                                                   \
-  F(session_callbacks_del, void, (Callbacks*))                                                   \
-  F(session_callbacks_set_on_begin_frame_callback, void, (Callbacks*, OnFrame))                  \
-  F(session_callbacks_set_on_begin_headers_callback, void, (Callbacks*, OnFrame))                \
-  F(session_callbacks_set_on_header_callback, void, (Callbacks*, OnHeader))                      \
-  F(session_callbacks_set_on_frame_recv_callback, void, (Callbacks*, OnFrame))                   \
-  F(session_callbacks_set_on_frame_send_callback, void, (Callbacks*, OnFrame))                   \
-  F(session_callbacks_set_on_data_chunk_recv_callback, void, (Callbacks*, OnDataChunk))          \
-  F(session_callbacks_set_on_stream_close_callback, void, (Callbacks*, OnStreamClose))           \
-  F(session_callbacks_set_send_data_callback, void, (Callbacks*, SendData))                      \
-  F(session_callbacks_set_data_source_read_length_callback, void, (Callbacks*, ReadLength))      \
-  F(option_new, int, (Option**))                                                                 \
-  F(option_del, void, (Option*))                                                                 \
-  F(option_set_no_auto_window_update, void, (Option*, int))                                      \
-  F(option_set_no_closed_streams, void, (Option*, int))                                          \
-  F(session_server_new2, int, (Session**, const Callbacks*, void* user, const Option*))          \
-  F(session_del, void, (Session*))                                                               \
-  F(session_mem_recv, ssize_t, (Session*, const uint8_t*, size_t))                               \
-  F(session_mem_send, ssize_t, (Session*, const uint8_t**))                                      \
-  F(session_want_read, int, (Session*))                                                          \
-  F(session_want_write, int, (Session*))                                                         \
-  F(session_get_stream_user_data, void*, (Session*, int32_t stream_id))                          \
-  F(session_set_stream_user_data, int, (Session*, int32_t stream_id, void*))                     \
-  F(session_consume_stream, int, (Session*, int32_t stream_id, size_t))                          \
-  F(session_consume_connection, int, (Session*, size_t))                                         \
-  F(session_set_local_window_size, int,                                                          \
-    (Session*, uint8_t flags, int32_t stream_id, int32_t window))                                \
-  F(session_get_last_proc_stream_id, int32_t, (Session*))                                        \
-  F(session_resume_data, int, (Session*, int32_t stream_id))                                     \
-  F(session_terminate_session, int, (Session*, uint32_t error))                                  \
-  F(submit_settings, int, (Session*, uint8_t flags, const Setting*, size_t count))               \
-  F(submit_response, int,                                                                        \
-    (Session*, int32_t stream_id, const Field*, size_t count, const DataProvider*))              \
-  F(submit_trailer, int, (Session*, int32_t stream_id, const Field*, size_t count))              \
-  F(submit_rst_stream, int, (Session*, uint8_t flags, int32_t stream_id, uint32_t error))        \
-  F(submit_ping, int, (Session*, uint8_t flags, const uint8_t* opaque))                          \
-  F(submit_shutdown_notice, int, (Session*))                                                     \
-  F(submit_goaway, int,                                                                          \
-    (Session*, uint8_t flags, int32_t last_stream_id, uint32_t error, const uint8_t* text,       \
-     size_t text_size))                                                                          \
+#define SERVING_NGHTTP2_FUNCTIONS(F)                                                        \
+  F(session_callbacks_new, int, (Callbacks**))                                              \
+  F(session_callbacks_del, void, (Callbacks*))                                              \
+  F(session_callbacks_set_on_begin_frame_callback, void, (Callbacks*, OnFrame))             \
+  F(session_callbacks_set_on_begin_headers_callback, void, (Callbacks*, OnFrame))           \
+  F(session_callbacks_set_on_header_callback, void, (Callbacks*, OnHeader))                 \
+  F(session_callbacks_set_on_frame_recv_callback, void, (Callbacks*, OnFrame))              \
+  F(session_callbacks_set_on_frame_send_callback, void, (Callbacks*, OnFrame))              \
+  F(session_callbacks_set_on_data_chunk_recv_callback, void, (Callbacks*, OnDataChunk))     \
+  F(session_callbacks_set_on_stream_close_callback, void, (Callbacks*, OnStreamClose))      \
+  F(session_callbacks_set_send_data_callback, void, (Callbacks*, SendData))                 \
+  F(session_callbacks_set_data_source_read_length_callback, void, (Callbacks*, ReadLength)) \
+  F(option_new, int, (Option**))                                                            \
+  F(option_del, void, (Option*))                                                            \
+  F(option_set_no_auto_window_update, void, (Option*, int))                                 \
+  F(option_set_no_closed_streams, void, (Option*, int))                                     \
+  F(session_server_new2, int, (Session**, const Callbacks*, void* user, const Option*))     \
+  F(session_del, void, (Session*))                                                          \
+  F(session_mem_recv, ssize_t, (Session*, const uint8_t*, size_t))                          \
+  F(session_mem_send, ssize_t, (Session*, const uint8_t**))                                 \
+  F(session_want_read, int, (Session*))                                                     \
+  F(session_want_write, int, (Session*))                                                    \
+  F(session_get_stream_user_data, void*, (Session*, int32_t stream_id))                     \
+  F(session_set_stream_user_data, int, (Session*, int32_t stream_id, void*))                \
+  F(session_consume_stream, int, (Session*, int32_t stream_id, size_t))                     \
+  F(session_consume_connection, int, (Session*, size_t))                                    \
+  F(session_set_local_window_size, int,                                                     \
+    (Session*, uint8_t flags, int32_t stream_id, int32_t window))                           \
+  F(session_get_last_proc_stream_id, int32_t, (Session*))                                   \
+  F(session_resume_data, int, (Session*, int32_t stream_id))                                \
+  F(session_terminate_session, int, (Session*, uint32_t error))                             \
+  F(submit_settings, int, (Session*, uint8_t flags, const Setting*, size_t count))          \
+  F(submit_response, int,                                                                   \
+    (Session*, int32_t stream_id, const Field*, size_t count, const DataProvider*))         \
+  F(submit_trailer, int, (Session*, int32_t stream_id, const Field*, size_t count))         \
+  F(submit_rst_stream, int, (Session*, uint8_t flags, int32_t stream_id, uint32_t error))   \
+  F(submit_ping, int, (Session*, uint8_t flags, const uint8_t* opaque))                     \
+  F(submit_shutdown_notice, int, (Session*))                                                \
+  F(submit_goaway, int,                                                                     \
+    (Session*, uint8_t flags, int32_t last_stream_id, uint32_t error, const uint8_t* text,  \
+     size_t text_size))                                                                     \
   F(strerror, const char*, (int code))
 
 // Newer functions, null where the library lacks them.
@@ -156,11 +157,12 @@ struct Api {
 #undef SERVING_NGHTTP2_MEMBER
 };
 
-// Looks a function up in the running executable, then in libnghttp2.so.14; null when neither has it. `name` with its
-// `nghttp2_`. Any thread.
+// Looks a function up in the running executable, then in libnghttp2.so.14; null when neither has
+// it. `name` with its `nghttp2_`. Any thread.
 void* FindSymbol(const char* name);
 
-// The table, filled once per process. Fails with a sentence that names the first missing function. Any thread.
+// The table, filled once per process. Fails with a sentence that names the first missing function.
+// Any thread.
 base::Result<const Api*> Load();
 
 }  // namespace serving::net::nghttp2

@@ -67,7 +67,7 @@ template <typename Result, typename... Arguments>
 constexpr size_t CountArguments(Result (*)(Arguments...)) {
   return sizeof...(Arguments);
 }
-#define SERVING_SAME_ARGUMENTS(name, result, arguments)                         \
+#define SERVING_SAME_ARGUMENTS(name, result, arguments)                              \
   static_assert(CountArguments(static_cast<decltype(&::nghttp2_##name)>(nullptr)) == \
                 CountArguments(static_cast<decltype(Api::name)>(nullptr)));
 SERVING_NGHTTP2_FUNCTIONS(SERVING_SAME_ARGUMENTS)
@@ -86,7 +86,9 @@ TEST(Nghttp2Abi, ComparesWithTheRealHeader) {
 #endif
 }
 
-TEST(Nghttp2Abi, DoesNotFindWhatIsNotThere) { EXPECT_EQ(FindSymbol("nghttp2_no_such_function"), nullptr); }
+TEST(Nghttp2Abi, DoesNotFindWhatIsNotThere) {
+  EXPECT_EQ(FindSymbol("nghttp2_no_such_function"), nullptr);
+}
 
 }  // namespace
 }  // namespace serving::net::nghttp2

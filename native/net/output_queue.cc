@@ -110,7 +110,8 @@ void OutputQueue::DropFront() {
     if (segments_.capacity() > 256) segments_.shrink_to_fit();
     return;
   }
-  // Moving the rest to the front costs as much as was consumed before, so every byte is moved a bounded number of times.
+  // Moving the rest to the front costs as much as was consumed before, so every byte is moved a
+  // bounded number of times.
   if (front_ >= 64 && front_ * 2 >= segments_.size()) {
     segments_.erase(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(front_));
     front_ = 0;

@@ -14,8 +14,8 @@
 
 namespace serving::net {
 
-// A block that small writes are gathered in. References are counted, for part of a chunk may pass from one queue to
-// another; all of them live on one I/O thread.
+// A block that small writes are gathered in. References are counted, for part of a chunk may pass
+// from one queue to another; all of them live on one I/O thread.
 class OutputChunk final : public base::Buffer {
  public:
   size_t used = 0;
@@ -75,17 +75,20 @@ class OutputQueue {
   size_t size() const { return static_cast<size_t>(queued_ - taken_); }
   // Bytes waiting that were copied here.
   size_t copied_size() const { return copied_; }
-  // Bytes ever put in and ever taken out: positions for whoever wants to know when its bytes have left.
+  // Bytes ever put in and ever taken out: positions for whoever wants to know when its bytes have
+  // left.
   uint64_t queued() const { return queued_; }
   uint64_t taken() const { return taken_; }
 
   void Append(std::span<const std::byte> bytes);
   void AppendBuffer(base::BufferRef owner, std::span<const std::byte> bytes);
-  // Moves the first `n` (at most size()) bytes to the end of `to`: short ones are copied, long ones change hands.
+  // Moves the first `n` (at most size()) bytes to the end of `to`: short ones are copied, long ones
+  // change hands.
   void MoveTo(OutputQueue& to, size_t n);
   void Clear();
 
-  // Writes to a non-blocking socket until nothing is left, the socket is full, or `max_bytes` were written.
+  // Writes to a non-blocking socket until nothing is left, the socket is full, or `max_bytes` were
+  // written.
   WriteResult WriteTo(int fd, size_t max_bytes);
   // Points `out` at the first waiting bytes; returns the number of entries used.
   size_t Gather(std::span<iovec> out) const;
@@ -109,8 +112,8 @@ class OutputQueue {
   ChunkPool& pool_;
   const size_t first_chunk_;
   std::vector<Segment> segments_;
-  size_t front_ = 0;                 // first live segment
-  base::Ref<OutputChunk> tail_;      // chunk with room, the end of the last segment if that is a copy
+  size_t front_ = 0;             // first live segment
+  base::Ref<OutputChunk> tail_;  // chunk with room, the end of the last segment if that is a copy
   uint64_t queued_ = 0;
   uint64_t taken_ = 0;
   size_t copied_ = 0;

@@ -193,7 +193,8 @@ TEST_F(OutputQueueTest, WritesOnAfterPartialWrites) {
     ++blocked;
     got += sockets.Read(1000 + static_cast<size_t>(blocked) * 77);
   }
-  for (std::string more = sockets.Read(65536); !more.empty(); more = sockets.Read(65536)) got += more;
+  for (std::string more = sockets.Read(65536); !more.empty(); more = sockets.Read(65536))
+    got += more;
   EXPECT_GT(blocked, 3);
   EXPECT_EQ(got, expected);
 }

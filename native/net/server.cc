@@ -67,8 +67,8 @@ class ServerOfThreads final : public Server {
 
 base::Result<Listening> ServerOfThreads::Listen(const ListenerOptions& options) {
   if (is_stopped_) return base::Unavailable("the server has been stopped");
-  auto listener = std::make_unique<Listener>(options, limits_, counts_,
-                                             [this](AcceptedSocket socket) { Hand(std::move(socket)); });
+  auto listener = std::make_unique<Listener>(
+      options, limits_, counts_, [this](AcceptedSocket socket) { Hand(std::move(socket)); });
   ASSIGN_OR_RETURN(const uint16_t port, listener->Open());
   base::Status started;
   Listening listening{0, options.host, port};

@@ -37,7 +37,8 @@ class DescriptorLimit {
 
 TEST(Server, ServesAThousandConnectionsOnTwoThreads) {
   const DescriptorLimit limit(4096);
-  if (limit.value() < 2200) GTEST_SKIP() << "this process may have only " << limit.value() << " descriptors";
+  if (limit.value() < 2200)
+    GTEST_SKIP() << "this process may have only " << limit.value() << " descriptors";
   TestServer server({}, 2);
   const uint16_t port = server.Listen();
   std::vector<std::unique_ptr<Client>> clients;

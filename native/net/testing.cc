@@ -74,7 +74,8 @@ class TestHandler;
 
 class TestExchange final : public Exchange {
  public:
-  TestExchange(TestHandler& handler, TestServer::Shared& shared, Stream& stream, const RequestHead& head)
+  TestExchange(TestHandler& handler, TestServer::Shared& shared, Stream& stream,
+               const RequestHead& head)
       : handler_(handler), shared_(shared), stream_(stream), path_(head.path), query_(head.query) {
     if (path_ == "/early") {
       stream_.SendHead(413, {}, 3);
@@ -92,7 +93,8 @@ class TestExchange final : public Exchange {
       shared_.Note("paused " + path_);
       return {};
     }
-    const size_t room = path_ == "/trickle" ? std::min<size_t>(want, 7) : std::min<size_t>(want, 1 << 20);
+    const size_t room =
+        path_ == "/trickle" ? std::min<size_t>(want, 7) : std::min<size_t>(want, 1 << 20);
     body_.resize(arrived_ + room);
     return std::as_writable_bytes(std::span(body_)).subspan(arrived_);
   }
@@ -161,10 +163,13 @@ class TestHandler final : public RequestHandler {
     {
       const std::lock_guard lock(shared_.mutex);
       shared_.headers.clear();
-      for (const Header& header : head.headers) shared_.headers.emplace_back(header.name, header.value);
-      shared_.head = std::string(head.method) + " " + std::string(head.path) + " ? " + std::string(head.query) +
-                     (head.content_length ? " length " + std::to_string(*head.content_length) : "") +
-                     (head.has_body ? " body" : "") + " service " + std::to_string(head.service);
+      for (const Header& header : head.headers)
+        shared_.headers.emplace_back(header.name, header.value);
+      shared_.head =
+          std::string(head.method) + " " + std::string(head.path) + " ? " +
+          std::string(head.query) +
+          (head.content_length ? " length " + std::to_string(*head.content_length) : "") +
+          (head.has_body ? " body" : "") + " service " + std::to_string(head.service);
     }
     shared_.Note("request " + std::string(head.method) + " " + std::string(head.path));
     exchanges_.push_back(std::make_unique<TestExchange>(*this, shared_, stream, head));
@@ -219,7 +224,8 @@ void TestExchange::OnBodyEnd() {
     if (!body_.empty()) stream_.SendBytes(Bytes(body_));
     stream_.Finish(trailers);
   } else if (path_ == "/refuse-grpc") {
-    const std::array<Header, 2> fields{{{"content-type", "application/grpc"}, {"grpc-status", "5"}}};
+    const std::array<Header, 2> fields{
+        {{"content-type", "application/grpc"}, {"grpc-status", "5"}}};
     stream_.SendTrailersOnly(fields);
   } else if (path_ == "/large") {
     stream_.SendHead(200, {}, number());
@@ -282,7 +288,8 @@ testing::AssertionResult TestServer::WaitForConnections(size_t count) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (server_->connections() != count) {
     if (std::chrono::steady_clock::now() > deadline) {
-      return testing::AssertionFailure() << server_->connections() << " connections, expected " << count;
+      return testing::AssertionFailure()
+             << server_->connections() << " connections, expected " << count;
     }
     std::this_thread::yield();
   }
@@ -326,9 +333,11 @@ void TestServer::Resume() {
   for (const base::Ref<base::Waker>& waker : shared_->wakers) waker->Wake();
 }
 
-Client::Client(uint16_t port, int receive_buffer) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+Client::Client(uint16_t port, int receive_buffer)
+    : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   EXPECT_GE(fd_, 0) << std::strerror(errno);
-  if (receive_buffer > 0) setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+  if (receive_buffer > 0)
+    setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
@@ -338,7 +347,8 @@ Client::Client(uint16_t port, int receive_buffer) : fd_(socket(AF_INET, SOCK_STR
   setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   const int on = 1;
   setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-  EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0) << std::strerror(errno);
+  EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0)
+      << std::strerror(errno);
 }
 
 Client::~Client() { Close(); }
@@ -420,7 +430,8 @@ Response ReadResponse(Client& client, bool to_head) {
     const size_t end = head.find("\r\n", at);
     const size_t colon = head.find(": ", at);
     std::string name = head.substr(at, colon - at);
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     response.headers[name] = head.substr(colon + 2, end - colon - 2);
     at = end + 2;
   }
@@ -458,8 +469,9 @@ struct Http2Client::Callbacks {
     return function;
   }
 
-  static int OnHeader(nghttp2::Session*, const nghttp2::Frame* frame, const uint8_t* name, size_t name_size,
-                      const uint8_t* value, size_t value_size, uint8_t, void* user) {
+  static int OnHeader(nghttp2::Session*, const nghttp2::Frame* frame, const uint8_t* name,
+                      size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
+                      void* user) {
     Response& response = Self(user).responses_[frame->stream_id];
     const std::string key(reinterpret_cast<const char*>(name), name_size);
     const std::string text(reinterpret_cast<const char*>(value), value_size);
@@ -487,7 +499,8 @@ struct Http2Client::Callbacks {
     if (response.status != 0) response.is_complete = true;
     return 0;
   }
-  static int OnData(nghttp2::Session*, uint8_t, int32_t stream, const uint8_t* data, size_t size, void* user) {
+  static int OnData(nghttp2::Session*, uint8_t, int32_t stream, const uint8_t* data, size_t size,
+                    void* user) {
     Self(user).responses_[stream].body.append(reinterpret_cast<const char*>(data), size);
     return 0;
   }
@@ -497,8 +510,8 @@ struct Http2Client::Callbacks {
     response.reset = error;
     return 0;
   }
-  static ssize_t OnReadBody(nghttp2::Session*, int32_t stream, uint8_t* to, size_t size, uint32_t* flags,
-                            nghttp2::DataSource*, void* user) {
+  static ssize_t OnReadBody(nghttp2::Session*, int32_t stream, uint8_t* to, size_t size,
+                            uint32_t* flags, nghttp2::DataSource*, void* user) {
     Body& body = Self(user).bodies_[stream];
     const size_t n = std::min(size, body.text.size() - body.sent);
     std::memcpy(to, body.text.data() + body.sent, n);
@@ -536,7 +549,9 @@ Http2Client::~Http2Client() { api_.session_del(session_); }
 
 int32_t Http2Client::Request(std::string_view method, std::string_view path, std::string_view body,
                              const Fields& more, bool ends) {
-  Fields fields{{":method", std::string(method)}, {":scheme", "http"}, {":authority", "test"},
+  Fields fields{{":method", std::string(method)},
+                {":scheme", "http"},
+                {":authority", "test"},
                 {":path", std::string(path)}};
   fields.insert(fields.end(), more.begin(), more.end());
   std::vector<nghttp2::Field> views;
@@ -612,7 +627,8 @@ testing::AssertionResult Http2Client::Until(const std::function<bool()>& holds) 
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (!holds()) {
     if (is_closed_) return testing::AssertionFailure() << "the server closed the connection";
-    if (std::chrono::steady_clock::now() > deadline) return testing::AssertionFailure() << "waited too long";
+    if (std::chrono::steady_clock::now() > deadline)
+      return testing::AssertionFailure() << "waited too long";
     Pump(100);
   }
   return testing::AssertionSuccess();

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-// What the tests of this room share: a server whose handler does what the path says, and clients for both protocols.
+// What the tests of this room share: a server whose handler does what the path says, and clients
+// for both protocols.
 
 #pragma once
 
@@ -67,8 +68,9 @@ class TestServer {
   Server& server() { return *server_; }
   void Stop();
 
-  // Waits until the log has an entry of that text, `times` times. Entries: `request METHOD path`, `end path`,
-  // `paused path`, `closed path answered`, `closed path not answered`, `drained path`, `stopped`.
+  // Waits until the log has an entry of that text, `times` times. Entries: `request METHOD path`,
+  // `end path`, `paused path`, `closed path answered`, `closed path not answered`, `drained path`,
+  // `stopped`.
   testing::AssertionResult WaitFor(std::string_view entry, size_t times = 1);
   size_t Count(std::string_view entry);
   // Waits until so many connections are open.
@@ -127,8 +129,8 @@ struct Response {
   std::map<std::string, std::string> headers;  // names in lower case
   std::map<std::string, std::string> trailers;
   std::string body;
-  bool is_complete = false;                    // HTTP/2: END_STREAM has come
-  std::optional<uint32_t> reset;               // HTTP/2: error code of the stream's end
+  bool is_complete = false;       // HTTP/2: END_STREAM has come
+  std::optional<uint32_t> reset;  // HTTP/2: error code of the stream's end
 };
 
 // One HTTP/1.1 answer from the socket; `to_head`: of a HEAD request.

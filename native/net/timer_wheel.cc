@@ -54,7 +54,8 @@ void TimerWheel::Arm(Timer& timer, base::Instant when) {
 }
 
 void TimerWheel::Insert(Timer& timer) {
-  // Beyond the last level a timer waits in that level's farthest slot and is placed anew from there.
+  // Beyond the last level a timer waits in that level's farthest slot and is placed anew from
+  // there.
   constexpr uint64_t kReach = (uint64_t{1} << (kSlotBits * kLevels)) - 1;
   const uint64_t delta = std::min(timer.tick_ - current_, kReach);
   const uint64_t tick = current_ + delta;

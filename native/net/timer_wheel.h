@@ -39,8 +39,9 @@ class Timer {
   uint64_t tick_ = 0;
 };
 
-// Timers in a hierarchical wheel: arming and taking back cost the same however many there are. A tick is 2^18 ns
-// (about 262 µs); a timer is never early and, if Advance is called in time, at most one tick late.
+// Timers in a hierarchical wheel: arming and taking back cost the same however many there are. A
+// tick is 2^18 ns (about 262 µs); a timer is never early and, if Advance is called in time, at most
+// one tick late.
 //
 // Threads: one. Owns: nothing; timers link themselves in.
 class TimerWheel {
@@ -49,8 +50,8 @@ class TimerWheel {
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 
-  // Arms `timer`, or moves it. A time that has passed expires at the next Advance that reaches another tick; kNever
-  // takes it out.
+  // Arms `timer`, or moves it. A time that has passed expires at the next Advance that reaches
+  // another tick; kNever takes it out.
   void Arm(Timer& timer, base::Instant when);
   void Cancel(Timer& timer) { timer.Unlink(); }
   // Expires everything due at `now`.
@@ -80,14 +81,16 @@ class TimerWheel {
   void Insert(Timer& timer);
   void Cascade();
   void ExpireSlot(Slot& slot);
-  // Slots to walk from the current one of `level` to its next filled one; 0 when the level is empty.
+  // Slots to walk from the current one of `level` to its next filled one; 0 when the level is
+  // empty.
   uint64_t SlotsToNext(int level);
-  // The next tick at which a slot is to be looked at: no timer is due before it. 0 when there is none.
+  // The next tick at which a slot is to be looked at: no timer is due before it. 0 when there is
+  // none.
   uint64_t NextTick();
 
   base::Instant start_;
   uint64_t current_ = 0;
-  // Bit per slot that may be filled: set on insertion, cleared when the slot is found empty.
+  // A bit per slot that may be filled: set on insertion, cleared when the slot is found empty.
   std::array<uint64_t, kLevels> filled_{};
   std::array<std::array<Slot, kSlots>, kLevels> slots_;
 };

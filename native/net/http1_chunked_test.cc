@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -92,6 +93,22 @@ TEST(ChunkedDecoder, RefusesWhatIsMalformed) {
                                       "fffffffffffffffff\r\n"}) {
     EXPECT_EQ(Decode(text, 1).state, ChunkedDecoder::State::kBad) << text;
     EXPECT_EQ(Decode(text, 1).status, 400) << text;
+  }
+}
+
+TEST(ChunkedDecoder, JudgesDamagedBodiesAlikeInPiecesOfAnySize) {
+  std::mt19937 random(1);
+  for (int round = 0; round < 5000; ++round) {
+    std::string text(kBody);
+    for (size_t n = 1 + random() % 3; n > 0; --n) {
+      text[random() % text.size()] = "\r\n0123456789abcdef;: x"[random() % 22];
+    }
+    const Decoded whole = Decode(text, text.size());
+    const Decoded pieces = Decode(text, 1, 1);
+    ASSERT_EQ(whole.state, pieces.state) << testing::PrintToString(text);
+    ASSERT_EQ(whole.body, pieces.body);
+    ASSERT_EQ(whole.rest, pieces.rest);
+    ASSERT_EQ(whole.status, pieces.status);
   }
 }
 

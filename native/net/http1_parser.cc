@@ -12,8 +12,8 @@ namespace {
 
 constexpr size_t kMaxFields = 512;
 constexpr size_t kMaxEmptyLinesBefore = 4;
-// What of the limit the request line alone may take before it is called too long instead of the
-// headers.
+
+// Classes of characters.
 constexpr uint8_t kToken = 1;   // RFC 9110 §5.6.2
 constexpr uint8_t kText = 2;    // field value: HTAB, SP, VCHAR, obs-text
 constexpr uint8_t kTarget = 4;  // visible and beyond ASCII
@@ -103,7 +103,8 @@ Http1HeadParser::State Http1HeadParser::Parse(std::span<char> data) {
     }
     if (found == nullptr) {
       if (!CheckPartialLine(data.data(), end)) return State::kBad;
-      scanned_ = end;
+      // A CR at the end may turn out not to be followed by LF: look at it again.
+      scanned_ = end > line_start_ && data[end - 1] == '\r' ? end - 1 : end;
       return State::kNeedMore;
     }
     const size_t start = line_start_;
@@ -137,7 +138,6 @@ bool Http1HeadParser::CheckPartialLine(const char* data, size_t end) {
       return false;
     }
   }
-  // The CR may turn out not to be followed by LF: look at it again.
   return true;
 }
 

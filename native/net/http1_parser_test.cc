@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -251,6 +252,31 @@ TEST(Http1HeadParser, BoundsTheNumberOfHeaders) {
   std::string text = "GET / HTTP/1.1\r\nHost: h\r\n";
   for (int i = 0; i < 600; ++i) text += "a:b\r\n";
   EXPECT_EQ(ParseWhole(text).status, 431);
+}
+
+TEST(Http1HeadParser, JudgesDamagedHeadsAlikeInPiecesOfAnySize) {
+  std::mt19937 random(1);
+  for (int round = 0; round < 5000; ++round) {
+    std::string text(kRequest);
+    for (size_t n = 1 + random() % 3; n > 0; --n) {
+      const size_t at = random() % text.size();
+      switch (random() % 4) {
+        case 0:
+          text.erase(at, 1 + random() % 3);
+          break;
+        case 1:
+          text.insert(at, 1, "\r\n :\t,"[random() % 6]);
+          break;
+        default:
+          text[at] = static_cast<char>(random());
+      }
+    }
+    const Parsed whole = ParseWhole(text);
+    const Parsed pieces = Parse(text, 1);
+    ASSERT_EQ(whole.state, pieces.state) << testing::PrintToString(text);
+    ASSERT_EQ(whole.size, pieces.size);
+    ASSERT_EQ(whole.headers, pieces.headers);
+  }
 }
 
 TEST(Http1HeadParser, TextAfterTheLimitDoesNotCount) {

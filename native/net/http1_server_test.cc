@@ -461,6 +461,33 @@ TEST_F(Http1Server, EndsPeersThatTakeNothing) {
   EXPECT_TRUE(server->WaitFor("closed /large not answered"));
 }
 
+TEST_F(Http1Server, EndsBodiesThatComeTooSlowlyAfterTheirGrace) {
+  Limits limits;
+  limits.min_body_bytes_per_second = 100;
+  TestClock clock;
+  TestServer slow_server(limits, 1, &clock);
+  Client client(slow_server.Listen());
+  // Two bodies of 700 bytes: after 6 s one has passed 600, the other has not.
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 800\r\n\r\n";
+  client.Send(head + std::string(700, 'x'));
+  ASSERT_TRUE(slow_server.WaitFor("request POST /echo"));
+  clock.Advance(std::chrono::milliseconds(6'500));
+  slow_server.Wake();
+  client.Send(std::string(100, 'x'));
+  EXPECT_EQ(ReadResponse(client).status, 200);
+  client.Send(head + std::string(500, 'x'));
+  ASSERT_TRUE(slow_server.WaitFor("request POST /echo", 2));
+  clock.Advance(std::chrono::milliseconds(4'500));
+  slow_server.Wake();
+  client.Send(std::string(1, 'x'));
+  EXPECT_FALSE(client.HasInput());
+  clock.Advance(std::chrono::seconds(2));
+  slow_server.Wake();
+  EXPECT_EQ(ReadResponse(client).status, 408);
+  EXPECT_EQ(client.ReceiveAll(), "");
+  EXPECT_TRUE(slow_server.WaitFor("closed /echo not answered"));
+}
+
 TEST_F(Http1Server, StopEndsEverything) {
   Client held(port);
   held.Send(Get("/hold"));

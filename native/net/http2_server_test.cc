@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
 
 #include "net/testing.h"
@@ -340,6 +341,47 @@ TEST_F(Http2Server, EndsSlowBodies) {
   EXPECT_EQ(client.Wait(slow).reset, 8u);
   EXPECT_TRUE(server->WaitFor("closed /echo not answered"));
   EXPECT_EQ(client.Wait(client.Request("GET", "/hello")).body, "hello");
+}
+
+TEST_F(Http2Server, EndsBodiesThatComeTooSlowlyAfterTheirGrace) {
+  Limits limits;
+  limits.min_body_bytes_per_second = 100;
+  TestClock clock;
+  TestServer slow_server(limits, 1, &clock);
+  Http2Client client(slow_server.Listen());
+  const int32_t slow = client.Request("POST", "/echo", std::string(500, 'x'), {}, false);
+  const int32_t paused = client.Request("POST", "/pause", "abc", {}, false);
+  ASSERT_TRUE(slow_server.WaitFor("request POST /echo"));
+  ASSERT_TRUE(slow_server.WaitFor("paused /pause"));
+  clock.Advance(std::chrono::milliseconds(6'500));
+  slow_server.Wake();
+  EXPECT_EQ(client.Wait(slow).reset, 8u);
+  EXPECT_TRUE(slow_server.WaitFor("closed /echo not answered"));
+  // Our own pause is not the peer's fault.
+  slow_server.Resume();
+  client.Continue(paused, "def", true);
+  EXPECT_EQ(client.Wait(paused).body, "abcdef");
+}
+
+TEST_F(Http2Server, SurvivesRandomFrames) {
+  std::mt19937 random(1);
+  const std::string block("\x82\x86\x44\x05/hold\x41\x01h", 14);
+  for (int round = 0; round < 150; ++round) {
+    std::string bytes = std::string(kPreface) + RawFrame(4, 0, 0, "");
+    for (int i = 0; i < 30; ++i) {
+      std::string payload = random() % 2 == 0 ? block : std::string(random() % 40, '\0');
+      for (size_t n = random() % 4; n > 0 && !payload.empty(); --n) {
+        payload[random() % payload.size()] = static_cast<char>(random());
+      }
+      const auto type = static_cast<uint8_t>(random() % 11);
+      bytes += RawFrame(type, static_cast<uint8_t>(random()), random() % 12, payload);
+    }
+    Client client(port);
+    client.Send(bytes);
+  }
+  Http2Client client(port);
+  EXPECT_EQ(client.Wait(client.Request("GET", "/hello")).body, "hello");
+  EXPECT_TRUE(server->WaitForConnections(1));
 }
 
 TEST_F(Http2Server, EndsStreamsWhosePeerOpensNoWindow) {

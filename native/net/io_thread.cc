@@ -32,12 +32,13 @@ constexpr int kMaxFlushRounds = 4;
 }  // namespace
 
 IoThread::IoThread(int index, const Limits& limits, const nghttp2::Api& http2,
-                   ConnectionCounts& counts)
+                   const base::Clock& clock, ConnectionCounts& counts)
     : index_(index),
       limits_(limits),
       http2_(http2),
       counts_(counts),
       waker_(base::MakeRef<base::Waker>()),
+      clock_(clock),
       now_(clock_.Now()),
       timers_(now_),
       read_buffer_(std::make_unique_for_overwrite<std::byte[]>(kReadBufferBytes)),
@@ -49,9 +50,8 @@ IoThread::IoThread(int index, const Limits& limits, const nghttp2::Api& http2,
 IoThread::~IoThread() {
   Join();
   for (Task* task = tasks_.TakeAll(); task != nullptr;) {
-    Task* const next = task->next;
-    delete task;
-    task = next;
+    const std::unique_ptr<Task> owned(task);
+    task = owned->next;
   }
   if (epoll_fd_ >= 0) close(epoll_fd_);
 }
@@ -79,8 +79,9 @@ base::Status IoThread::Start(const Server::HandlerFactory& factory) {
 }
 
 void IoThread::Post(std::function<void()> task) {
-  auto* const node = new Task{nullptr, std::move(task)};
-  if (tasks_.Push(node)) waker_->Wake();
+  auto node = std::make_unique<Task>();
+  node->run = std::move(task);
+  if (tasks_.Push(node.release())) waker_->Wake();
 }
 
 void IoThread::Quit() {
@@ -89,10 +90,9 @@ void IoThread::Quit() {
 
 void IoThread::RunTasks() {
   for (Task* task = tasks_.TakeAll(); task != nullptr;) {
-    Task* const next = task->next;
-    task->run();
-    delete task;
-    task = next;
+    const std::unique_ptr<Task> owned(task);
+    task = owned->next;
+    owned->run();
   }
 }
 

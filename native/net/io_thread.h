@@ -63,7 +63,8 @@ struct AcceptedSocket {
 // Owns: its handler, connections, chunks and streams.
 class IoThread {
  public:
-  IoThread(int index, const Limits& limits, const nghttp2::Api& http2, ConnectionCounts& counts);
+  IoThread(int index, const Limits& limits, const nghttp2::Api& http2, const base::Clock& clock,
+           ConnectionCounts& counts);
   ~IoThread();
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
@@ -135,7 +136,7 @@ class IoThread {
   const nghttp2::Api& http2_;
   ConnectionCounts& counts_;
   const base::Ref<base::Waker> waker_;
-  base::SteadyClock clock_;
+  const base::Clock& clock_;
   base::Instant now_;
   int epoll_fd_ = -1;
   WakerEvents waker_events_;

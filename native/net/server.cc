@@ -17,12 +17,13 @@ namespace {
 
 class ServerOfThreads final : public Server {
  public:
-  explicit ServerOfThreads(const Limits& limits) : limits_(limits) {}
+  ServerOfThreads(const Limits& limits, const base::Clock* clock)
+      : limits_(limits), clock_(clock == nullptr ? steady_clock_ : *clock) {}
   ~ServerOfThreads() override { Stop(); }
 
   base::Status StartThreads(int count, const nghttp2::Api& http2, const HandlerFactory& factory) {
     for (int i = 0; i < count; ++i) {
-      auto thread = std::make_unique<IoThread>(i, limits_, http2, counts_);
+      auto thread = std::make_unique<IoThread>(i, limits_, http2, clock_, counts_);
       RETURN_IF_ERROR(thread->Start(factory));
       threads_.push_back(std::move(thread));
     }
@@ -59,6 +60,8 @@ class ServerOfThreads final : public Server {
   void OnConnectionClosed(bool is_first_thread);
 
   const Limits limits_;
+  const base::SteadyClock steady_clock_;
+  const base::Clock& clock_;
   ConnectionCounts counts_;
   std::vector<std::unique_ptr<IoThread>> threads_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // thread 0, once started
@@ -131,10 +134,11 @@ void ServerOfThreads::Stop() {
 }  // namespace
 
 base::Result<std::unique_ptr<Server>> Server::Start(int threads, const Limits& limits,
-                                                    HandlerFactory factory) {
+                                                    HandlerFactory factory,
+                                                    const base::Clock* clock) {
   if (threads < 1) return base::InvalidArgument("a server needs at least one I/O thread");
   ASSIGN_OR_RETURN(const nghttp2::Api* const http2, nghttp2::Load());
-  auto server = std::make_unique<ServerOfThreads>(limits);
+  auto server = std::make_unique<ServerOfThreads>(limits, clock);
   RETURN_IF_ERROR(server->StartThreads(threads, *http2, factory));
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -62,9 +62,12 @@ class Server {
 
   virtual ~Server() = default;
 
-  // Makes the threads. Fails with a sentence when the running executable lacks nghttp2.
+  // Makes the threads. Fails with a sentence when the running executable lacks nghttp2. `clock`,
+  // for tests: what time limits and Stream::SetTimer are measured with; null is the steady clock.
+  // It must outlive the server.
   static base::Result<std::unique_ptr<Server>> Start(int threads, const Limits& limits,
-                                                     HandlerFactory factory);
+                                                     HandlerFactory factory,
+                                                     const base::Clock* clock = nullptr);
 
   virtual base::Result<Listening> Listen(const ListenerOptions& options) = 0;
   // Closes every listening socket once its accept queue is empty; connections live on. HTTP/1.1

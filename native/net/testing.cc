@@ -250,12 +250,16 @@ void TestExchange::OnClosed(bool answered) {
   handler_.Remove(this);
 }
 
-TestServer::TestServer(const Limits& limits, int threads) : shared_(std::make_unique<Shared>()) {
-  auto started = Server::Start(threads, limits, [this](int, base::Ref<base::Waker> waker) {
-    const std::lock_guard lock(shared_->mutex);
-    shared_->wakers.push_back(std::move(waker));
-    return std::make_unique<TestHandler>(*shared_);
-  });
+TestServer::TestServer(const Limits& limits, int threads, const base::Clock* clock)
+    : shared_(std::make_unique<Shared>()) {
+  auto started = Server::Start(
+      threads, limits,
+      [this](int, base::Ref<base::Waker> waker) {
+        const std::lock_guard lock(shared_->mutex);
+        shared_->wakers.push_back(std::move(waker));
+        return std::make_unique<TestHandler>(*shared_);
+      },
+      clock);
   SERVING_CHECK(started.ok(), "the test server does not start: is libnghttp2-14 installed?");
   server_ = started.Take();
 }
@@ -330,6 +334,11 @@ void TestServer::Answer() {
 void TestServer::Resume() {
   const std::lock_guard lock(shared_->mutex);
   shared_->wants_resume = true;
+  for (const base::Ref<base::Waker>& waker : shared_->wakers) waker->Wake();
+}
+
+void TestServer::Wake() {
+  const std::lock_guard lock(shared_->mutex);
   for (const base::Ref<base::Waker>& waker : shared_->wakers) waker->Wake();
 }
 

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -21,6 +22,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/waker.h"
 #include "net/nghttp2_abi.h"
 #include "net/server.h"
@@ -29,6 +31,16 @@ namespace serving::net {
 
 // A test that waits longer has failed.
 inline constexpr std::chrono::seconds kPatience{20};
+
+// Moves when told, from any thread.
+class TestClock final : public base::Clock {
+ public:
+  base::Instant Now() const override { return base::Instant(base::Nanoseconds(now_.load())); }
+  void Advance(base::Nanoseconds by) { now_ += by.count(); }
+
+ private:
+  std::atomic<int64_t> now_{1'000'000'000};
+};
 
 // Bytes that can be lent to a stream; counts the living.
 class TestBuffer final : public base::Buffer {
@@ -61,7 +73,8 @@ std::string Pattern(size_t size);
 //   anything else     404
 class TestServer {
  public:
-  explicit TestServer(const Limits& limits = {}, int threads = 1);
+  explicit TestServer(const Limits& limits = {}, int threads = 1,
+                      const base::Clock* clock = nullptr);
   ~TestServer();
 
   uint16_t Listen(ListenerOptions options = {});
@@ -83,6 +96,8 @@ class TestServer {
   // Answers every held exchange, on its thread.
   void Answer();
   void Resume();
+  // Rings every thread's waker: after a clock of the test's was moved.
+  void Wake();
   // Largest unsent_bytes that an exchange has seen.
   size_t most_unsent();
 

@@ -143,8 +143,8 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
   if (const auto length = head.Find("inference-header-content-length")) call.json_length = *length;
   if (!call.json_length && head.content_length.value_or(0) > options_.max_input_bytes) {
     AnswerError(call, base::InvalidArgument(
-                          "Request JSON size " + std::to_string(*head.content_length) +
-                          " bytes exceeds the maximum allowed input size of " +
+                          "Request JSON size of " + std::to_string(*head.content_length) +
+                          " bytes exceeds the maximum allowed value of " +
                           std::to_string(options_.max_input_bytes) +
                           " bytes. Use --http-max-input-size to increase the limit."));
     return;

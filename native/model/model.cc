@@ -19,21 +19,31 @@ using std::chrono::steady_clock;
 
 // A batch size runs on the I/O thread if it was measured to take less than this.
 constexpr Nanoseconds kInlineLimit = std::chrono::microseconds(200);
-// An inline run that took longer, without being preempted, is a strike. One may be a page fault; three in
-// kStrikeWindow runs are the model's doing: it is threaded until it is loaded again.
-constexpr Nanoseconds kInlineStrike = std::chrono::milliseconds(1);
-constexpr int kMaxStrikes = 3;
-constexpr uint64_t kStrikeWindow = 10'000;
+// An inline run that takes longer than this puts the model's next kWatchedRuns under watch. One of those that takes as
+// long by its own doing makes the model threaded until it is loaded again.
+constexpr Nanoseconds kInlineTooLong = std::chrono::milliseconds(1);
+constexpr int kWatchedRuns = 16;
 constexpr size_t kMaxMeasuredInputBytes = 1 << 20;
 constexpr int kMeasuredRuns = 5;
 
-// The kernel took the CPU from this thread since the last call on it. On a busy machine most long runs are that, and
-// three of them would make a quick model threaded for good.
-bool WasPreempted() {
-  thread_local long seen = 0;
-  rusage usage;
-  if (getrusage(RUSAGE_THREAD, &usage) != 0) return false;
-  return std::exchange(seen, usage.ru_nivcsw) != usage.ru_nivcsw;
+// What the kernel says of the calling thread.
+struct ThreadUsage {
+  Nanoseconds cpu{0};
+  long preemptions = 0;
+};
+
+ThreadUsage UsageOfThisThread() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  const auto time = [](const timeval& t) {
+    return std::chrono::seconds(t.tv_sec) + std::chrono::microseconds(t.tv_usec);
+  };
+  return {.cpu = time(usage.ru_utime) + time(usage.ru_stime), .preemptions = usage.ru_nivcsw};
+}
+
+// A long run was long because it computed or waited that long, not because the kernel gave the CPU to another thread.
+bool IsOwnDoing(const ThreadUsage& before, const ThreadUsage& after) {
+  return after.preemptions == before.preemptions || after.cpu - before.cpu > kInlineTooLong;
 }
 
 uint64_t WallClockMs() {
@@ -372,14 +382,19 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     if (decision.send == 0 || !MayRunInlineLocked(decision.rows, allowance)) return;
     TakeBatchLocked(decision, *lease);
     lease->is_inline = true;
+    // A system call each, so only while there is a suspicion.
+    const bool is_watched = inline_watch_ > 0;
     lock.unlock();
+    const ThreadUsage before = is_watched ? UsageOfThisThread() : ThreadUsage();
     lease->execution->Run(*lease->instance, start);
     const Nanoseconds took = steady_clock::now() - start;
-    const bool is_strike = took > kInlineStrike && !WasPreempted();
+    const bool is_too_long = took > kInlineTooLong;
+    const bool is_slow = is_too_long && is_watched && IsOwnDoing(before, UsageOfThisThread());
     allowance.left -= took;
     lock.lock();
-    if (is_strike && ++inline_strikes_ >= kMaxStrikes) inline_allowed_ = false;
-    if (statistics_.execution_count % kStrikeWindow == 0) inline_strikes_ = 0;
+    if (is_watched) --inline_watch_;
+    if (is_too_long) inline_watch_ = kWatchedRuns;
+    if (is_slow) inline_allowed_ = false;
   }
 }
 

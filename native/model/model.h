@@ -148,7 +148,7 @@ class Model final : public base::RefCounted, private ExecutionListener {
   metrics::ModelStatistics statistics_;     // guarded by mutex_
   size_t held_ = 0;                         // leases held; guarded by mutex_
   bool is_stopping_ = false;                // guarded by mutex_
-  int inline_strikes_ = 0;                  // runs over kInlineStrike; guarded by mutex_
+  int inline_watch_ = 0;                    // inline runs to measure; guarded by mutex_
   bool inline_allowed_ = false;             // guarded by mutex_
   std::vector<std::pair<int64_t, base::Nanoseconds>> inline_costs_;  // ascending rows; set before threads start
   std::vector<std::unique_ptr<Lease>> leases_;

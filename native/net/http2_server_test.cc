@@ -365,7 +365,7 @@ TEST_F(Http2Server, EndsBodiesThatComeTooSlowlyAfterTheirGrace) {
 
 TEST_F(Http2Server, SurvivesRandomFrames) {
   std::mt19937 random(1);
-  const std::string block("\x82\x86\x44\x05/hold\x41\x01h", 14);
+  const std::string block = "\x82\x86\x44\x05/hold\x41\x01h";
   for (int round = 0; round < 150; ++round) {
     std::string bytes = std::string(kPreface) + RawFrame(4, 0, 0, "");
     for (int i = 0; i < 30; ++i) {

@@ -56,6 +56,7 @@ class OnnxRuntime : public ::testing::Test {
  protected:
   void SetUp() override {
     SKIP_WITHOUT_ONNX_RUNTIME();
+    ort::OpenWithoutLeakReport();
     backend_ = MakeOnnxRuntimeBackend({.library_path = ort::LibraryForTest()});
   }
 

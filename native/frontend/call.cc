@@ -12,6 +12,7 @@ namespace serving::frontend {
 namespace {
 
 constexpr size_t kFirstBodyBytes = 16 << 10;
+constexpr size_t kChargeStepBytes = 512 << 10;
 
 // Refused bodies are read and thrown away here, up to what net allows.
 thread_local std::array<std::byte, 64 << 10> t_waste;
@@ -47,7 +48,7 @@ std::span<std::byte> Call::BodySpace(size_t want) {
     return state == State::kReading ? std::span<std::byte>() : Swallow(want);
   }
   // Charged in steps as bytes arrive, so that a claim alone costs nothing.
-  const size_t space = std::min({want, body_size - received, size_t{256 << 10}});
+  const size_t space = std::min({want, body_size - received, kChargeStepBytes});
   if (!body->ChargeTo(received + space)) {
     handler_->PauseBody(*this);
     return {};

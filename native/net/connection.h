@@ -40,6 +40,7 @@ class Connection final : public Pollable, private Timer {
 
   // For the thread.
   void Read();
+  void SetLowWater();
   void Flush();
   void Close();
   void OnStopListening();
@@ -65,7 +66,9 @@ class Connection final : public Pollable, private Timer {
  private:
   enum class State : uint8_t { kOpening, kOpen, kClosing, kLingering, kClosed };
 
-  static constexpr size_t kReadBytesPerTurn = 256 * 1024;
+  static constexpr size_t kReadBytesPerTurn = 512 * 1024;
+  // Most bytes that the kernel may gather before it wakes the thread for a large body.
+  static constexpr uint64_t kLargestLowWater = 512 * 1024;
   static constexpr size_t kWriteBytesPerTurn = 1 << 20;
   static constexpr size_t kFillBytes = 256 * 1024;
   static constexpr size_t kDirectFrom = 16 * 1024;
@@ -91,6 +94,7 @@ class Connection final : public Pollable, private Timer {
   bool is_readable_ = false;
   bool is_writable_ = true;
   bool peer_has_ended_ = false;
+  int low_water_ = 1;  // SO_RCVLOWAT as set
   bool is_flush_scheduled_ = false;
   bool is_read_scheduled_ = false;
   bool lingers_ = false;

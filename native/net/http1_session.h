@@ -78,6 +78,7 @@ class Http1Session final : public Session {
   void Receive(std::span<std::byte> data) override;
   std::span<std::byte> DirectSpace() override;
   void DirectArrived(size_t n) override;
+  uint64_t BytesOwed() const override;
   bool wants_read() const override;
   void Continue() override;
   void Fill(size_t) override {}
@@ -91,6 +92,7 @@ class Http1Session final : public Session {
 
   static constexpr size_t kMaxPipelined = 16;
   static constexpr size_t kDirectFrom = 16 * 1024;
+  static constexpr uint64_t kFlowsWellFrom = 256 * 1024;
   // Of a body whose request is already answered: read and dropped so that the connection can go on.
   static constexpr uint64_t kMaxDiscardBytes = 64 * 1024;
 

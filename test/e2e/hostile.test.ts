@@ -115,6 +115,38 @@ describe('a server among hostile clients', () => {
     assert.equal(await infer('steady', 77), 77);
   });
 
+  it('answers a large body whose end comes byte by byte', async () => {
+    const count = MIB / 2;
+    const json = JSON.stringify({
+      inputs: [
+        {
+          name: 'IN',
+          datatype: 'INT32',
+          shape: [1, count],
+          parameters: { binary_data_size: 4 * count },
+        },
+      ],
+      parameters: { binary_data_output: true },
+    });
+    const data = Buffer.from(Int32Array.from({ length: count }, (_, i) => i).buffer);
+    const [host, port] = server.endpoints.http.split(':');
+    const socket = connectTcp(Number(port), host).setNoDelay(true);
+    const send = (bytes: Buffer | string) => new Promise((resolve) => socket.write(bytes, resolve));
+    await send(
+      `POST /v2/models/steady/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n` +
+        `Inference-Header-Content-Length: ${json.length}\r\nContent-Length: ${json.length + data.length}\r\n\r\n${json}`,
+    );
+    // Sizes around every step in which the server reads, then single bytes.
+    const cuts = [1, 300_000, 300_001, MIB, MIB + 70_000, data.length - 20];
+    for (const [i, cut] of cuts.entries()) await send(data.subarray(cuts[i - 1] ?? 0, cut));
+    for (let i = data.length - 20; i < data.length; i++) await send(data.subarray(i, i + 1));
+    const pieces: Buffer[] = [];
+    for await (const piece of socket) pieces.push(piece as Buffer);
+    const answer = Buffer.concat(pieces);
+    assert.match(answer.subarray(0, 20).toString(), /^HTTP\/1\.1 200 OK/);
+    assert.ok(answer.subarray(-data.length).equals(data));
+  });
+
   it('gives the memory of large bodies back when their clients vanish', async () => {
     const before = residentMiB();
     const sockets: Socket[] = [];

@@ -29,7 +29,8 @@ export class ProcessMetrics implements Disposable {
       eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS,
     });
     const render = async (): Promise<void> => {
-      engine.setMetricsText(await registry.metrics());
+      // prom-client writes `Nan` for a loop that was not sampled yet; the format's word is `NaN`.
+      engine.setMetricsText((await registry.metrics()).replaceAll(/ Nan$/gm, ' NaN'));
     };
     await render();
     let isRendering = false;

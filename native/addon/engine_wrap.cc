@@ -70,12 +70,14 @@ net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
   if (port < 0 || port > 65535) reader.Fail("port", "0 to 65535");
   options.port = static_cast<uint16_t>(port);
   const std::string service = reader.Text("service");
-  options.service = static_cast<uint16_t>(service == "grpc"      ? frontend::Service::kGrpc
-                                          : service == "metrics" ? frontend::Service::kMetrics
-                                                                 : frontend::Service::kHttp);
   const auto protocols = reader.Texts("protocols");
   options.allow_http1 = std::ranges::find(protocols, "http1") != protocols.end();
   options.allow_http2 = std::ranges::find(protocols, "http2") != protocols.end();
+  // A gRPC port that speaks HTTP/1.1 too offers what the HTTP port offers.
+  const bool is_grpc_alone = service == "grpc" && !options.allow_http1;
+  options.service = static_cast<uint16_t>(is_grpc_alone          ? frontend::Service::kGrpc
+                                          : service == "metrics" ? frontend::Service::kMetrics
+                                                                 : frontend::Service::kHttp);
   options.reuse_port = reader.Bool("reusePort");
   return options;
 }

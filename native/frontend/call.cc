@@ -35,6 +35,20 @@ void Call::Reset() {
   control.reset();
 }
 
+void Call::MarkAnswered() {
+  state = State::kAnswered;
+  deadline = queue_expires = control_expires = retry_body_at = base::kNever;
+  Rearm();
+}
+
+void Call::Rearm() {
+  const base::Instant earliest =
+      std::min({deadline, queue_expires, retry_body_at, control_expires});
+  if (earliest == timer_at) return;
+  timer_at = earliest;
+  stream->SetTimer(earliest);
+}
+
 std::span<std::byte> Call::Swallow(size_t want) {
   return {t_waste.data(), std::min(want, t_waste.size())};
 }

@@ -53,6 +53,11 @@ class Call final : public net::Exchange {
                 : std::span<const std::byte>();
   }
 
+  // The answer is with net: no time limit of ours is left.
+  void MarkAnswered();
+  // Asks net for the earliest of the times below.
+  void Rearm();
+
   void Reset();
 
   // Set once per slot.

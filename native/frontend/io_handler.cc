@@ -4,19 +4,13 @@
 #include "frontend/io_handler.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
 #include "engine/validate.h"
-#include "protocol/classification.h"
-#include "protocol/grpc_error.h"
 #include "protocol/grpc_frame.h"
 #include "protocol/grpc_infer_request.h"
-#include "protocol/grpc_infer_response.h"
-#include "protocol/http_error.h"
 #include "protocol/http_infer_request.h"
-#include "protocol/http_infer_response.h"
 
 namespace serving::frontend {
 namespace {
@@ -31,17 +25,8 @@ constexpr base::Nanoseconds kBodyRetry = std::chrono::milliseconds(20);
 constexpr size_t kEagerBodyBytes = 64 << 10;
 constexpr size_t kBodyEndAlignment = 64;
 
-// A queue that is full now is likely to have room in a second.
-constexpr std::string_view kRetryAfterSeconds = "1";
-
-constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kText = "text/plain";
 constexpr std::string_view kMetricsText = "text/plain; charset=utf-8";
-constexpr std::string_view kGrpcContentType = "application/grpc";
-
-std::span<const std::byte> AsBytes(std::string_view text) {
-  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
-}
 
 // Bytes inside another buffer, from an offset to its end.
 class BufferSlice final : public base::Buffer {
@@ -68,7 +53,8 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
       index_(index),
       mailbox_(base::MakeRef<Mailbox>(std::move(waker))),
       pool_(base::MakeRef<device::HostPool>(frontend.engine().budget())),
-      calls_(this) {
+      calls_(this),
+      answers_(*pool_) {
   SetCurrentMailbox(mailbox_.get());
   // Attached first: a table published from here on comes as a notice as well.
   frontend_.Attach(index, mailbox_);
@@ -104,7 +90,7 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
       call.service == Service::kMetrics ? MatchMetrics(head.path) : MatchHttp(head.path);
   call.kind = route.kind;
   if (call.service == Service::kGrpc) {
-    AnswerHttp(call, 415, kJson, R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
+    answers_.Http(call, 415, kJson, R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
     return;
   }
   if (call.kind == RouteKind::kInfer && !options_.native_infer_path) call.kind = RouteKind::kControl;
@@ -117,12 +103,12 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
   }
   const std::string_view method = call.kind == RouteKind::kInfer ? "POST" : "GET";
   if (head.method != method) {
-    AnswerHttp(call, 405, kJson, R"({"error":"Method Not Allowed"})");
+    answers_.Http(call, 405, kJson, R"({"error":"Method Not Allowed"})");
     return;
   }
   auto name = PercentDecode(route.model);
   if (!name) {
-    AnswerHttp(call, 404, kJson, R"({"error":"Not Found"})");
+    answers_.Http(call, 404, kJson, R"({"error":"Not Found"})");
     return;
   }
   call.model_name = std::move(*name);
@@ -133,7 +119,7 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
   }
   const auto coding = protocol::ParseCoding(head.Find("content-encoding").value_or(""));
   if (!coding) {
-    AnswerError(call, base::Unimplemented("Unsupported compression type"));
+    answers_.Error(call, base::Unimplemented("Unsupported compression type"));
     return;
   }
   call.request_coding = *coding;
@@ -142,7 +128,7 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
   }
   if (const auto length = head.Find("inference-header-content-length")) call.json_length = *length;
   if (!call.json_length && head.content_length.value_or(0) > options_.max_input_bytes) {
-    AnswerError(call, base::InvalidArgument(
+    answers_.Error(call, base::InvalidArgument(
                           "Request JSON size of " + std::to_string(*head.content_length) +
                           " bytes exceeds the maximum allowed value of " +
                           std::to_string(options_.max_input_bytes) +
@@ -158,9 +144,9 @@ void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t l
     return;
   }
   if (*head.content_length > limit) {
-    text_ = "{\"error\":\"request body of " + std::to_string(*head.content_length) +
+    const std::string text = "{\"error\":\"request body of " + std::to_string(*head.content_length) +
             " bytes is over the limit of " + std::to_string(limit) + " bytes\"}";
-    AnswerHttp(call, 413, kJson, text_);
+    answers_.Http(call, 413, kJson, text);
     return;
   }
   ReserveBody(call, *head.content_length);
@@ -176,26 +162,26 @@ void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
   if (const auto timeout = head.Find("grpc-timeout")) {
     const auto parsed = protocol::ParseGrpcTimeout(*timeout);
     if (!parsed) {
-      AnswerError(call, base::InvalidArgument("malformed grpc-timeout '" + std::string(*timeout) +
+      answers_.Error(call, base::InvalidArgument("malformed grpc-timeout '" + std::string(*timeout) +
                                               "': expected up to 8 digits and one of HMSmun"));
       return;
     }
     call.deadline = call.received_at + *parsed;
-    Rearm(call);
+    call.Rearm();
   }
 }
 
 void IoHandler::OnGrpcPrefix(Call& call) {
   const auto prefix = protocol::ParseGrpcPrefix(call.prefix);
   if (!prefix || (prefix->compressed && call.request_coding == protocol::Coding::kIdentity)) {
-    AnswerError(call, base::Unimplemented("unsupported message compression: expected a grpc-encoding "
+    answers_.Error(call, base::Unimplemented("unsupported message compression: expected a grpc-encoding "
                                           "of identity, deflate or gzip"));
     return;
   }
   call.is_compressed = prefix->compressed;
   const size_t limit = std::min<size_t>(INT32_MAX, frontend_.engine().budget()->limit() / 4);
   if (prefix->length > limit) {
-    AnswerError(call, base::ResourceExhausted("Received message larger than max (" +
+    answers_.Error(call, base::ResourceExhausted("Received message larger than max (" +
                                               std::to_string(prefix->length) + " vs. " +
                                               std::to_string(limit) + ")"));
     return;
@@ -214,7 +200,7 @@ void IoHandler::ReserveBody(Call& call, size_t size) {
     call.body = pool_->Reserve(size + call.body_offset);
   }
   if (!call.body) {
-    AnswerError(call, base::Unavailable("memory limit reached: no room for a request of " +
+    answers_.Error(call, base::Unavailable("memory limit reached: no room for a request of " +
                                         std::to_string(size) + " bytes, retry later"));
   }
 }
@@ -237,7 +223,7 @@ void IoHandler::TakeControlHead(Call& call, const net::RequestHead& head) {
 
 void IoHandler::PauseBody(Call& call) {
   call.retry_body_at = steady_clock::now() + kBodyRetry;
-  Rearm(call);
+  call.Rearm();
 }
 
 // ---- complete requests
@@ -245,7 +231,7 @@ void IoHandler::PauseBody(Call& call) {
 void IoHandler::OnRequestComplete(Call& call) {
   if (call.is_grpc &&
       (call.prefix_received < call.prefix.size() || call.received < call.body_size)) {
-    AnswerError(call, base::Internal("the request ended before its message was complete: got " +
+    answers_.Error(call, base::Internal("the request ended before its message was complete: got " +
                                      std::to_string(call.received) + " of " +
                                      std::to_string(call.body_size) + " bytes"));
     return;
@@ -253,7 +239,7 @@ void IoHandler::OnRequestComplete(Call& call) {
   call.state = Call::State::kWaiting;
   if (call.is_grpc ? call.is_compressed : call.request_coding != protocol::Coding::kIdentity) {
     const base::Status status = DecompressBody(call);
-    if (!status.ok()) return AnswerError(call, status);
+    if (!status.ok()) return answers_.Error(call, status);
   }
   switch (call.kind) {
     case RouteKind::kControl:
@@ -261,9 +247,9 @@ void IoHandler::OnRequestComplete(Call& call) {
     case RouteKind::kInfer:
       return call.is_grpc ? SubmitGrpcInfer(call) : SubmitHttpInfer(call);
     case RouteKind::kMetrics:
-      return AnswerHttp(call, 200, kMetricsText, frontend_.RenderMetrics());
+      return answers_.Http(call, 200, kMetricsText, frontend_.RenderMetrics());
     case RouteKind::kNothing:
-      return AnswerHttp(call, 200, kMetricsText, {});
+      return answers_.Http(call, 200, kMetricsText, {});
     case RouteKind::kLive:
     case RouteKind::kReady:
     case RouteKind::kModelReady:
@@ -305,11 +291,11 @@ base::Result<model::Model*> IoHandler::Resolve(std::string_view name,
 }
 
 void IoHandler::SubmitHttpInfer(Call& call) {
-  if (table_->is_exiting) return AnswerError(call, Exiting(false));
+  if (table_->is_exiting) return answers_.Error(call, Exiting(false));
   auto model = Resolve(call.model_name, call.model_version);
-  if (!model.ok()) return AnswerError(call, model.status());
+  if (!model.ok()) return answers_.Error(call, model.status());
   if (model.value()->plan().decoupled) {
-    return AnswerError(call, base::Unimplemented("HTTP end point doesn't support models with "
+    return answers_.Error(call, base::Unimplemented("HTTP end point doesn't support models with "
                                                  "decoupled transaction policy"));
   }
   core::RequestPtr request = NewRequest(call);
@@ -321,24 +307,24 @@ void IoHandler::SubmitHttpInfer(Call& call) {
       request->body, call.received, json_length, options_.max_input_bytes, *pool_,
       &model.value()->plan(), *request);
   if (status.ok()) status = engine::Validate(model.value()->plan(), *request);
-  if (!status.ok()) return AnswerError(call, status);
+  if (!status.ok()) return answers_.Error(call, status);
   Submit(call, std::move(request), model.value());
 }
 
 void IoHandler::SubmitGrpcInfer(Call& call) {
-  if (table_->is_exiting) return AnswerError(call, Exiting(true));
+  if (table_->is_exiting) return answers_.Error(call, Exiting(true));
   core::RequestPtr request = NewRequest(call);
   const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
-  if (!read.ok() && read.code() == base::StatusCode::kInternal) return AnswerError(call, read);
+  if (!read.ok() && read.code() == base::StatusCode::kInternal) return answers_.Error(call, read);
   auto model = Resolve(request->model_name, request->model_version);
-  if (!model.ok()) return AnswerError(call, model.status());
+  if (!model.ok()) return answers_.Error(call, model.status());
   if (model.value()->plan().decoupled) {
-    return AnswerError(call, base::Unimplemented("ModelInfer RPC doesn't support models with "
+    return answers_.Error(call, base::Unimplemented("ModelInfer RPC doesn't support models with "
                                                  "decoupled transaction policy"));
   }
-  if (!read.ok()) return AnswerError(call, read);
+  if (!read.ok()) return answers_.Error(call, read);
   const base::Status valid = engine::Validate(model.value()->plan(), *request);
-  if (!valid.ok()) return AnswerError(call, valid);
+  if (!valid.ok()) return answers_.Error(call, valid);
   Submit(call, std::move(request), model.value());
 }
 
@@ -353,7 +339,7 @@ void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model
   request->deadline = call.deadline;
   if (const auto timeout = model->QueueTimeout(*request)) {
     call.queue_expires = steady_clock::now() + *timeout;
-    Rearm(call);
+    call.Rearm();
   }
   auto found = std::ranges::find(pending_, model, [](const Pending& p) { return p.model.get(); });
   if (found == pending_.end()) {
@@ -368,11 +354,11 @@ void IoHandler::PostControl(Call& call) {
   call.control->body.assign(reinterpret_cast<const char*>(body.data()), body.size());
   call.body.Reset();
   if (!frontend_.control().Post(std::move(call.control))) {
-    AnswerError(call, base::Unavailable("too many management calls are waiting, retry later"));
+    answers_.Error(call, base::Unavailable("too many management calls are waiting, retry later"));
     return;
   }
   call.control_expires = steady_clock::now() + options_.control_timeout;
-  Rearm(call);
+  call.Rearm();
 }
 
 // ---- health, from the dispatch table
@@ -380,25 +366,25 @@ void IoHandler::PostControl(Call& call) {
 void IoHandler::AnswerHttpHealth(Call& call) {
   const bool json = options_.json_health_bodies;
   const auto answer = [&](bool good, std::string_view body) {
-    AnswerHttp(call, good ? 200 : 400, json ? kJson : kText, json ? body : "");
+    answers_.Http(call, good ? 200 : 400, json ? kJson : kText, json ? body : "");
   };
   if (call.kind == RouteKind::kLive) {
     return answer(table_->is_live, table_->is_live ? R"({"live":true})" : R"({"live":false})");
   }
-  if (table_->is_exiting) return AnswerError(call, Exiting(false));
+  if (table_->is_exiting) return answers_.Error(call, Exiting(false));
   if (call.kind == RouteKind::kReady) {
     return answer(table_->is_ready, table_->is_ready ? R"({"ready":true})" : R"({"ready":false})");
   }
   const auto ready = table_->IsReady(call.model_name, call.model_version);
-  if (!ready.ok()) return AnswerError(call, ready.status());
-  if (!ready.value()) return AnswerError(call, base::InvalidArgument("Model version not ready"));
-  text_ = "{\"name\":\"";
+  if (!ready.ok()) return answers_.Error(call, ready.status());
+  if (!ready.value()) return answers_.Error(call, base::InvalidArgument("Model version not ready"));
+  std::string text = "{\"name\":\"";
   for (const char c : call.model_name) {
-    if (c == '"' || c == '\\') text_ += '\\';
-    text_ += c;
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
   }
-  text_ += "\",\"ready\":true}";
-  answer(true, text_);
+  text += "\",\"ready\":true}";
+  answer(true, text);
 }
 
 void IoHandler::AnswerGrpcHealth(Call& call) {
@@ -410,153 +396,34 @@ void IoHandler::AnswerGrpcHealth(Call& call) {
   // ModelReadyRequest has name and version, HealthCheckRequest its service, where ModelInferRequest has name and
   // version; the others have no fields. What is no protobuf at all is refused for each.
   const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
-  if (read.code() == base::StatusCode::kInternal) return AnswerError(call, read);
-  if (call.kind == RouteKind::kLive) return AnswerGrpcMessage(call, field_one(table_->is_live));
+  if (read.code() == base::StatusCode::kInternal) return answers_.Error(call, read);
+  if (call.kind == RouteKind::kLive) return answers_.GrpcMessage(call, field_one(table_->is_live));
   const bool is_ready = table_->is_ready && !table_->is_exiting;
-  if (call.kind == RouteKind::kReady) return AnswerGrpcMessage(call, field_one(is_ready));
+  if (call.kind == RouteKind::kReady) return answers_.GrpcMessage(call, field_one(is_ready));
   if (call.kind == RouteKind::kHealthCheck) {
-    return AnswerGrpcMessage(call, field_one(is_ready ? 1 : 2));  // SERVING, NOT_SERVING
+    return answers_.GrpcMessage(call, field_one(is_ready ? 1 : 2));  // SERVING, NOT_SERVING
   }
   const auto ready = table_->IsReady(request->model_name, request->model_version);
-  if (!ready.ok()) return AnswerError(call, ready.status());
-  AnswerGrpcMessage(call, field_one(ready.value()));
+  if (!ready.ok()) return answers_.Error(call, ready.status());
+  answers_.GrpcMessage(call, field_one(ready.value()));
 }
 
 // ---- answers
-
-void IoHandler::MarkAnswered(Call& call) {
-  call.state = Call::State::kAnswered;
-  call.deadline = call.queue_expires = call.control_expires = call.retry_body_at = base::kNever;
-  Rearm(call);
-}
-
-void IoHandler::AnswerHttp(Call& call, int status, std::string_view content_type,
-                           std::string_view body, std::string_view retry_after) {
-  net::Stream& stream = *call.stream;
-  MarkAnswered(call);
-  const net::Header headers[] = {{"content-type", content_type}, {"retry-after", retry_after}};
-  stream.SendHead(status, {headers, retry_after.empty() ? 1u : 2u}, body.size());
-  if (!body.empty()) stream.SendBytes(AsBytes(body));
-  stream.Finish({});
-}
-
-void IoHandler::AnswerError(Call& call, const base::Status& status) {
-  if (call.is_grpc) return AnswerGrpcStatus(call, status);
-  text_.clear();
-  protocol::AppendHttpError(text_, status.message());
-  const int http_status = base::HttpStatus(status.code());
-  const std::string_view retry_after = http_status == 429 ? kRetryAfterSeconds : "";
-  AnswerHttp(call, http_status, kJson, text_, retry_after);
-}
-
-void IoHandler::AnswerGrpcStatus(Call& call, const base::Status& status) {
-  net::Stream& stream = *call.stream;
-  MarkAnswered(call);
-  const std::string code = std::to_string(static_cast<int>(status.code()));
-  std::string message;
-  protocol::AppendGrpcMessage(message, status.message());
-  const net::Header fields[] = {{"content-type", kGrpcContentType},
-                                {"grpc-status", code},
-                                {"grpc-message", message}};
-  stream.SendTrailersOnly(fields);
-}
-
-void IoHandler::AnswerGrpcMessage(Call& call, std::string_view message) {
-  writer_.Clear();
-  const auto prefix =
-      protocol::WriteGrpcPrefix({.compressed = false, .length = static_cast<uint32_t>(message.size())});
-  writer_.Append({reinterpret_cast<const char*>(prefix.data()), prefix.size()});
-  writer_.Append(message);
-  SendParts(call);
-}
-
-bool IoHandler::CompressParts(const Call& call) {
-  if (call.is_grpc || call.answer_coding == protocol::Coding::kIdentity) return false;
-  text_.clear();
-  for (const protocol::MessagePart& part : writer_.Parts()) {
-    text_.append(reinterpret_cast<const char*>(part.bytes.data()), part.bytes.size());
-  }
-  compressed_.clear();
-  return protocol::Compress(AsBytes(text_), call.answer_coding, compressed_);
-}
-
-// The writer's bytes as a gRPC answer with status OK, or as an HTTP infer answer.
-void IoHandler::SendParts(Call& call) {
-  net::Stream& stream = *call.stream;
-  const bool is_compressed = CompressParts(call);
-  MarkAnswered(call);
-  if (call.is_grpc) {
-    static constexpr net::Header kHead[] = {{"content-type", kGrpcContentType}};
-    stream.SendHead(200, kHead, std::nullopt);
-  } else {
-    char digits[24];
-    net::Header head[3] = {{"content-type", kJson}};
-    size_t count = 1;
-    if (const auto json_size = writer_.json_size()) {
-      head[0].value = "application/octet-stream";
-      const auto end = std::to_chars(digits, digits + sizeof(digits), *json_size);
-      head[count++] = {"inference-header-content-length",
-                       {digits, static_cast<size_t>(end.ptr - digits)}};
-    }
-    if (is_compressed) {
-      head[count++] = {"content-encoding", protocol::CodingName(call.answer_coding)};
-    }
-    stream.SendHead(200, {head, count}, is_compressed ? compressed_.size() : writer_.size());
-  }
-  if (is_compressed) {
-    stream.SendBytes(AsBytes(compressed_));
-  } else {
-    for (const protocol::MessagePart& part : writer_.Parts()) {
-      if (part.owner == nullptr) {
-        stream.SendBytes(part.bytes);
-      } else {
-        stream.SendBuffer(*part.owner, part.bytes);
-      }
-    }
-  }
-  static constexpr net::Header kOk[] = {{"grpc-status", "0"}};
-  stream.Finish(call.is_grpc ? std::span<const net::Header>(kOk) : std::span<const net::Header>());
-}
 
 void IoHandler::AnswerResponse(core::InferResponse& response) {
   const auto* sink = static_cast<NetSink*>(response.sink);
   Call* call = calls_.Find(sink->slot(), sink->generation());
   if (call == nullptr || call->state != Call::State::kWaiting) return;  // nobody waits any more
   if (response.status.ok()) {
-    AnswerInfer(*call, response);
+    answers_.Infer(*call, response);
   } else {
-    AnswerError(*call, response.status);
+    answers_.Error(*call, response.status);
   }
 }
 
-void IoHandler::AnswerInfer(Call& call, core::InferResponse& response) {
-  const protocol::AnswerForm form{
-      .id = call.id, .wanted = call.wanted, .binary_by_default = call.binary_by_default};
-  writer_.Clear();
-  const core::ModelPlan& plan = call.model->plan();
-  base::Status status = protocol::ClassifyOutputs(plan, form, *pool_, response);
-  if (status.ok()) {
-    status = call.is_grpc ? protocol::WriteGrpcInferResponse(plan, form, response, writer_)
-                          : protocol::WriteHttpInferResponse(plan, form, response, writer_);
-  }
-  if (!status.ok()) return AnswerError(call, status);
-  SendParts(call);
-}
-
-void IoHandler::AnswerReply(ControlReply& reply) {
+void IoHandler::AnswerReply(const ControlReply& reply) {
   Call* call = calls_.Find(reply.slot, reply.generation);
-  if (call == nullptr || call->state != Call::State::kWaiting) return;
-  if (call->is_grpc) {
-    if (!reply.grpc_status.ok()) return AnswerGrpcStatus(*call, reply.grpc_status);
-    return AnswerGrpcMessage(*call, reply.body);
-  }
-  std::vector<net::Header> headers;
-  for (const auto& [name, value] : reply.headers) headers.push_back({name, value});
-  net::Stream& stream = *call->stream;
-  MarkAnswered(*call);
-  stream.SendHead(reply.http_status, headers, reply.body.size());
-  if (!reply.body.empty()) stream.SendBytes(AsBytes(reply.body));
-  stream.Finish({});
+  if (call != nullptr && call->state == Call::State::kWaiting) answers_.Reply(*call, reply);
 }
 
 // ---- the loop
@@ -600,14 +467,6 @@ void IoHandler::DeliverResponses() {
   }
 }
 
-void IoHandler::Rearm(Call& call) {
-  const Instant earliest =
-      std::min({call.deadline, call.queue_expires, call.retry_body_at, call.control_expires});
-  if (earliest == call.timer_at) return;
-  call.timer_at = earliest;
-  call.stream->SetTimer(earliest);
-}
-
 void IoHandler::OnCallTimer(Call& call) {
   const Instant now = steady_clock::now();
   call.timer_at = base::kNever;
@@ -617,10 +476,10 @@ void IoHandler::OnCallTimer(Call& call) {
       call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
                                metrics::FailureReason::kCanceled);
     }
-    return AnswerError(call, base::DeadlineExceeded("Deadline Exceeded"));
+    return answers_.Error(call, base::DeadlineExceeded("Deadline Exceeded"));
   }
   if (call.control_expires <= now) {
-    return AnswerError(call, base::Unavailable("the control plane did not answer in time, retry later"));
+    return answers_.Error(call, base::Unavailable("the control plane did not answer in time, retry later"));
   }
   if (call.queue_expires <= now) {
     call.queue_expires = base::kNever;
@@ -631,7 +490,7 @@ void IoHandler::OnCallTimer(Call& call) {
     call.retry_body_at = base::kNever;
     call.stream->ResumeBody();
   }
-  Rearm(call);
+  call.Rearm();
 }
 
 void IoHandler::OnCallClosed(Call& call, bool answered) {

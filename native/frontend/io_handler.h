@@ -11,12 +11,12 @@
 #include "base/status.h"
 #include "device/host_pool.h"
 #include "engine/dispatch_table.h"
+#include "frontend/answers.h"
 #include "frontend/call.h"
 #include "frontend/frontend.h"
 #include "frontend/mailbox.h"
 #include "model/model.h"
 #include "net/exchange.h"
-#include "protocol/response_writer.h"
 
 namespace serving::frontend {
 
@@ -39,7 +39,7 @@ class IoHandler final : public net::RequestHandler {
   void OnCallTimer(Call& call);
   void OnCallClosed(Call& call, bool answered);
   void PauseBody(Call& call);
-  void RefuseBody(Call& call, base::Status status) { AnswerError(call, status); }
+  void RefuseBody(Call& call, base::Status status) { answers_.Error(call, status); }
   base::BufferRef Reserve(size_t bytes) { return pool_->Reserve(bytes); }
 
  private:
@@ -67,23 +67,11 @@ class IoHandler final : public net::RequestHandler {
   core::RequestPtr NewRequest(Call& call);
   base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
 
-  // Answers. Each ends in state kAnswered.
   void AnswerResponse(core::InferResponse& response);
-  void AnswerInfer(Call& call, core::InferResponse& response);
-  void AnswerReply(ControlReply& reply);
-  void AnswerError(Call& call, const base::Status& status);
-  void AnswerHttp(Call& call, int status, std::string_view content_type, std::string_view body,
-                  std::string_view retry_after = {});
-  void AnswerGrpcMessage(Call& call, std::string_view message);
-  void AnswerGrpcStatus(Call& call, const base::Status& status);
-  void SendParts(Call& call);
-  // All of the writer's bytes as one compressed text; false = send them as they are.
-  bool CompressParts(const Call& call);
-  void MarkAnswered(Call& call);
+  void AnswerReply(const ControlReply& reply);
 
   void Flush();
   void DeliverResponses();
-  void Rearm(Call& call);
 
   Frontend& frontend_;
   const FrontendOptions& options_;
@@ -92,9 +80,7 @@ class IoHandler final : public net::RequestHandler {
   base::Ref<device::HostPool> pool_;
   engine::DispatchTableRef table_;
   CallTable calls_;
-  protocol::ResponseWriter writer_;
-  std::string text_;                                 // scratch for heads and errors
-  std::string compressed_;
+  Answers answers_;
   std::vector<Pending> pending_;                     // by model, of this turn
   core::InferRequest* free_requests_ = nullptr;
   std::vector<base::Ref<Acknowledgement>> unacknowledged_;

@@ -67,6 +67,20 @@ describe('nereid serve', () => {
     assert.deepEqual(answer.outputs.find(({ name }) => name === 'label')?.data, [7]);
   });
 
+  it('offers the REST API on the gRPC port too, unless ports speak one protocol', async () => {
+    for (const single of [false, true]) {
+      await using server = await startNereid({
+        executable: 'nereid',
+        args: [`--model-repository=${EXAMPLES}`, `--single-protocol-ports=${single}`],
+      });
+      const { status, body } = await get(server.endpoints.grpc, '/v2/health/live');
+      assert.deepEqual(
+        [status, body.includes('this port speaks')],
+        single ? [400, true] : [200, false],
+      );
+    }
+  });
+
   it('answers health with the JSON that the client of KServe reads', async () => {
     await using server = await startNereid({
       executable: 'nereid',

@@ -1,0 +1,145 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "frontend/answers.h"
+
+#include <charconv>
+#include <span>
+#include <vector>
+
+#include "protocol/classification.h"
+#include "protocol/grpc_error.h"
+#include "protocol/grpc_frame.h"
+#include "protocol/grpc_infer_response.h"
+#include "protocol/http_error.h"
+#include "protocol/http_infer_response.h"
+
+namespace serving::frontend {
+namespace {
+
+// A queue that is full now is likely to have room in a second.
+constexpr std::string_view kRetryAfterSeconds = "1";
+
+std::span<const std::byte> AsBytes(std::string_view text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+}  // namespace
+
+void Answers::Http(Call& call, int status, std::string_view content_type,
+                           std::string_view body, std::string_view retry_after) {
+  net::Stream& stream = *call.stream;
+  call.MarkAnswered();
+  const net::Header headers[] = {{"content-type", content_type}, {"retry-after", retry_after}};
+  stream.SendHead(status, {headers, retry_after.empty() ? 1u : 2u}, body.size());
+  if (!body.empty()) stream.SendBytes(AsBytes(body));
+  stream.Finish({});
+}
+
+void Answers::Error(Call& call, const base::Status& status) {
+  if (call.is_grpc) return GrpcStatus(call, status);
+  text_.clear();
+  protocol::AppendHttpError(text_, status.message());
+  const int http_status = base::HttpStatus(status.code());
+  const std::string_view retry_after = http_status == 429 ? kRetryAfterSeconds : "";
+  Http(call, http_status, kJson, text_, retry_after);
+}
+
+void Answers::GrpcStatus(Call& call, const base::Status& status) {
+  net::Stream& stream = *call.stream;
+  call.MarkAnswered();
+  const std::string code = std::to_string(static_cast<int>(status.code()));
+  std::string message;
+  protocol::AppendGrpcMessage(message, status.message());
+  const net::Header fields[] = {{"content-type", kGrpcContentType},
+                                {"grpc-status", code},
+                                {"grpc-message", message}};
+  stream.SendTrailersOnly(fields);
+}
+
+void Answers::GrpcMessage(Call& call, std::string_view message) {
+  writer_.Clear();
+  const auto prefix =
+      protocol::WriteGrpcPrefix({.compressed = false, .length = static_cast<uint32_t>(message.size())});
+  writer_.Append({reinterpret_cast<const char*>(prefix.data()), prefix.size()});
+  writer_.Append(message);
+  SendParts(call);
+}
+
+bool Answers::CompressParts(const Call& call) {
+  if (call.is_grpc || call.answer_coding == protocol::Coding::kIdentity) return false;
+  text_.clear();
+  for (const protocol::MessagePart& part : writer_.Parts()) {
+    text_.append(reinterpret_cast<const char*>(part.bytes.data()), part.bytes.size());
+  }
+  compressed_.clear();
+  return protocol::Compress(AsBytes(text_), call.answer_coding, compressed_);
+}
+
+// The writer's bytes as a gRPC answer with status OK, or as an HTTP infer answer.
+void Answers::SendParts(Call& call) {
+  net::Stream& stream = *call.stream;
+  const bool is_compressed = CompressParts(call);
+  call.MarkAnswered();
+  if (call.is_grpc) {
+    static constexpr net::Header kHead[] = {{"content-type", kGrpcContentType}};
+    stream.SendHead(200, kHead, std::nullopt);
+  } else {
+    char digits[24];
+    net::Header head[3] = {{"content-type", kJson}};
+    size_t count = 1;
+    if (const auto json_size = writer_.json_size()) {
+      head[0].value = "application/octet-stream";
+      const auto end = std::to_chars(digits, digits + sizeof(digits), *json_size);
+      head[count++] = {"inference-header-content-length",
+                       {digits, static_cast<size_t>(end.ptr - digits)}};
+    }
+    if (is_compressed) {
+      head[count++] = {"content-encoding", protocol::CodingName(call.answer_coding)};
+    }
+    stream.SendHead(200, {head, count}, is_compressed ? compressed_.size() : writer_.size());
+  }
+  if (is_compressed) {
+    stream.SendBytes(AsBytes(compressed_));
+  } else {
+    for (const protocol::MessagePart& part : writer_.Parts()) {
+      if (part.owner == nullptr) {
+        stream.SendBytes(part.bytes);
+      } else {
+        stream.SendBuffer(*part.owner, part.bytes);
+      }
+    }
+  }
+  static constexpr net::Header kOk[] = {{"grpc-status", "0"}};
+  stream.Finish(call.is_grpc ? std::span<const net::Header>(kOk) : std::span<const net::Header>());
+}
+
+void Answers::Infer(Call& call, core::InferResponse& response) {
+  const protocol::AnswerForm form{
+      .id = call.id, .wanted = call.wanted, .binary_by_default = call.binary_by_default};
+  writer_.Clear();
+  const core::ModelPlan& plan = call.model->plan();
+  base::Status status = protocol::ClassifyOutputs(plan, form, allocator_, response);
+  if (status.ok()) {
+    status = call.is_grpc ? protocol::WriteGrpcInferResponse(plan, form, response, writer_)
+                          : protocol::WriteHttpInferResponse(plan, form, response, writer_);
+  }
+  if (!status.ok()) return Error(call, status);
+  SendParts(call);
+}
+
+void Answers::Reply(Call& call, const ControlReply& reply) {
+  if (call.is_grpc) {
+    if (!reply.grpc_status.ok()) return GrpcStatus(call, reply.grpc_status);
+    return GrpcMessage(call, reply.body);
+  }
+  std::vector<net::Header> headers;
+  for (const auto& [name, value] : reply.headers) headers.push_back({name, value});
+  net::Stream& stream = *call.stream;
+  call.MarkAnswered();
+  stream.SendHead(reply.http_status, headers, reply.body.size());
+  if (!reply.body.empty()) stream.SendBytes(AsBytes(reply.body));
+  stream.Finish({});
+}
+
+}  // namespace serving::frontend

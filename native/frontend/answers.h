@@ -1,0 +1,50 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/buffer.h"
+#include "base/status.h"
+#include "core/infer_response.h"
+#include "frontend/call.h"
+#include "frontend/control_call.h"
+#include "protocol/response_writer.h"
+
+namespace serving::frontend {
+
+inline constexpr std::string_view kJson = "application/json";
+inline constexpr std::string_view kGrpcContentType = "application/grpc";
+
+// Writes every kind of answer to the stream of a call, which then is in state kAnswered. One per I/O thread; keeps its
+// scratch memory from answer to answer.
+class Answers {
+ public:
+  // `allocator` makes the tensors that an answer needs beyond the model's (classification).
+  explicit Answers(base::BufferAllocator& allocator) : allocator_(allocator) {}
+
+  void Http(Call& call, int status, std::string_view content_type, std::string_view body,
+            std::string_view retry_after = {});
+  // One encoded message and status OK.
+  void GrpcMessage(Call& call, std::string_view message);
+  void GrpcStatus(Call& call, const base::Status& status);
+  // In the words of the call's protocol.
+  void Error(Call& call, const base::Status& status);
+  void Infer(Call& call, core::InferResponse& response);
+  // What TypeScript has answered.
+  void Reply(Call& call, const ControlReply& reply);
+
+ private:
+  void SendParts(Call& call);
+  // All of the writer's bytes as one compressed text; false = send them as they are.
+  bool CompressParts(const Call& call);
+
+  base::BufferAllocator& allocator_;
+  protocol::ResponseWriter writer_;
+  std::string text_;        // scratch for errors and joined parts
+  std::string compressed_;
+};
+
+}  // namespace serving::frontend

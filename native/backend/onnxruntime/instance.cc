@@ -58,8 +58,8 @@ void OrtInstance::Execute(Batch& batch) {
 base::Status OrtInstance::Run(Batch& batch) {
   RETURN_IF_ERROR(WrapInputs(batch));
   RETURN_IF_ERROR(PlaceOutputs(batch));
-  const Api& api = model_.session->api();
-  RETURN_IF_ORT_ERROR(api, api.Run(model_.session->raw(), nullptr, input_names_.data(),
+  const Api& api = session_->api();
+  RETURN_IF_ORT_ERROR(api, api.Run(session_->raw(), nullptr, input_names_.data(),
                                    input_values_.data(), input_values_.size(), output_names_.data(),
                                    output_values_.size(), output_values_.data()));
   return CollectOutputs(batch);
@@ -91,7 +91,7 @@ base::Result<RawValue*> OrtInstance::WrapInput(Batch& batch, const BoundTensor& 
                                                const BatchInput& input,
                                                const tensor::Shape& shape) {
   if (tensor.data_type == tensor::DataType::kBytes) return MakeStrings(tensor, input, shape);
-  const Api& api = model_.session->api();
+  const Api& api = session_->api();
   tensor::TensorView view = input.view;
   if (tensor.data_type == tensor::DataType::kBool) {
     ASSIGN_OR_RETURN(view, CleanBools(batch, view));
@@ -100,8 +100,8 @@ base::Result<RawValue*> OrtInstance::WrapInput(Batch& batch, const BoundTensor& 
   // The library takes the bytes as mutable and only reads inputs.
   RETURN_IF_ORT_ERROR(
       api, api.CreateTensorWithDataAsOrtValue(
-               model_.session->library().host_memory(), const_cast<std::byte*>(view.data),
-               view.size, shape.dims().data(), shape.rank(), tensor.element_type, &value));
+               session_->library().host_memory(), const_cast<std::byte*>(view.data), view.size,
+               shape.dims().data(), shape.rank(), tensor.element_type, &value));
   return value;
 }
 
@@ -122,10 +122,10 @@ base::Result<tensor::TensorView> OrtInstance::CleanBools(Batch& batch,
 
 base::Result<RawValue*> OrtInstance::MakeStrings(const BoundTensor& tensor, const BatchInput& input,
                                                  const tensor::Shape& shape) {
-  const Api& api = model_.session->api();
+  const Api& api = session_->api();
   RawValue* value = nullptr;
   RETURN_IF_ORT_ERROR(
-      api, api.CreateTensorAsOrtValue(model_.session->library().allocator(), shape.dims().data(),
+      api, api.CreateTensorAsOrtValue(session_->library().allocator(), shape.dims().data(),
                                       shape.rank(), tensor.element_type, &value));
   Released on_error{value, api};
   tensor::BytesReader reader({input.view.data, input.view.size});
@@ -185,10 +185,10 @@ base::Result<RawValue*> OrtInstance::PlaceOutput(Batch& batch, uint32_t slot) {
   output.owner = batch.Allocate(bytes);
   if (!output.owner) return MemoryFull(model_, "an output");
   output.view = {.data = output.owner->data(), .size = bytes};
-  const Api& api = model_.session->api();
+  const Api& api = session_->api();
   RawValue* value = nullptr;
   RETURN_IF_ORT_ERROR(api, api.CreateTensorWithDataAsOrtValue(
-                               model_.session->library().host_memory(), output.owner->data(), bytes,
+                               session_->library().host_memory(), output.owner->data(), bytes,
                                shape.dims().data(), shape.rank(), tensor.element_type, &value));
   return value;
 }
@@ -203,7 +203,7 @@ base::Status OrtInstance::CollectOutputs(Batch& batch) {
 }
 
 base::Status OrtInstance::CollectOutput(Batch& batch, uint32_t slot, RawValue*& value) {
-  const Api& api = model_.session->api();
+  const Api& api = session_->api();
   const BoundTensor& tensor = model_.outputs[slot];
   BatchOutput& output = batch.outputs()[slot];
   TensorInfo* info = nullptr;
@@ -236,8 +236,7 @@ base::Status OrtInstance::CollectOutput(Batch& batch, uint32_t slot, RawValue*& 
   void* data = nullptr;
   RETURN_IF_ORT_ERROR(api, api.GetTensorMutableData(value, &data));
   const size_t bytes = count * tensor::ByteSize(tensor.data_type);
-  output.owner =
-      base::MakeRef<ValueBuffer>(model_.session, std::exchange(value, nullptr), data, bytes);
+  output.owner = base::MakeRef<ValueBuffer>(session_, std::exchange(value, nullptr), data, bytes);
   output.view = {.data = static_cast<const std::byte*>(data), .size = bytes};
   return {};
 }
@@ -247,7 +246,7 @@ base::Status OrtInstance::CollectOutput(Batch& batch, uint32_t slot, RawValue*& 
 // be read.
 base::Status OrtInstance::CollectStrings(Batch& batch, BatchOutput& output, const RawValue* value,
                                          size_t count) {
-  const Api& api = model_.session->api();
+  const Api& api = session_->api();
   size_t text_bytes = 0;
   RETURN_IF_ORT_ERROR(api, api.GetStringTensorDataLength(value, &text_bytes));
   const size_t lengths_bytes = kLengthBytes * count;
@@ -277,7 +276,7 @@ base::Status OrtInstance::CollectStrings(Batch& batch, BatchOutput& output, cons
 }
 
 void OrtInstance::ReleaseValues() {
-  const Api& api = model_.session->api();
+  const Api& api = session_->api();
   for (RawValue* value : input_values_) api.ReleaseValue(value);
   for (RawValue* value : output_values_) {
     if (value != nullptr) api.ReleaseValue(value);

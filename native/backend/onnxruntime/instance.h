@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -17,7 +18,6 @@ namespace serving::backend::ort {
 struct LoadedModel {
   std::string name;
   bool has_rows = false;  // a batch dimension
-  std::shared_ptr<const Session> session;
   std::vector<BoundTensor> inputs;
   std::vector<BoundTensor> outputs;
 };
@@ -28,7 +28,8 @@ struct LoadedModel {
 // Owns: lists that keep their capacity, so that a run with fixed shapes allocates nothing of ours.
 class OrtInstance final : public Instance {
  public:
-  explicit OrtInstance(const LoadedModel& model) : model_(model) {}
+  OrtInstance(const LoadedModel& model, std::shared_ptr<const Session> session)
+      : model_(model), session_(std::move(session)) {}
   void Execute(Batch& batch) override;
 
  private:
@@ -48,6 +49,7 @@ class OrtInstance final : public Instance {
   void ReleaseValues();
 
   const LoadedModel& model_;
+  const std::shared_ptr<const Session> session_;
   // Of the batch that runs:
   std::vector<const char*> input_names_;
   std::vector<RawValue*> input_values_;

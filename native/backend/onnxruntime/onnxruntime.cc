@@ -3,7 +3,9 @@
 
 #include "backend/onnxruntime/onnxruntime.h"
 
+#include <filesystem>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "backend/onnxruntime/binding.h"
@@ -19,15 +21,48 @@ using ort::Library;
 using ort::Port;
 using ort::Session;
 
+// Weights of this size are worth a session of its own for every instance.
+constexpr uintmax_t kMaxFilesOfOwnSessions = 32 << 20;
+
+// The bytes of a version: the model file and what lies beside it, where large models keep their
+// weights.
+uintmax_t BytesBeside(const std::string& model_file) {
+  uintmax_t bytes = 0;
+  std::error_code error;
+  const auto folder = std::filesystem::path(model_file).parent_path();
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const uintmax_t size = entry.is_regular_file(error) ? entry.file_size(error) : 0;
+    if (!error) bytes += size;
+  }
+  return bytes;
+}
+
 class OrtModel final : public BackendModel {
  public:
-  explicit OrtModel(ort::LoadedModel model) : model_(std::move(model)) {}
-  base::Result<std::unique_ptr<Instance>> CreateInstance(int) override {
-    return std::unique_ptr<Instance>(std::make_unique<ort::OrtInstance>(model_));
+  OrtModel(ort::LoadedModel model, std::shared_ptr<const Session> session, std::string model_file,
+           const ort::SessionSettings& settings)
+      : model_(std::move(model)),
+        session_(std::move(session)),
+        model_file_(std::move(model_file)),
+        settings_(settings),
+        shares_session_(settings.share_sessions.value_or(
+            !settings.runs_on_caller() || BytesBeside(model_file_) > kMaxFilesOfOwnSessions)) {}
+
+  base::Result<std::unique_ptr<Instance>> CreateInstance(int index) override {
+    std::shared_ptr<const Session> session = session_;
+    if (index > 0 && !shares_session_) {
+      ASSIGN_OR_RETURN(session, Session::Open(session_->shared_library(), model_file_, settings_));
+    }
+    return std::unique_ptr<Instance>(
+        std::make_unique<ort::OrtInstance>(model_, std::move(session)));
   }
 
  private:
   const ort::LoadedModel model_;
+  const std::shared_ptr<const Session> session_;
+  const std::string model_file_;
+  const ort::SessionSettings settings_;
+  const bool shares_session_;
 };
 
 base::Result<std::vector<tensor::TensorDescriptor>> Describe(const std::vector<Port>& ports,
@@ -62,10 +97,11 @@ class OnnxRuntimeBackend final : public Backend {
     ort::LoadedModel model;
     model.name = plan.name;
     model.has_rows = plan.max_batch_size > 0;
-    ASSIGN_OR_RETURN(model.session, Session::Open(std::move(library), plan.model_file, settings));
-    ASSIGN_OR_RETURN(model.inputs, ort::BindInputs(plan, *model.session));
-    ASSIGN_OR_RETURN(model.outputs, ort::BindOutputs(plan, *model.session));
-    return std::unique_ptr<BackendModel>(std::make_unique<OrtModel>(std::move(model)));
+    ASSIGN_OR_RETURN(auto session, Session::Open(std::move(library), plan.model_file, settings));
+    ASSIGN_OR_RETURN(model.inputs, ort::BindInputs(plan, *session));
+    ASSIGN_OR_RETURN(model.outputs, ort::BindOutputs(plan, *session));
+    return std::unique_ptr<BackendModel>(std::make_unique<OrtModel>(
+        std::move(model), std::move(session), plan.model_file, settings));
   }
 
   base::Result<Inspection> Inspect(const std::string& model_file) override {

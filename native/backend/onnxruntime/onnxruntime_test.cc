@@ -329,8 +329,14 @@ TEST_F(OnnxRuntime, AnswersAFailedRunInTritonsWordsAndGoesOn) {
   EXPECT_EQ(Unpack<float>(good.OutputBytes(0))[0], 11);
 }
 
-TEST_F(OnnxRuntime, RunsOneSessionFromManyThreads) {
-  ASSERT_TRUE(Load(SimplePlan()).ok());
+class OnnxRuntimeSessions : public OnnxRuntime,
+                            public ::testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Shared, OnnxRuntimeSessions, ::testing::Values("true", "false"));
+
+TEST_P(OnnxRuntimeSessions, RunOnManyThreads) {
+  core::ModelPlan plan = SimplePlan();
+  plan.parameters["share_session_between_instances"] = GetParam();
+  ASSERT_TRUE(Load(plan).ok());
   std::atomic<int> wrong{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
@@ -457,6 +463,10 @@ TEST_F(OnnxRuntime, ReadsItsSettings) {
                      {"somebody's own", "x"}};
   EXPECT_FALSE(backend_->may_run_inline(plan));
   EXPECT_EQ(Load(plan).message(), "");
+  plan.parameters = {{"share_session_between_instances", "maybe"}};
+  EXPECT_EQ(Load(plan).message(),
+            "onnxruntime: parameter 'share_session_between_instances' of model 'm' is 'maybe', "
+            "expected true or false");
   plan.parameters = {{"execution_mode", "1"}};
   EXPECT_FALSE(backend_->may_run_inline(plan));
   plan.parameters = {{"intra_op_thread_count", "many"}};

@@ -31,6 +31,16 @@ base::Result<int> ReadInt(const core::ModelPlan& plan, const std::string& key, i
   return value;
 }
 
+base::Result<std::optional<bool>> ReadFlag(const core::ModelPlan& plan, const std::string& key) {
+  const auto found = plan.parameters.find(key);
+  if (found == plan.parameters.end()) return std::optional<bool>();
+  if (found->second == "true" || found->second == "false") {
+    return std::optional<bool>(found->second == "true");
+  }
+  return base::InvalidArgument("onnxruntime: parameter '" + key + "' of model '" + plan.name +
+                               "' is '" + found->second + "', expected true or false");
+}
+
 GraphLevel FromTritonLevel(int level) {
   switch (level) {
     case -1:
@@ -57,6 +67,7 @@ base::Result<SessionSettings> ReadSettings(const core::ModelPlan& plan) {
                    ReadInt(plan, "optimization.graph.level", INT32_MIN, INT32_MAX, 0));
   ASSIGN_OR_RETURN(const int arena, ReadInt(plan, "enable_mem_arena", 0, 1, 1));
   ASSIGN_OR_RETURN(const int pattern, ReadInt(plan, "enable_mem_pattern", 0, 1, 1));
+  ASSIGN_OR_RETURN(settings.share_sessions, ReadFlag(plan, "share_session_between_instances"));
   settings.mode = static_cast<ExecutionMode>(mode);
   settings.level = FromTritonLevel(level);
   settings.mem_arena = arena == 1;

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,9 @@ namespace serving::backend::ort {
 //   execution_mode          0 sequential (default), 1 parallel
 //   optimization.graph.level  as `optimization { graph { level } }`: -1 basic, 1 extended, 2 none,
 //   else all enable_mem_arena, enable_mem_pattern   0 or 1 (default)
+//   share_session_between_instances   true or false. Default: instances have a session each while
+//   the version's files
+//                           are small and a run takes one thread
 //   session.intra_op.allow_spinning, session.inter_op.allow_spinning, session.set_denormal_as_zero,
 //   session.disable_prepacking              passed on as they are
 struct SessionSettings {
@@ -34,6 +38,7 @@ struct SessionSettings {
   GraphLevel level = kEnableAll;
   bool mem_arena = true;
   bool mem_pattern = true;
+  std::optional<bool> share_sessions;
   std::vector<std::pair<std::string, std::string>> entries;
 
   // One thread only: the one that calls Run.

@@ -23,6 +23,8 @@ export async function launch(name) {
     module.enableCompileCache?.(
       fileURLToPath(new URL('../.nereid/compile-cache', import.meta.url)),
     );
+  // ONNX Runtime would report its use to its vendor. Set here, before any thread of the server reads the environment.
+  process.env.ORT_DISABLE_TELEMETRY ??= '1';
   const compiled = new URL('../dist/main.js', import.meta.url);
   const { main } = await import((isClone ? source : compiled).href);
   // The server has drained when main returns; whatever is still open must not keep the process.

@@ -42,8 +42,8 @@ function biome(): boolean {
     ...(writes ? ['--write'] : []),
     root,
   ];
-  // Biome's log would go to the home folder.
-  const env = { ...process.env, BIOME_LOG_PATH: join(root, '.nereid/biome') };
+  // Biome's logs and cache would go to the user's cache folder.
+  const env = { ...process.env, XDG_CACHE_HOME: join(root, '.nereid/cache') };
   return (
     spawnSync(process.execPath, [binary, ...args], { cwd: root, env, stdio: 'inherit' }).status ===
     0

@@ -22,6 +22,7 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { findNpm } from '../../scripts/lib/npm.mjs';
+import { findOnnxRuntime } from '../../src/setup/onnxruntime.ts';
 
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const systemNode = process.env['NEREID_SYSTEM_NODE'] ?? process.execPath;
@@ -83,13 +84,17 @@ interface Serving {
  * @param starter words before `nereid`'s arguments. A process group of its own: npx keeps a shell in between that does
  *   not pass signals on.
  */
-async function serve(folder: string, starter: readonly string[]): Promise<Serving> {
+async function serve(
+  folder: string,
+  starter: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Serving> {
   const repository = 'node_modules/nereid-server/model_repository';
   const ports = ['http', 'grpc', 'metrics'].map((name) => `--${name}-port=0`);
   const args = [...starter, 'serve', `--model-repository=${repository}`, ...ports];
   const child = spawn(systemNode, args, {
     cwd: folder,
-    env: userEnvironment(),
+    env: { ...userEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
@@ -168,11 +173,17 @@ describe('the npm package', () => {
     await once(child, 'close');
   });
 
-  it('ends with 0 when it is told to', async () => {
-    const { child, log } = await serve(app, BIN);
+  it('ends with 0 when it is told to, and has written nothing of its own or of ONNX Runtime', async () => {
+    const cache = join(root, 'cache');
+    mkdirSync(cache);
+    const { child, log } = await serve(app, BIN, {
+      XDG_CACHE_HOME: cache,
+      NEREID_ONNXRUNTIME: findOnnxRuntime(),
+    });
     child.kill('SIGTERM');
     const [code] = await once(child, 'close');
     assert.equal(code, 0, log());
+    assert.deepEqual(readdirSync(cache), []);
   });
 
   it('is typed: a strict consumer compiles against it', () => {

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 
 #include "backend/onnxruntime/error.h"
@@ -54,6 +55,9 @@ base::Status Library::NotInstalled() {
 base::Result<std::shared_ptr<const Library>> Library::Open(const std::string& path) {
   struct stat file;
   if (path.empty() || (stat(path.c_str(), &file) != 0 && errno == ENOENT)) return NotInstalled();
+  // The library reports its use to its vendor and keeps a database for it in the user's cache folder,
+  // unless this is set before it loads. Whoever wants that sets the variable to 0.
+  setenv("ORT_DISABLE_TELEMETRY", "1", 0);
   // RTLD_LOCAL: two builds may live in one process, and none of their symbols may serve anybody
   // else.
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

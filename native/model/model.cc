@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace serving::model {
@@ -131,7 +132,7 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
       base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model), options));
   RETURN_IF_ERROR(model->MakeInstances(backend, options));
   if (options.allow_inline && backend.may_run_inline(model->plan_)) model->MeasureInlineCosts();
-  model->StartThreads();
+  RETURN_IF_ERROR(model->StartThreads());
   model->load_seconds_ = std::chrono::duration<double>(steady_clock::now() - start).count();
   return model;
 }
@@ -196,10 +197,16 @@ std::optional<Nanoseconds> Model::MeasureBatch(int64_t rows) {
   return runs[runs.size() / 2];
 }
 
-void Model::StartThreads() {
-  for (size_t i = 0; i < leases_.size(); ++i) {
-    leases_[i]->thread = base::Thread("model-" + plan_.name, [this, i] { InstanceLoop(i); });
+base::Status Model::StartThreads() {
+  try {
+    for (size_t i = 0; i < leases_.size(); ++i) {
+      leases_[i]->thread = base::Thread("model-" + plan_.name, [this, i] { InstanceLoop(i); });
+    }
+  } catch (const std::system_error& error) {
+    return base::Unavailable("no thread left for the " + std::to_string(leases_.size()) +
+                             " instances of model '" + plan_.name + "': " + error.what());
   }
+  return {};
 }
 
 bool Model::runs_inline() const {

@@ -112,7 +112,7 @@ class Model final : public base::RefCounted, private ExecutionListener {
   base::Status MakeInstances(backend::Backend& backend, const ModelOptions& options);
   void MeasureInlineCosts();
   std::optional<base::Nanoseconds> MeasureBatch(int64_t rows);
-  void StartThreads();
+  base::Status StartThreads();
   void InstanceLoop(size_t index);
 
   // Functions ending in Locked need mutex_.

@@ -124,5 +124,7 @@ function parametersOf(
     if (backend === config.backend && !SERVER_SETTINGS.has(key)) result[key] = value;
   }
   for (const [key, { string_value }] of config.parameters) result[key] = string_value;
+  const level = config.optimization?.graph?.level;
+  if (level !== undefined) result['optimization.graph.level'] = String(level);
   return result;
 }

@@ -13,7 +13,7 @@ namespace serving::base {
 class Thread {
  public:
   Thread() = default;
-  // `name` shows in top and perf, at most 15 characters.
+  // `name` shows in top and perf, at most 15 characters. Throws std::system_error when the system has no thread left.
   Thread(const std::string& name, std::function<void()> body);
   Thread(Thread&&) = default;
   Thread& operator=(Thread&&) = default;

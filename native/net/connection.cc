@@ -116,8 +116,9 @@ void Connection::Read() {
   SetLowWater();
 }
 
-// Wakes for a large body are saved by letting the kernel gather: measured at 4 MiB, about a quarter of the server's CPU.
-// The mark is never over what the peer still owes, or the end of the body would not wake the thread.
+// Wakes for a large body are saved by letting the kernel gather: measured at 4 MiB, about a quarter
+// of the server's CPU. The mark is never over what the peer still owes, or the end of the body
+// would not wake the thread.
 void Connection::SetLowWater() {
   const uint64_t owed = state_ == State::kOpen ? session_->BytesOwed() : 0;
   const auto wanted = static_cast<int>(std::clamp<uint64_t>(owed, 1, kLargestLowWater));

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
 
 #include "net/testing.h"
 
@@ -190,12 +191,13 @@ TEST_F(Http1Server, DropsTheSmallRestOfAnEarlyAnsweredBody) {
 
 TEST_F(Http1Server, ClosesAfterAnsweringALargeBodyEarly) {
   Client client(port);
-  client.Send("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");
-  client.Send(std::string(500'000, 'x'));
+  client.Send("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n" +
+              std::string(500'000, 'x'));
   Response response = ReadResponse(client);
   EXPECT_EQ(response.status, 413);
   EXPECT_EQ(response.headers["connection"], "close");
   EXPECT_EQ(client.ReceiveAll(), "");
+  EXPECT_FALSE(client.was_reset());
   EXPECT_TRUE(server->WaitFor("closed /early answered"));
 }
 
@@ -383,23 +385,26 @@ TEST_F(Http1Server, ASlowReaderBoundsWhatIsUnsent) {
   EXPECT_LE(server->most_unsent(), 2u * 64 * 1024);
 }
 
-TEST_F(Http1Server, ManyUnreadAnswersStopTheReading) {
+TEST_F(Http1Server, UnreadAnswersStopTheReadingUntilTheyAreRead) {
+  Limits limits;
+  limits.max_queued_write_bytes = 100'000;
+  Start(limits);
   Client client(port, 4096);
-  // Each answer is 1 MiB; the peer reads none of them, so only so many requests are taken.
-  std::string requests;
+  constexpr size_t kRequests = 30;
   const std::string body(1 << 20, 'x');
-  const std::string request = Post("/echo", body);
-  size_t sent = 0;
-  size_t without_progress = 0;
-  size_t at = 0;
-  while (without_progress < 2000 && sent < 200 * request.size()) {
-    const size_t n = client.TrySend(std::string_view(request).substr(at));
-    at = (at + n) % request.size();
-    sent += n;
-    without_progress = n == 0 ? without_progress + 1 : 0;
+  std::thread sender([&] {
+    for (size_t i = 0; i < kRequests; ++i) client.Send(Post("/echo", body));
+  });
+  // Some answers fit into the kernel's buffers; the next one waits and with it all reading.
+  ASSERT_TRUE(server->WaitFor("end /echo"));
+  for (int i = 0; i < 20; ++i) {
+    Client other(port);
+    other.Send(Get("/hello"));
+    ReadResponse(other);
   }
-  EXPECT_LT(sent, 100 * request.size());
-  EXPECT_LE(server->Count("request POST /echo"), 40u);
+  EXPECT_LE(server->Count("request POST /echo"), 12u);
+  for (size_t i = 0; i < kRequests; ++i) EXPECT_EQ(ReadResponse(client).body.size(), body.size());
+  sender.join();
 }
 
 TEST_F(Http1Server, TimersRing) {
@@ -486,6 +491,44 @@ TEST_F(Http1Server, EndsBodiesThatComeTooSlowlyAfterTheirGrace) {
   EXPECT_EQ(ReadResponse(client).status, 408);
   EXPECT_EQ(client.ReceiveAll(), "");
   EXPECT_TRUE(slow_server.WaitFor("closed /echo not answered"));
+}
+
+TEST_F(Http1Server, OurOwnPausesAreNotThePeersSlowness) {
+  Limits limits;
+  limits.min_body_bytes_per_second = 100;
+  TestClock clock;
+  TestServer slow_server(limits, 1, &clock);
+  Client client(slow_server.Listen());
+  client.Send(Post("/pause", "abcdef").substr(0, 55));
+  ASSERT_TRUE(slow_server.WaitFor("paused /pause"));
+  clock.Advance(std::chrono::seconds(60));
+  slow_server.Wake();
+  slow_server.Resume();
+  ASSERT_TRUE(slow_server.WaitFor("takes /pause"));
+  clock.Advance(std::chrono::seconds(2));
+  slow_server.Wake();
+  client.Send("def");
+  EXPECT_EQ(ReadResponse(client).body, "abcdef");
+}
+
+TEST_F(Http1Server, SlowReadersThatGoOnReadingMayStay) {
+  Limits limits;
+  limits.write_timeout = std::chrono::seconds(1);
+  TestClock clock;
+  TestServer patient_server(limits, 1, &clock);
+  Client client(patient_server.Listen(), 4096);
+  client.Send(Get("/large?80000000"));
+  ASSERT_TRUE(patient_server.WaitFor("end /large"));
+  size_t got = 0;
+  while (got < 80'000'000) {
+    // More than all buffers of the kernel hold: the server has written between two steps of the
+    // clock.
+    const size_t n = client.ReceiveExactly(10'000'000).size();
+    ASSERT_GT(n, 0u);
+    got += n;
+    clock.Advance(milliseconds(600));
+    patient_server.Wake();
+  }
 }
 
 TEST_F(Http1Server, StopEndsEverything) {

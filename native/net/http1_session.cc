@@ -372,8 +372,8 @@ void Http1Session::DirectArrived(size_t n) {
   if (body_left_ == 0) EndBody();
 }
 
-// A body that has brought this much is no slow one, so that its time limits are in no danger when the thread looks at
-// it less often.
+// A body that has brought this much is no slow one, so that its time limits are in no danger when
+// the thread looks at it less often.
 uint64_t Http1Session::BytesOwed() const {
   const bool flows = in_body_ && !is_chunked_ && !is_paused_ && body_bytes_ >= kFlowsWellFrom;
   return flows ? body_left_ : 0;

@@ -182,7 +182,6 @@ void IoThread::StartDraining() {
 }
 
 void IoThread::CloseAll() {
-  FlushAll();
   while (!connections_.empty()) connections_.back()->Close();
   // Sockets that were on their way here.
   RunTasks();

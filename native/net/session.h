@@ -25,8 +25,8 @@ class Session {
   // no such body.
   virtual std::span<std::byte> DirectSpace() { return {}; }
   virtual void DirectArrived(size_t n) { (void)n; }
-  // Bytes of a large body that flows well and that the peer still owes: a wake for each few of them is a
-  // waste. 0 = wake for any byte.
+  // Bytes of a large body that flows well and that the peer still owes: a wake for each few of them
+  // is a waste. 0 = wake for any byte.
   virtual uint64_t BytesOwed() const { return 0; }
   // More bytes from the socket are of use now.
   virtual bool wants_read() const = 0;

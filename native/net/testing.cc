@@ -67,6 +67,8 @@ class TestServer::Shared {
   size_t most_unsent = 0;
   bool wants_answers = false;
   bool wants_resume = false;
+  bool is_blocked = true;
+  size_t turns_with_wake = 0;
   std::vector<base::Ref<base::Waker>> wakers;
 };
 
@@ -93,6 +95,7 @@ class TestExchange final : public Exchange {
       shared_.Note("paused " + path_);
       return {};
     }
+    if (path_ == "/pause") shared_.Note("takes " + path_);
     const size_t room =
         path_ == "/trickle" ? std::min<size_t>(want, 7) : std::min<size_t>(want, 1 << 20);
     body_.resize(arrived_ + room);
@@ -172,10 +175,15 @@ class TestHandler final : public RequestHandler {
           (head.has_body ? " body" : "") + " service " + std::to_string(head.service);
     }
     shared_.Note("request " + std::string(head.method) + " " + std::string(head.path));
+    if (head.path == "/block") {
+      std::unique_lock lock(shared_.mutex);
+      shared_.changed.wait_for(lock, kPatience, [this] { return !shared_.is_blocked; });
+    }
     exchanges_.push_back(std::make_unique<TestExchange>(*this, shared_, stream, head));
     return exchanges_.back().get();
   }
   void OnWake() override {
+    has_woken_ = true;
     bool answers;
     bool resumes;
     {
@@ -188,7 +196,12 @@ class TestHandler final : public RequestHandler {
       if (resumes) exchanges_[i]->Resume();
     }
   }
-  void OnTurnEnd() override {}
+  void OnTurnEnd() override {
+    if (!std::exchange(has_woken_, false)) return;
+    const std::lock_guard lock(shared_.mutex);
+    ++shared_.turns_with_wake;
+    shared_.changed.notify_all();
+  }
   void OnStopped() override {
     EXPECT_TRUE(exchanges_.empty());
     shared_.Note("stopped");
@@ -200,6 +213,7 @@ class TestHandler final : public RequestHandler {
  private:
   TestServer::Shared& shared_;
   std::vector<std::unique_ptr<TestExchange>> exchanges_;
+  bool has_woken_ = false;
 };
 
 void TestExchange::OnBodyEnd() {
@@ -337,9 +351,21 @@ void TestServer::Resume() {
   for (const base::Ref<base::Waker>& waker : shared_->wakers) waker->Wake();
 }
 
-void TestServer::Wake() {
+void TestServer::Unblock() {
   const std::lock_guard lock(shared_->mutex);
-  for (const base::Ref<base::Waker>& waker : shared_->wakers) waker->Wake();
+  shared_->is_blocked = false;
+  shared_->changed.notify_all();
+}
+
+void TestServer::Wake() {
+  // Twice: the first time a wake from before may be what is counted.
+  for (int i = 0; i < 2; ++i) {
+    std::unique_lock lock(shared_->mutex);
+    const size_t wanted = shared_->turns_with_wake + shared_->wakers.size();
+    for (const base::Ref<base::Waker>& waker : shared_->wakers) waker->Wake();
+    EXPECT_TRUE(shared_->changed.wait_for(lock, kPatience,
+                                          [&] { return shared_->turns_with_wake >= wanted; }));
+  }
 }
 
 Client::Client(uint16_t port, int receive_buffer)
@@ -370,7 +396,11 @@ void Client::Close() {
 void Client::Send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n <= 0) return;  // the server has closed: what it said can still be read
+    if (n <= 0) {
+      // The server has closed: what it said can still be read.
+      was_reset_ = true;
+      return;
+    }
     bytes.remove_prefix(static_cast<size_t>(n));
   }
 }
@@ -384,6 +414,7 @@ std::string Client::Receive(size_t most) {
   std::string text(most, '\0');
   const ssize_t n = recv(fd_, text.data(), text.size(), 0);
   EXPECT_TRUE(n >= 0 || errno == ECONNRESET) << std::strerror(errno);
+  if (n < 0) was_reset_ = true;
   text.resize(n > 0 ? static_cast<size_t>(n) : 0);
   return text;
 }

@@ -69,6 +69,7 @@ std::string Pattern(size_t size);
 //   /pause            takes no body byte until TestServer::Resume, then echoes
 //   /trickle          takes 7 body bytes at a time, then echoes
 //   /timer            `rang` after 20 ms
+//   /block            stops the whole I/O thread until TestServer::Unblock
 //   /short            announces more than it sends
 //   anything else     404
 class TestServer {
@@ -82,8 +83,8 @@ class TestServer {
   void Stop();
 
   // Waits until the log has an entry of that text, `times` times. Entries: `request METHOD path`,
-  // `end path`, `paused path`, `closed path answered`, `closed path not answered`, `drained path`,
-  // `stopped`.
+  // `end path`, `paused path`, `takes path` (behind a pause), `drained path`,
+  // `closed path answered`, `closed path not answered`, `stopped`.
   testing::AssertionResult WaitFor(std::string_view entry, size_t times = 1);
   size_t Count(std::string_view entry);
   // Waits until so many connections are open.
@@ -96,7 +97,8 @@ class TestServer {
   // Answers every held exchange, on its thread.
   void Answer();
   void Resume();
-  // Rings every thread's waker: after a clock of the test's was moved.
+  void Unblock();
+  // Rings every thread's waker and waits for the end of the turn: after a test's clock was moved.
   void Wake();
   // Largest unsent_bytes that an exchange has seen.
   size_t most_unsent();
@@ -129,6 +131,8 @@ class Client {
   std::string ReceiveUntil(std::string_view end);
   // Everything up to the end of the stream.
   std::string ReceiveAll();
+  // The server has reset the connection instead of ending it.
+  bool was_reset() const { return was_reset_; }
   // True when a byte or the end is there to be read at once.
   bool HasInput();
   void EndSending();
@@ -137,6 +141,7 @@ class Client {
 
  private:
   int fd_ = -1;
+  bool was_reset_ = false;
 };
 
 struct Response {

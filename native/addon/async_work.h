@@ -14,7 +14,8 @@
 
 namespace serving::addon {
 
-// Runs `work` on the environment's worker pool and settles a promise with what `convert` makes of its value.
+// Runs `work` on the environment's worker pool and settles a promise with what `convert` makes of
+// its value.
 template <typename T>
 class AsyncWork final : public Napi::AsyncWorker {
  public:

@@ -65,7 +65,8 @@ void ControlBridge::Deliver(Napi::Env env) {
   Napi::Array batch = Napi::Array::New(env, calls.size());
   for (uint32_t i = 0; i < calls.size(); ++i) batch.Set(i, ToObject(env, *calls[i]));
   handler_.Call({batch});
-  // A handler that throws is a bug in TypeScript; its calls end by their deadline, the process goes on.
+  // A handler that throws is a bug in TypeScript; its calls end by their deadline, the process goes
+  // on.
   if (env.IsExceptionPending()) env.GetAndClearPendingException();
 }
 

@@ -37,8 +37,8 @@ base::LogOptions ReadLogOptions(ObjectReader& reader) {
   log.info = reader.Bool("logInfo");
   log.warning = reader.Bool("logWarning");
   log.error = reader.Bool("logError");
-  log.format = reader.Text("logFormat") == "ISO8601" ? base::LogFormat::kIso8601
-                                                     : base::LogFormat::kDefault;
+  log.format =
+      reader.Text("logFormat") == "ISO8601" ? base::LogFormat::kIso8601 : base::LogFormat::kDefault;
   return log;
 }
 
@@ -110,24 +110,22 @@ std::string BytesOf(Napi::Value value) {
 }  // namespace
 
 Napi::Function EngineWrap::Define(Napi::Env env) {
-  return DefineClass(env, "Engine",
-                     {InstanceMethod("inspect", &EngineWrap::Inspect),
-                      InstanceMethod("load", &EngineWrap::Load),
-                      InstanceMethod("unload", &EngineWrap::Unload),
-                      InstanceMethod("publish", &EngineWrap::Publish),
-                      InstanceMethod("listen", &EngineWrap::Listen),
-                      InstanceMethod("stopListening", &EngineWrap::StopListening),
-                      InstanceMethod("drain", &EngineWrap::Drain),
-                      InstanceMethod("onControl", &EngineWrap::OnControl),
-                      InstanceMethod("replyHttp", &EngineWrap::ReplyHttp),
-                      InstanceMethod("replyGrpc", &EngineWrap::ReplyGrpc),
-                      InstanceMethod("infer", &EngineWrap::Infer),
-                      InstanceMethod("cancel", &EngineWrap::Cancel),
-                      InstanceMethod("snapshot", &EngineWrap::Snapshot),
-                      InstanceMethod("setMetricsText", &EngineWrap::SetMetricsText),
-                      InstanceMethod("testControl", &EngineWrap::TestControl),
-                      InstanceMethod("log", &EngineWrap::Log),
-                      InstanceMethod("close", &EngineWrap::Close)});
+  return DefineClass(
+      env, "Engine",
+      {InstanceMethod("inspect", &EngineWrap::Inspect), InstanceMethod("load", &EngineWrap::Load),
+       InstanceMethod("unload", &EngineWrap::Unload),
+       InstanceMethod("publish", &EngineWrap::Publish),
+       InstanceMethod("listen", &EngineWrap::Listen),
+       InstanceMethod("stopListening", &EngineWrap::StopListening),
+       InstanceMethod("drain", &EngineWrap::Drain),
+       InstanceMethod("onControl", &EngineWrap::OnControl),
+       InstanceMethod("replyHttp", &EngineWrap::ReplyHttp),
+       InstanceMethod("replyGrpc", &EngineWrap::ReplyGrpc),
+       InstanceMethod("infer", &EngineWrap::Infer), InstanceMethod("cancel", &EngineWrap::Cancel),
+       InstanceMethod("snapshot", &EngineWrap::Snapshot),
+       InstanceMethod("setMetricsText", &EngineWrap::SetMetricsText),
+       InstanceMethod("testControl", &EngineWrap::TestControl),
+       InstanceMethod("log", &EngineWrap::Log), InstanceMethod("close", &EngineWrap::Close)});
 }
 
 EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -181,8 +179,9 @@ Napi::Value EngineWrap::Inspect(const Napi::CallbackInfo& info) {
   if (!IsOpen(env)) return env.Undefined();
   return AsyncWork<backend::Inspection>::Run(
       env,
-      [engine = engine_, backend = TextArgument(info[0]),
-       file = TextArgument(info[1])] { return engine->Inspect(backend, file); },
+      [engine = engine_, backend = TextArgument(info[0]), file = TextArgument(info[1])] {
+        return engine->Inspect(backend, file);
+      },
       [](Napi::Env env, backend::Inspection& inspection) -> Napi::Value {
         Napi::Object object = Napi::Object::New(env);
         object.Set("inputs", ToTensors(env, inspection.inputs));
@@ -197,8 +196,8 @@ Napi::Value EngineWrap::Load(const Napi::CallbackInfo& info) {
   auto plan = ReadPlan(info[0]);
   return AsyncWork<engine::ModelHandle>::Run(
       env,
-      [engine = engine_, plan = std::make_shared<base::Result<core::ModelPlan>>(std::move(plan))]()
-          -> base::Result<engine::ModelHandle> {
+      [engine = engine_, plan = std::make_shared<base::Result<core::ModelPlan>>(
+                             std::move(plan))]() -> base::Result<engine::ModelHandle> {
         if (!plan->ok()) return plan->status();
         return engine->Load(plan->Take());
       },
@@ -295,8 +294,7 @@ void EngineWrap::ReplyHttp(const Napi::CallbackInfo& info) {
   }
   reply->body = BytesOf(reader.Get("body"));
   if (!reader.status().ok()) return Throw(info.Env(), reader.status());
-  frontend_->Reply(static_cast<frontend::CallToken>(IntegerArgument(info[0])),
-                   std::move(reply));
+  frontend_->Reply(static_cast<frontend::CallToken>(IntegerArgument(info[0])), std::move(reply));
 }
 
 void EngineWrap::ReplyGrpc(const Napi::CallbackInfo& info) {
@@ -309,8 +307,7 @@ void EngineWrap::ReplyGrpc(const Napi::CallbackInfo& info) {
   }
   reply->body = BytesOf(reader.Get("body"));
   if (!reader.status().ok()) return Throw(info.Env(), reader.status());
-  frontend_->Reply(static_cast<frontend::CallToken>(IntegerArgument(info[0])),
-                   std::move(reply));
+  frontend_->Reply(static_cast<frontend::CallToken>(IntegerArgument(info[0])), std::move(reply));
 }
 
 Napi::Value EngineWrap::Infer(const Napi::CallbackInfo& info) {
@@ -319,9 +316,7 @@ Napi::Value EngineWrap::Infer(const Napi::CallbackInfo& info) {
   return infer_->Infer(env, info[0], NumberArgument(info[1]));
 }
 
-void EngineWrap::Cancel(const Napi::CallbackInfo& info) {
-  infer_->Cancel(NumberArgument(info[0]));
-}
+void EngineWrap::Cancel(const Napi::CallbackInfo& info) { infer_->Cancel(NumberArgument(info[0])); }
 
 Napi::Value EngineWrap::Snapshot(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();

@@ -17,8 +17,9 @@ namespace serving::addon {
 
 // The `Engine` object of src/addon/types.ts: one engine, its frontend and its bridges.
 //
-// Threads: the JavaScript thread; what blocks runs on the environment's worker pool and comes back as a promise.
-// Owns everything native of its environment. When the environment ends first, the clean-up hook stops and joins.
+// Threads: the JavaScript thread; what blocks runs on the environment's worker pool and comes back
+// as a promise. Owns everything native of its environment. When the environment ends first, the
+// clean-up hook stops and joins.
 class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
  public:
   static Napi::Function Define(Napi::Env env);

@@ -9,7 +9,8 @@
 
 namespace serving::addon {
 
-// An Error with the canonical gRPC number in `code`. The one place where a Status becomes JavaScript.
+// An Error with the canonical gRPC number in `code`. The one place where a Status becomes
+// JavaScript.
 Napi::Error ToError(Napi::Env env, const base::Status& status);
 
 inline void Throw(Napi::Env env, const base::Status& status) {

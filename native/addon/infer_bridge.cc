@@ -149,7 +149,8 @@ Napi::Value InferBridge::Infer(Napi::Env env, Napi::Value call, double cancel_id
   auto model = table->Resolve(request->model_name, request->model_version);
   if (!model.ok()) return refuse(model.status());
   if (model.value()->plan().decoupled) {
-    return refuse(base::Unimplemented("infer doesn't support models with decoupled transaction policy"));
+    return refuse(
+        base::Unimplemented("infer doesn't support models with decoupled transaction policy"));
   }
   const base::Status valid = engine::Validate(model.value()->plan(), *request);
   if (!valid.ok()) return refuse(valid);

@@ -19,7 +19,8 @@ namespace serving::addon {
 
 class JsSink;
 
-// In-process infer calls: the library, and the TypeScript infer path. JavaScript thread only, but for the answers.
+// In-process infer calls: the library, and the TypeScript infer path. JavaScript thread only, but
+// for the answers.
 class InferBridge final : public std::enable_shared_from_this<InferBridge> {
  public:
   InferBridge(std::shared_ptr<engine::Engine> engine, std::shared_ptr<JsQueue> queue);

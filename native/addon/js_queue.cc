@@ -13,7 +13,8 @@ std::shared_ptr<JsQueue> JsQueue::Make(Napi::Env env) {
   queue->function_ = Function::New(
       env, "nereid", 0, 1, queue.get(),
       [](Napi::Env, Keeper* keeper, JsQueue*) {
-        // The environment may end before Close: the function is gone then, and releasing it would touch freed memory.
+        // The environment may end before Close: the function is gone then, and releasing it would
+        // touch freed memory.
         {
           std::lock_guard lock((*keeper)->mutex_);
           (*keeper)->is_closed_ = true;

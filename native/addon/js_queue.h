@@ -12,10 +12,11 @@
 
 namespace serving::addon {
 
-// Work that other threads leave for the JavaScript thread. One wake of the event loop runs everything that is there.
+// Work that other threads leave for the JavaScript thread. One wake of the event loop runs
+// everything that is there.
 //
-// Threads: Post from any; the rest on the JavaScript thread. Posting after Close drops the work; whoever posts may
-// live longer than the environment (the queue is shared).
+// Threads: Post from any; the rest on the JavaScript thread. Posting after Close drops the work;
+// whoever posts may live longer than the environment (the queue is shared).
 class JsQueue {
  public:
   using Work = std::function<void(Napi::Env)>;

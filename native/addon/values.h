@@ -15,8 +15,8 @@
 
 namespace serving::addon {
 
-// Readers of plain JavaScript objects that TypeScript has built: a missing or wrong field is a bug of ours and is
-// answered with a short sentence. The first error is kept.
+// Readers of plain JavaScript objects that TypeScript has built: a missing or wrong field is a bug
+// of ours and is answered with a short sentence. The first error is kept.
 class ObjectReader {
  public:
   explicit ObjectReader(Napi::Value value, std::string name = "argument")
@@ -112,8 +112,9 @@ class ObjectReader {
   base::Status status_;
 };
 
-// Arguments of a verb. Anything but a number or a string reads as 0 or "": asking JavaScript to convert a value may run
-// code of its own and leave an exception that the next call into Node-API trips over.
+// Arguments of a verb. Anything but a number or a string reads as 0 or "": asking JavaScript to
+// convert a value may run code of its own and leave an exception that the next call into Node-API
+// trips over.
 inline double NumberArgument(Napi::Value value) {
   return value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
 }

@@ -25,20 +25,22 @@ namespace serving::backend {
 struct BatchInput {
   bool present = false;
   tensor::DataType data_type = tensor::DataType::kFp32;
-  tensor::Shape shape;      // with the batch's rows as first dimension where the model has one
+  tensor::Shape shape;  // with the batch's rows as first dimension where the model has one
   tensor::TensorView view;
-  base::BufferRef owner;    // keeps the bytes alive beyond the requests, so an output may look at them
+  base::BufferRef
+      owner;  // keeps the bytes alive beyond the requests, so an output may look at them
 };
 
 // One output of a batch, filled by the backend. `owner` empty = not produced.
 struct BatchOutput {
   tensor::DataType data_type = tensor::DataType::kFp32;
-  tensor::Shape shape;      // with the batch's rows as first dimension where the model has one
+  tensor::Shape shape;  // with the batch's rows as first dimension where the model has one
   tensor::TensorView view;
   base::BufferRef owner;
 };
 
-// Requests executed together on one instance. Made by model/, lent to the backend from Execute until Complete.
+// Requests executed together on one instance. Made by model/, lent to the backend from Execute
+// until Complete.
 class Batch {
  public:
   virtual ~Batch() = default;
@@ -48,13 +50,15 @@ class Batch {
   // At least one request of the batch wants this output.
   bool wants(uint32_t slot) const { return wanted_[slot] != 0; }
   int64_t rows() const { return rows_; }
-  // The requests in batch order, for backends that answer them one by one through their sinks (decoupled models).
+  // The requests in batch order, for backends that answer them one by one through their sinks
+  // (decoupled models).
   std::span<core::InferRequest* const> requests() const { return requests_; }
-  // Memory for an output, charged, 64-byte aligned; null when the budget is full. Until Complete only.
+  // Memory for an output, charged, 64-byte aligned; null when the budget is full. Until Complete
+  // only.
   base::BufferRef Allocate(size_t bytes) { return allocator_->Allocate(bytes); }
 
-  // Ends the execution: exactly once, from any thread, last touch of the batch. OK = outputs() hold every wanted
-  // output; an error is every request's answer.
+  // Ends the execution: exactly once, from any thread, last touch of the batch. OK = outputs() hold
+  // every wanted output; an error is every request's answer.
   virtual void Complete(base::Status status) = 0;
   // Ends the execution of a backend that has answered each request itself through its sink.
   virtual void CompleteAnswered() = 0;
@@ -81,7 +85,8 @@ class BackendModel {
  public:
   virtual ~BackendModel() = default;
   virtual base::Result<std::unique_ptr<Instance>> CreateInstance(int index) = 0;
-  // The version is being stopped: executions that wait for somebody outside go on now. Any thread, more than once.
+  // The version is being stopped: executions that wait for somebody outside go on now. Any thread,
+  // more than once.
   virtual void Unblock() {}
   // Test door: JSON in, JSON out. Only the test backends answer.
   virtual base::Result<std::string> Control(std::string_view json) {

@@ -18,8 +18,8 @@ inline constexpr size_t kBufferPadding = 64;
 // Start of every host buffer, so that any element type and any backend of ours can run in place.
 inline constexpr size_t kBufferAlignment = 64;
 
-// Reference-counted bytes that go home to the pool, device or runtime they came from when the last reference
-// drops, on whatever thread that is.
+// Reference-counted bytes that go home to the pool, device or runtime they came from when the last
+// reference drops, on whatever thread that is.
 //
 // Threads: the count is atomic; the contents belong to whoever the request's owner is.
 class Buffer : public RefCounted {
@@ -31,8 +31,9 @@ class Buffer : public RefCounted {
   // Ordinal of the device for kDevice, else 0.
   int32_t device() const { return device_; }
 
-  // Raises what this buffer is charged to at least `bytes` (bytes of the body that have really arrived). False, with
-  // nothing changed, when the budget is full. Buffers that were charged at allocation answer true.
+  // Raises what this buffer is charged to at least `bytes` (bytes of the body that have really
+  // arrived). False, with nothing changed, when the budget is full. Buffers that were charged at
+  // allocation answer true.
   virtual bool ChargeTo(size_t bytes) {
     (void)bytes;
     return true;
@@ -56,12 +57,12 @@ class BufferAllocator {
  public:
   virtual ~BufferAllocator() = default;
 
-  // At least `bytes` charged bytes, aligned to kBufferAlignment, with kBufferPadding readable bytes behind; null
-  // when the memory budget is full.
+  // At least `bytes` charged bytes, aligned to kBufferAlignment, with kBufferPadding readable bytes
+  // behind; null when the memory budget is full.
   virtual BufferRef Allocate(size_t bytes) = 0;
 
-  // Address space for a body that a client claims to send: not charged, not touched. The reader charges it with
-  // `ChargeTo` as bytes arrive. Null when not even addresses are to be had.
+  // Address space for a body that a client claims to send: not charged, not touched. The reader
+  // charges it with `ChargeTo` as bytes arrive. Null when not even addresses are to be had.
   virtual BufferRef Reserve(size_t bytes) = 0;
 };
 

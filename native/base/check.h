@@ -10,8 +10,8 @@ namespace serving::base {
 
 }  // namespace serving::base
 
-#define SERVING_CHECK(condition, message)                               \
-  do {                                                                  \
-    if (!(condition)) [[unlikely]]                                      \
-      ::serving::base::CheckFailed(__FILE__, __LINE__, message);        \
+#define SERVING_CHECK(condition, message)                        \
+  do {                                                           \
+    if (!(condition)) [[unlikely]]                               \
+      ::serving::base::CheckFailed(__FILE__, __LINE__, message); \
   } while (false)

@@ -7,8 +7,8 @@
 
 namespace serving::base {
 
-// Many threads push, one takes all. T has a member `T* next`. Lock-free: the consumer never pops a single node, so
-// there is no ABA.
+// Many threads push, one takes all. T has a member `T* next`. Lock-free: the consumer never pops a
+// single node, so there is no ABA.
 template <typename T>
 class MpscQueue {
  public:
@@ -17,7 +17,8 @@ class MpscQueue {
 
   // `first` … `last` linked through `next`, in the order in which they are to come out.
   bool PushChain(T* first, T* last) {
-    // Stored newest first; TakeAll reverses. A chain goes in reversed so that it comes out as given.
+    // Stored newest first; TakeAll reverses. A chain goes in reversed so that it comes out as
+    // given.
     T* reversed = nullptr;
     for (T* node = first;;) {
       T* following = node->next;

@@ -9,8 +9,8 @@
 
 namespace serving::base {
 
-// Intrusive reference count. `Dispose` runs on the thread that drops the last reference: the default deletes,
-// pooled types override it to go home.
+// Intrusive reference count. `Dispose` runs on the thread that drops the last reference: the
+// default deletes, pooled types override it to go home.
 class RefCounted {
  public:
   RefCounted() = default;
@@ -19,7 +19,8 @@ class RefCounted {
 
   void AddRef() const { refs_.fetch_add(1, std::memory_order_relaxed); }
   void Unref() const {
-    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) const_cast<RefCounted*>(this)->Dispose();
+    if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      const_cast<RefCounted*>(this)->Dispose();
   }
 
  protected:

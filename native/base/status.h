@@ -53,7 +53,8 @@ inline Status DeadlineExceeded(std::string message) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
   Result(Status status) : state_(std::in_place_index<1>, std::move(status)) {  // NOLINT
     SERVING_CHECK(!std::get<1>(state_).ok(), "a Result made from a Status needs an error");
   }
@@ -70,8 +71,8 @@ class [[nodiscard]] Result {
 
 }  // namespace serving::base
 
-#define RETURN_IF_ERROR(expression)                              \
-  do {                                                           \
+#define RETURN_IF_ERROR(expression)                                 \
+  do {                                                              \
     if (auto status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -9,11 +9,13 @@
 
 namespace serving::base {
 
-// A named thread that blocks all signals (the main thread takes them) and is joined by its owner or destructor.
+// A named thread that blocks all signals (the main thread takes them) and is joined by its owner or
+// destructor.
 class Thread {
  public:
   Thread() = default;
-  // `name` shows in top and perf, at most 15 characters. Throws std::system_error when the system has no thread left.
+  // `name` shows in top and perf, at most 15 characters. Throws std::system_error when the system
+  // has no thread left.
   Thread(const std::string& name, std::function<void()> body);
   Thread(Thread&&) = default;
   Thread& operator=(Thread&&) = default;

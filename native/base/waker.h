@@ -7,8 +7,8 @@
 
 namespace serving::base {
 
-// Wakes the thread that waits on `fd()` (an eventfd). Wake is callable from any thread, also after the waiting
-// thread has ended, since holders share it.
+// Wakes the thread that waits on `fd()` (an eventfd). Wake is callable from any thread, also after
+// the waiting thread has ended, since holders share it.
 class Waker final : public RefCounted {
  public:
   Waker();

@@ -21,11 +21,12 @@
 namespace serving::core {
 
 inline constexpr uint32_t kNoSlot = UINT32_MAX;
-// data_type_name of an input whose type the client called by no known name, as Triton words it. data_type then means
-// nothing.
+// data_type_name of an input whose type the client called by no known name, as Triton words it.
+// data_type then means nothing.
 inline constexpr std::string_view kInvalidDataTypeName = "<invalid>";
 
-// One input as it came: a list of pieces, each somewhere in memory. Most have one piece inside the body.
+// One input as it came: a list of pieces, each somewhere in memory. Most have one piece inside the
+// body.
 struct InputTensor {
   std::string_view name;
   uint32_t slot = kNoSlot;  // index in ModelPlan::inputs; set by engine/validate
@@ -44,7 +45,8 @@ struct WantedOutput {
   uint32_t classification = 0;  // top k, 0 = none
 };
 
-// `[request id: 7] `, or `<id_unknown>` where the client gave none: how the server's own errors about a request begin.
+// `[request id: 7] `, or `<id_unknown>` where the client gave none: how the server's own errors
+// about a request begin.
 inline std::string RequestPrefix(std::string_view id) {
   std::string prefix = "[request id: ";
   prefix.append(id.empty() ? std::string_view("<id_unknown>") : id).append("] ");
@@ -63,11 +65,11 @@ class RequestHome {
   virtual void Recycle(InferRequest* request) = 0;
 };
 
-// One infer call on its way through the rooms. Exactly one owner at a time (RequestPtr by value); names, ids and
-// tensors are views into `body`, `kept` or `arena`, valid as long as the request.
+// One infer call on its way through the rooms. Exactly one owner at a time (RequestPtr by value);
+// names, ids and tensors are views into `body`, `kept` or `arena`, valid as long as the request.
 //
-// Its release is separate from its final response: a backend may answer early and read inputs longer, or release it
-// and go on answering through the sink.
+// Its release is separate from its final response: a backend may answer early and read inputs
+// longer, or release it and go on answering through the sink.
 class InferRequest {
  public:
   std::string_view model_name;
@@ -77,7 +79,7 @@ class InferRequest {
   std::vector<InputTensor> inputs;
   std::vector<WantedOutput> wanted;  // empty = all outputs of the plan
   bool binary_by_default = false;    // HTTP: parameters.binary_data_output
-  int64_t batch_size = 1;            // first dimension; 1 where the model has none. Set by engine/validate
+  int64_t batch_size = 1;  // first dimension; 1 where the model has none. Set by engine/validate
 
   uint64_t priority = 0;
   uint64_t timeout_us = 0;

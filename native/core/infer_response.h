@@ -15,8 +15,8 @@
 
 namespace serving::core {
 
-// One output of a response. `owner` keeps the bytes that `view` looks at until the socket wrote them; rows of a
-// batch share one owner.
+// One output of a response. `owner` keeps the bytes that `view` looks at until the socket wrote
+// them; rows of a batch share one owner.
 struct OutputTensor {
   uint32_t slot = 0;  // index in ModelPlan::outputs
   tensor::DataType data_type = tensor::DataType::kFp32;

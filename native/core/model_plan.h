@@ -18,10 +18,10 @@ namespace serving::core {
 // Mirrors src/addon/types.ts; read once per load by addon/plan_reader.
 
 struct TensorPlan {
-  tensor::TensorDescriptor tensor;         // dims exclude the batch dimension, -1 is free
-  bool optional = false;                   // inputs only
-  std::vector<std::string> labels;         // outputs only: classification labels by index
-  std::optional<tensor::Shape> reshape;    // dims as the model itself wants them
+  tensor::TensorDescriptor tensor;       // dims exclude the batch dimension, -1 is free
+  bool optional = false;                 // inputs only
+  std::vector<std::string> labels;       // outputs only: classification labels by index
+  std::optional<tensor::Shape> reshape;  // dims as the model itself wants them
 };
 
 struct BatchingPlan {
@@ -31,8 +31,8 @@ struct BatchingPlan {
 };
 
 struct QueuePlan {
-  int64_t max_queue_size = 0;               // 0 = unlimited
-  base::Nanoseconds default_timeout{0};     // 0 = none
+  int64_t max_queue_size = 0;            // 0 = unlimited
+  base::Nanoseconds default_timeout{0};  // 0 = none
   bool allow_timeout_override = false;
   base::StatusCode full_status = base::StatusCode::kUnavailable;
 };
@@ -42,11 +42,11 @@ struct ModelPlan {
   std::string name;
   int64_t version = 1;
   std::string backend;
-  std::string model_file;                   // absolute; empty for backends without one
-  int64_t max_batch_size = 0;               // 0 = no batch dimension
-  std::vector<TensorPlan> inputs;           // slot i is inputs[i]
-  std::vector<TensorPlan> outputs;          // slot i is outputs[i]
-  std::optional<BatchingPlan> batching;     // absent = direct scheduler
+  std::string model_file;                // absolute; empty for backends without one
+  int64_t max_batch_size = 0;            // 0 = no batch dimension
+  std::vector<TensorPlan> inputs;        // slot i is inputs[i]
+  std::vector<TensorPlan> outputs;       // slot i is outputs[i]
+  std::optional<BatchingPlan> batching;  // absent = direct scheduler
   QueuePlan queue;
   int32_t instance_count = 1;
   bool decoupled = false;

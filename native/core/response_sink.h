@@ -12,26 +12,30 @@
 
 namespace serving::core {
 
-// Where the answers to one request go: any number of responses, exactly one of them final. Its own object: it may
-// outlive the request, and every function may be called from any thread (one producer at a time).
+// Where the answers to one request go: any number of responses, exactly one of them final. Its own
+// object: it may outlive the request, and every function may be called from any thread (one
+// producer at a time).
 //
-// Owns: nothing of the request. Responses belong to the sink's pool; output memory comes from its allocator.
+// Owns: nothing of the request. Responses belong to the sink's pool; output memory comes from its
+// allocator.
 class ResponseSink : public base::RefCounted {
  public:
   // An empty response to fill. Comes from the sink's pool where it has one.
   virtual InferResponse* NewResponse() = 0;
 
-  // Host memory for output `slot` of this request (shared memory regions, pinned buffers, the pool); null when the
-  // memory budget is full. Backends that bring their own buffers do not call it.
+  // Host memory for output `slot` of this request (shared memory regions, pinned buffers, the
+  // pool); null when the memory budget is full. Backends that bring their own buffers do not call
+  // it.
   virtual base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) = 0;
 
-  // Takes `response` over. The one with `is_final` set ends the request; nothing may be sent after it.
-  // Returns the waker to ring so that the receiving thread looks at it, or null when no wake is needed: a producer
-  // that answers a whole batch rings each different waker once at the end.
+  // Takes `response` over. The one with `is_final` set ends the request; nothing may be sent after
+  // it. Returns the waker to ring so that the receiving thread looks at it, or null when no wake is
+  // needed: a producer that answers a whole batch rings each different waker once at the end.
   [[nodiscard]] virtual base::Waker* Send(InferResponse* response) = 0;
 
-  // Nobody waits for the answer any more: the client left, or its deadline passed. Schedulers look at it when they
-  // form a batch, backends may look at it at any time. The request still ends with one final response.
+  // Nobody waits for the answer any more: the client left, or its deadline passed. Schedulers look
+  // at it when they form a batch, backends may look at it at any time. The request still ends with
+  // one final response.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 

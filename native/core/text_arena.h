@@ -12,8 +12,8 @@
 
 namespace serving::core {
 
-// Text that must live as long as a request and is nowhere in its body as such (unescaped JSON strings). The first
-// kilobyte is kept over resets, so ordinary requests never allocate.
+// Text that must live as long as a request and is nowhere in its body as such (unescaped JSON
+// strings). The first kilobyte is kept over resets, so ordinary requests never allocate.
 class TextArena {
  public:
   // A place for `size` characters, valid until Reset.

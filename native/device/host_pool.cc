@@ -134,7 +134,8 @@ HostBuffer* HostPool::TakeLarge(size_t bytes) {
   const size_t capacity = RoundUp(bytes, kLargeStepBytes);
   for (HostBuffer*& candidate : free_large_) {
     // A quarter of waste at most, so that big buffers are not eaten by small bodies.
-    if (candidate->capacity() < capacity || candidate->capacity() > capacity + capacity / 4) continue;
+    if (candidate->capacity() < capacity || candidate->capacity() > capacity + capacity / 4)
+      continue;
     HostBuffer* buffer = std::exchange(candidate, free_large_.back());
     free_large_.pop_back();
     cached_bytes_.fetch_sub(buffer->capacity(), std::memory_order_relaxed);

@@ -21,9 +21,10 @@ class HostBuffer;
 
 // Host memory for one owner (an I/O thread, an instance): no lock and, in steady state, no malloc.
 //
-// Threads: Allocate, Reserve and Trim by one thread at a time (the owner, or whoever holds the instance's lease).
-// Buffers may be dropped on any thread; they come back through a lock-free stack.
-// Owns: at most kMaxCachedBytes of memory that nobody uses. Lives until its last buffer is home.
+// Threads: Allocate, Reserve and Trim by one thread at a time (the owner, or whoever holds the
+// instance's lease). Buffers may be dropped on any thread; they come back through a lock-free
+// stack. Owns: at most kMaxCachedBytes of memory that nobody uses. Lives until its last buffer is
+// home.
 class HostPool final : public base::RefCounted, public base::BufferAllocator {
  public:
   static constexpr size_t kMaxCachedBytes = 24 << 20;

@@ -54,7 +54,8 @@ base::Result<model::Model*> DispatchTable::Resolve(std::string_view name,
   }
   ASSIGN_OR_RETURN(const DispatchModel* entry, FindModel(name, version_text));
   bool any_ready = false;
-  for (auto candidate = entry->versions.rbegin(); candidate != entry->versions.rend(); ++candidate) {
+  for (auto candidate = entry->versions.rbegin(); candidate != entry->versions.rend();
+       ++candidate) {
     if (!candidate->is_ready || !candidate->model) continue;
     any_ready = true;
     if (!version || *version == candidate->version) return candidate->model.get();

@@ -27,8 +27,8 @@ struct DispatchModel {
   base::Status unavailable;               // answer when no version serves
 };
 
-// What TypeScript has published: the one thing the infer path and the health routes look at. Immutable; swapped as a
-// whole on every I/O thread, and dies with its last reader.
+// What TypeScript has published: the one thing the infer path and the health routes look at.
+// Immutable; swapped as a whole on every I/O thread, and dies with its last reader.
 class DispatchTable final : public base::RefCounted {
  public:
   bool is_live = true;
@@ -37,7 +37,8 @@ class DispatchTable final : public base::RefCounted {
 
   void Add(std::string name, DispatchModel model) { models_[std::move(name)] = std::move(model); }
 
-  // The model that serves `name` and `version` (decimal; empty = highest ready). Fails with Triton's words.
+  // The model that serves `name` and `version` (decimal; empty = highest ready). Fails with
+  // Triton's words.
   base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
 
   // Readiness of a version (empty = any): NotFound for an unknown model or version.
@@ -48,7 +49,8 @@ class DispatchTable final : public base::RefCounted {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
-  base::Result<const DispatchModel*> FindModel(std::string_view name, std::string_view version) const;
+  base::Result<const DispatchModel*> FindModel(std::string_view name,
+                                               std::string_view version) const;
 
   std::unordered_map<std::string, DispatchModel, Hash, std::equal_to<>> models_;
 };

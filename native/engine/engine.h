@@ -28,7 +28,8 @@ struct EngineOptions {
 
 // Keeps backends, loaded versions and the published table. Knows no protocol and no socket.
 //
-// Threads: every function from any thread; Load and Unload block (a model file is read, requests are waited for).
+// Threads: every function from any thread; Load and Unload block (a model file is read, requests
+// are waited for).
 class Engine {
  public:
   explicit Engine(const EngineOptions& options);
@@ -37,9 +38,11 @@ class Engine {
   // Before anything is loaded. The composition root names the backends; the engine includes none.
   void Register(std::unique_ptr<backend::Backend> backend);
 
-  base::Result<backend::Inspection> Inspect(std::string_view backend, const std::string& model_file);
+  base::Result<backend::Inspection> Inspect(std::string_view backend,
+                                            const std::string& model_file);
   base::Result<ModelHandle> Load(core::ModelPlan plan);
-  // After a table without the version has been published: waits for its last request, then destroys it.
+  // After a table without the version has been published: waits for its last request, then destroys
+  // it.
   base::Status Unload(ModelHandle handle);
   // Null for a handle that is not loaded.
   base::Ref<model::Model> Find(ModelHandle handle) const;
@@ -54,7 +57,8 @@ class Engine {
   // Every loaded version, by name and version.
   std::vector<NamedSample> Snapshot() const;
 
-  // Lets every request end and joins every thread; nothing may be submitted after it. Blocks. Idempotent.
+  // Lets every request end and joins every thread; nothing may be submitted after it. Blocks.
+  // Idempotent.
   void Stop();
 
   const std::shared_ptr<base::MemoryBudget>& budget() const { return budget_; }

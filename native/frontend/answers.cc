@@ -26,8 +26,8 @@ std::span<const std::byte> AsBytes(std::string_view text) {
 
 }  // namespace
 
-void Answers::Http(Call& call, int status, std::string_view content_type,
-                           std::string_view body, std::string_view retry_after) {
+void Answers::Http(Call& call, int status, std::string_view content_type, std::string_view body,
+                   std::string_view retry_after) {
   net::Stream& stream = *call.stream;
   call.MarkAnswered();
   const net::Header headers[] = {{"content-type", content_type}, {"retry-after", retry_after}};
@@ -51,16 +51,15 @@ void Answers::GrpcStatus(Call& call, const base::Status& status) {
   const std::string code = std::to_string(static_cast<int>(status.code()));
   std::string message;
   protocol::AppendGrpcMessage(message, status.message());
-  const net::Header fields[] = {{"content-type", kGrpcContentType},
-                                {"grpc-status", code},
-                                {"grpc-message", message}};
+  const net::Header fields[] = {
+      {"content-type", kGrpcContentType}, {"grpc-status", code}, {"grpc-message", message}};
   stream.SendTrailersOnly(fields);
 }
 
 void Answers::GrpcMessage(Call& call, std::string_view message) {
   writer_.Clear();
-  const auto prefix =
-      protocol::WriteGrpcPrefix({.compressed = false, .length = static_cast<uint32_t>(message.size())});
+  const auto prefix = protocol::WriteGrpcPrefix(
+      {.compressed = false, .length = static_cast<uint32_t>(message.size())});
   writer_.Append({reinterpret_cast<const char*>(prefix.data()), prefix.size()});
   writer_.Append(message);
   SendParts(call);

@@ -18,8 +18,8 @@ namespace serving::frontend {
 inline constexpr std::string_view kJson = "application/json";
 inline constexpr std::string_view kGrpcContentType = "application/grpc";
 
-// Writes every kind of answer to the stream of a call, which then is in state kAnswered. One per I/O thread; keeps its
-// scratch memory from answer to answer.
+// Writes every kind of answer to the stream of a call, which then is in state kAnswered. One per
+// I/O thread; keeps its scratch memory from answer to answer.
 class Answers {
  public:
   // `allocator` makes the tensors that an answer needs beyond the model's (classification).
@@ -43,7 +43,7 @@ class Answers {
 
   base::BufferAllocator& allocator_;
   protocol::ResponseWriter writer_;
-  std::string text_;        // scratch for errors and joined parts
+  std::string text_;  // scratch for errors and joined parts
   std::string compressed_;
 };
 

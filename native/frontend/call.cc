@@ -56,7 +56,8 @@ std::span<std::byte> Call::Swallow(size_t want) {
 std::span<std::byte> Call::BodySpace(size_t want) {
   if (state != State::kReading) return Swallow(want);
   if (is_grpc && prefix_received < prefix.size()) {
-    return std::span(prefix).subspan(prefix_received, std::min(want, prefix.size() - prefix_received));
+    return std::span(prefix).subspan(prefix_received,
+                                     std::min(want, prefix.size() - prefix_received));
   }
   if (received == body_size && !GrowBody(want)) {
     return state == State::kReading ? std::span<std::byte>() : Swallow(want);
@@ -73,8 +74,8 @@ std::span<std::byte> Call::BodySpace(size_t want) {
 // Room for a body whose length nobody has told. False = refused or out of memory for now.
 bool Call::GrowBody(size_t) {
   if (is_length_known || is_grpc) {
-    handler_->RefuseBody(*this, base::InvalidArgument(
-                                    "unexpected additional bytes behind the request message"));
+    handler_->RefuseBody(
+        *this, base::InvalidArgument("unexpected additional bytes behind the request message"));
     return false;
   }
   if (received >= body_limit) {

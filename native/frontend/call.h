@@ -26,8 +26,8 @@ namespace serving::frontend {
 
 class IoHandler;
 
-// One request of any kind on its I/O thread, from its head to its last byte. Lives in a slot of the thread's
-// CallTable and is used again; `generation` tells the uses apart.
+// One request of any kind on its I/O thread, from its head to its last byte. Lives in a slot of the
+// thread's CallTable and is used again; `generation` tells the uses apart.
 //
 //   kReading    the body is coming in
 //   kWaiting    submitted to the engine or handed to TypeScript; no answer yet
@@ -71,20 +71,20 @@ class Call final : public net::Exchange {
   RouteKind kind = RouteKind::kControl;
   base::Instant received_at;
 
-  // Body. `body_offset` puts the end of a large body on a 64-byte border: tensors come last, so they are aligned to
-  // their element size without a look at them.
+  // Body. `body_offset` puts the end of a large body on a 64-byte border: tensors come last, so
+  // they are aligned to their element size without a look at them.
   std::array<std::byte, protocol::kGrpcPrefixBytes> prefix{};
   size_t prefix_received = 0;
   bool is_compressed = false;  // the prefix says so
   bool is_length_known = false;
-  size_t body_size = 0;       // claimed; with unknown length, room so far
-  size_t body_limit = 0;      // most bytes a body of unknown length may have
+  size_t body_size = 0;   // claimed; with unknown length, room so far
+  size_t body_limit = 0;  // most bytes a body of unknown length may have
   size_t body_offset = 0;
   size_t received = 0;
   base::BufferRef body;
 
   // Infer.
-  std::string model_name;     // from the path
+  std::string model_name;  // from the path
   std::string model_version;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
   protocol::Coding request_coding = protocol::Coding::kIdentity;
@@ -94,11 +94,11 @@ class Call final : public net::Exchange {
   std::string id;
   std::vector<core::WantedOutput> wanted;
   bool binary_by_default = false;
-  base::Instant deadline = base::kNever;        // end to end
-  base::Instant queue_expires = base::kNever;   // the model's queue policy
-  base::Instant retry_body_at = base::kNever;   // the memory budget was full
+  base::Instant deadline = base::kNever;       // end to end
+  base::Instant queue_expires = base::kNever;  // the model's queue policy
+  base::Instant retry_body_at = base::kNever;  // the memory budget was full
 
-  base::Instant timer_at = base::kNever;        // what net was last asked for
+  base::Instant timer_at = base::kNever;  // what net was last asked for
 
   // Control.
   std::unique_ptr<ControlCall> control;

@@ -14,7 +14,8 @@
 
 namespace serving::frontend {
 
-// Names a call of one I/O thread in the life of the process: thread, generation, slot. Fits into a JavaScript number.
+// Names a call of one I/O thread in the life of the process: thread, generation, slot. Fits into a
+// JavaScript number.
 using CallToken = uint64_t;
 
 // Every call that is not infer or health, on its way to TypeScript: plain bytes.

@@ -24,14 +24,14 @@ namespace serving::frontend {
 struct FrontendOptions {
   int io_threads = 1;
   net::Limits limits;
-  bool native_infer_path = true;     // false: infer calls go to TypeScript too
-  bool json_health_bodies = false;   // KServe's bodies instead of Triton's empty ones
-  size_t max_input_bytes = 64 << 20; // --http-max-input-size
+  bool native_infer_path = true;      // false: infer calls go to TypeScript too
+  bool json_health_bodies = false;    // KServe's bodies instead of Triton's empty ones
+  size_t max_input_bytes = 64 << 20;  // --http-max-input-size
   base::Nanoseconds control_timeout = std::chrono::seconds(30);
 };
 
-// The composition of net, protocol and engine: I/O threads with their handlers, the published table, control calls
-// to and from TypeScript, the metrics page.
+// The composition of net, protocol and engine: I/O threads with their handlers, the published
+// table, control calls to and from TypeScript, the metrics page.
 //
 // Threads: all functions on the owner's thread, except those marked.
 class Frontend {
@@ -48,8 +48,8 @@ class Frontend {
   // Waits until no request is open; false after `timeout`. Any thread.
   bool Drain(base::Nanoseconds timeout);
 
-  // Swaps the table on every I/O thread; `seen` is called once, on any thread, when the last one has it and has
-  // submitted what it had read under the old one.
+  // Swaps the table on every I/O thread; `seen` is called once, on any thread, when the last one
+  // has it and has submitted what it had read under the old one.
   void Publish(engine::DispatchTableRef table, std::function<void()> seen);
 
   // Any thread. A token that is not waiting any more is ignored.

@@ -21,7 +21,8 @@ using std::chrono::steady_clock;
 // An I/O thread spends at most this much of a loop turn on running batches itself.
 constexpr base::Nanoseconds kInlinePerTurn = std::chrono::microseconds(500);
 constexpr base::Nanoseconds kBodyRetry = std::chrono::milliseconds(20);
-// Bodies up to here are charged and allocated at once; larger ones are address space that is charged as it fills.
+// Bodies up to here are charged and allocated at once; larger ones are address space that is
+// charged as it fills.
 constexpr size_t kEagerBodyBytes = 64 << 10;
 constexpr size_t kBodyEndAlignment = 64;
 
@@ -90,14 +91,17 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
       call.service == Service::kMetrics ? MatchMetrics(head.path) : MatchHttp(head.path);
   call.kind = route.kind;
   if (call.service == Service::kGrpc) {
-    answers_.Http(call, 415, kJson, R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
+    answers_.Http(call, 415, kJson,
+                  R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
     return;
   }
-  if (call.kind == RouteKind::kInfer && !options_.native_infer_path) call.kind = RouteKind::kControl;
+  if (call.kind == RouteKind::kInfer && !options_.native_infer_path)
+    call.kind = RouteKind::kControl;
   if (call.kind == RouteKind::kControl) {
     TakeControlHead(call, head);
     const bool is_infer = route.kind == RouteKind::kInfer;
-    const size_t limit = is_infer ? frontend_.engine().budget()->limit() / 4 : options_.max_input_bytes;
+    const size_t limit =
+        is_infer ? frontend_.engine().budget()->limit() / 4 : options_.max_input_bytes;
     StartHttpBody(call, head, limit);
     return;
   }
@@ -128,11 +132,11 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
   }
   if (const auto length = head.Find("inference-header-content-length")) call.json_length = *length;
   if (!call.json_length && head.content_length.value_or(0) > options_.max_input_bytes) {
-    answers_.Error(call, base::InvalidArgument(
-                          "Request JSON size of " + std::to_string(*head.content_length) +
-                          " bytes exceeds the maximum allowed value of " +
-                          std::to_string(options_.max_input_bytes) +
-                          " bytes. Use --http-max-input-size to increase the limit."));
+    answers_.Error(
+        call, base::InvalidArgument("Request JSON size of " + std::to_string(*head.content_length) +
+                                    " bytes exceeds the maximum allowed value of " +
+                                    std::to_string(options_.max_input_bytes) +
+                                    " bytes. Use --http-max-input-size to increase the limit."));
     return;
   }
   StartHttpBody(call, head, frontend_.engine().budget()->limit() / 4);
@@ -144,8 +148,9 @@ void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t l
     return;
   }
   if (*head.content_length > limit) {
-    const std::string text = "{\"error\":\"request body of " + std::to_string(*head.content_length) +
-            " bytes is over the limit of " + std::to_string(limit) + " bytes\"}";
+    const std::string text = "{\"error\":\"request body of " +
+                             std::to_string(*head.content_length) + " bytes is over the limit of " +
+                             std::to_string(limit) + " bytes\"}";
     answers_.Http(call, 413, kJson, text);
     return;
   }
@@ -155,15 +160,17 @@ void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t l
 void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
   const Route route = MatchGrpc(head.path);
   call.kind = route.kind;
-  if (call.kind == RouteKind::kInfer && !options_.native_infer_path) call.kind = RouteKind::kControl;
+  if (call.kind == RouteKind::kInfer && !options_.native_infer_path)
+    call.kind = RouteKind::kControl;
   if (call.kind == RouteKind::kControl) TakeControlHead(call, head);
   call.request_coding = protocol::ParseCoding(head.Find("grpc-encoding").value_or(""))
                             .value_or(protocol::Coding::kIdentity);
   if (const auto timeout = head.Find("grpc-timeout")) {
     const auto parsed = protocol::ParseGrpcTimeout(*timeout);
     if (!parsed) {
-      answers_.Error(call, base::InvalidArgument("malformed grpc-timeout '" + std::string(*timeout) +
-                                              "': expected up to 8 digits and one of HMSmun"));
+      answers_.Error(call,
+                     base::InvalidArgument("malformed grpc-timeout '" + std::string(*timeout) +
+                                           "': expected up to 8 digits and one of HMSmun"));
       return;
     }
     call.deadline = call.received_at + *parsed;
@@ -174,16 +181,17 @@ void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
 void IoHandler::OnGrpcPrefix(Call& call) {
   const auto prefix = protocol::ParseGrpcPrefix(call.prefix);
   if (!prefix || (prefix->compressed && call.request_coding == protocol::Coding::kIdentity)) {
-    answers_.Error(call, base::Unimplemented("unsupported message compression: expected a grpc-encoding "
-                                          "of identity, deflate or gzip"));
+    answers_.Error(call,
+                   base::Unimplemented("unsupported message compression: expected a grpc-encoding "
+                                       "of identity, deflate or gzip"));
     return;
   }
   call.is_compressed = prefix->compressed;
   const size_t limit = std::min<size_t>(INT32_MAX, frontend_.engine().budget()->limit() / 4);
   if (prefix->length > limit) {
     answers_.Error(call, base::ResourceExhausted("Received message larger than max (" +
-                                              std::to_string(prefix->length) + " vs. " +
-                                              std::to_string(limit) + ")"));
+                                                 std::to_string(prefix->length) + " vs. " +
+                                                 std::to_string(limit) + ")"));
     return;
   }
   ReserveBody(call, prefix->length);
@@ -201,7 +209,7 @@ void IoHandler::ReserveBody(Call& call, size_t size) {
   }
   if (!call.body) {
     answers_.Error(call, base::Unavailable("memory limit reached: no room for a request of " +
-                                        std::to_string(size) + " bytes, retry later"));
+                                           std::to_string(size) + " bytes, retry later"));
   }
 }
 
@@ -232,8 +240,8 @@ void IoHandler::OnRequestComplete(Call& call) {
   if (call.is_grpc &&
       (call.prefix_received < call.prefix.size() || call.received < call.body_size)) {
     answers_.Error(call, base::Internal("the request ended before its message was complete: got " +
-                                     std::to_string(call.received) + " of " +
-                                     std::to_string(call.body_size) + " bytes"));
+                                        std::to_string(call.received) + " of " +
+                                        std::to_string(call.body_size) + " bytes"));
     return;
   }
   call.state = Call::State::kWaiting;
@@ -296,16 +304,16 @@ void IoHandler::SubmitHttpInfer(Call& call) {
   if (!model.ok()) return answers_.Error(call, model.status());
   if (model.value()->plan().decoupled) {
     return answers_.Error(call, base::Unimplemented("HTTP end point doesn't support models with "
-                                                 "decoupled transaction policy"));
+                                                    "decoupled transaction policy"));
   }
   core::RequestPtr request = NewRequest(call);
   request->model_name = call.model_name;
   request->model_version = call.model_version;
-  const auto json_length = call.json_length ? std::optional<std::string_view>(*call.json_length)
-                                            : std::nullopt;
-  base::Status status = protocol::ReadHttpInferRequest(
-      request->body, call.received, json_length, options_.max_input_bytes, *pool_,
-      &model.value()->plan(), *request);
+  const auto json_length =
+      call.json_length ? std::optional<std::string_view>(*call.json_length) : std::nullopt;
+  base::Status status = protocol::ReadHttpInferRequest(request->body, call.received, json_length,
+                                                       options_.max_input_bytes, *pool_,
+                                                       &model.value()->plan(), *request);
   if (status.ok()) status = engine::Validate(model.value()->plan(), *request);
   if (!status.ok()) return answers_.Error(call, status);
   Submit(call, std::move(request), model.value());
@@ -320,7 +328,7 @@ void IoHandler::SubmitGrpcInfer(Call& call) {
   if (!model.ok()) return answers_.Error(call, model.status());
   if (model.value()->plan().decoupled) {
     return answers_.Error(call, base::Unimplemented("ModelInfer RPC doesn't support models with "
-                                                 "decoupled transaction policy"));
+                                                    "decoupled transaction policy"));
   }
   if (!read.ok()) return answers_.Error(call, read);
   const base::Status valid = engine::Validate(model.value()->plan(), *request);
@@ -393,8 +401,9 @@ void IoHandler::AnswerGrpcHealth(Call& call) {
     return value == 0 ? std::string() : std::string({'\x08', static_cast<char>(value)});
   };
   core::RequestPtr request = NewRequest(call);
-  // ModelReadyRequest has name and version, HealthCheckRequest its service, where ModelInferRequest has name and
-  // version; the others have no fields. What is no protobuf at all is refused for each.
+  // ModelReadyRequest has name and version, HealthCheckRequest its service, where ModelInferRequest
+  // has name and version; the others have no fields. What is no protobuf at all is refused for
+  // each.
   const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
   if (read.code() == base::StatusCode::kInternal) return answers_.Error(call, read);
   if (call.kind == RouteKind::kLive) return answers_.GrpcMessage(call, field_one(table_->is_live));
@@ -479,7 +488,8 @@ void IoHandler::OnCallTimer(Call& call) {
     return answers_.Error(call, base::DeadlineExceeded("Deadline Exceeded"));
   }
   if (call.control_expires <= now) {
-    return answers_.Error(call, base::Unavailable("the control plane did not answer in time, retry later"));
+    return answers_.Error(
+        call, base::Unavailable("the control plane did not answer in time, retry later"));
   }
   if (call.queue_expires <= now) {
     call.queue_expires = base::kNever;

@@ -20,8 +20,9 @@
 
 namespace serving::frontend {
 
-// What one I/O thread does with requests: infer and health here, the rest to TypeScript. Infer requests of one loop
-// turn gather per model and are submitted together at its end, so they share batches without any timer.
+// What one I/O thread does with requests: infer and health here, the rest to TypeScript. Infer
+// requests of one loop turn gather per model and are submitted together at its end, so they share
+// batches without any timer.
 //
 // Threads: its I/O thread only.
 class IoHandler final : public net::RequestHandler {
@@ -81,7 +82,7 @@ class IoHandler final : public net::RequestHandler {
   engine::DispatchTableRef table_;
   CallTable calls_;
   Answers answers_;
-  std::vector<Pending> pending_;                     // by model, of this turn
+  std::vector<Pending> pending_;  // by model, of this turn
   core::InferRequest* free_requests_ = nullptr;
   std::vector<base::Ref<Acknowledgement>> unacknowledged_;
 };

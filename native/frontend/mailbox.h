@@ -19,7 +19,8 @@
 
 namespace serving::frontend {
 
-// Counts the I/O threads that have yet to see something; the last one to see it calls back, on its own thread.
+// Counts the I/O threads that have yet to see something; the last one to see it calls back, on its
+// own thread.
 class Acknowledgement final : public base::RefCounted {
  public:
   Acknowledgement(int threads, std::function<void()> done)
@@ -40,10 +41,12 @@ struct TableNotice {
   TableNotice* next = nullptr;
 };
 
-// What other threads leave for one I/O thread. Everything that finishes elsewhere comes home through here; the I/O
-// thread finds the call it belongs to by slot and generation, never by pointer.
+// What other threads leave for one I/O thread. Everything that finishes elsewhere comes home
+// through here; the I/O thread finds the call it belongs to by slot and generation, never by
+// pointer.
 //
-// Threads: queues take from any thread; Drain by the I/O thread, or by the frontend once no thread is left.
+// Threads: queues take from any thread; Drain by the I/O thread, or by the frontend once no thread
+// is left.
 class Mailbox final : public base::RefCounted, public core::RequestHome {
  public:
   explicit Mailbox(base::Ref<base::Waker> waker) : waker_(std::move(waker)) {}
@@ -93,11 +96,12 @@ class NetSink final : public core::ResponseSink {
   base::Ref<Mailbox> mailbox_;
   const uint32_t slot_;
   const uint32_t generation_;
-  core::InferResponse first_;                    // most requests have one answer
+  core::InferResponse first_;  // most requests have one answer
   std::atomic<bool> first_is_taken_{false};
 };
 
-// The I/O thread of `mailbox` calls this once: its own answers need no wake, they are looked at before it sleeps.
+// The I/O thread of `mailbox` calls this once: its own answers need no wake, they are looked at
+// before it sleeps.
 void SetCurrentMailbox(Mailbox* mailbox);
 
 }  // namespace serving::frontend

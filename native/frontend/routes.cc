@@ -92,7 +92,8 @@ Route MatchGrpc(std::string_view path) {
 
 Route MatchMetrics(std::string_view path) {
   const bool is_metrics = path == "/metrics" || path == "/metrics/";
-  return {.kind = is_metrics ? RouteKind::kMetrics : RouteKind::kNothing, .model = {}, .version = {}};
+  return {
+      .kind = is_metrics ? RouteKind::kMetrics : RouteKind::kNothing, .model = {}, .version = {}};
 }
 
 }  // namespace serving::frontend

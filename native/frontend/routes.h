@@ -14,14 +14,14 @@ namespace serving::frontend {
 enum class Service : uint16_t { kHttp, kGrpc, kMetrics };
 
 enum class RouteKind : uint8_t {
-  kControl,       // TypeScript answers
-  kInfer,         // /v2/models/{m}[/versions/{v}]/infer, ModelInfer
-  kLive,          // health, answered from the dispatch table
+  kControl,  // TypeScript answers
+  kInfer,    // /v2/models/{m}[/versions/{v}]/infer, ModelInfer
+  kLive,     // health, answered from the dispatch table
   kReady,
   kModelReady,
-  kHealthCheck,   // grpc.health.v1
+  kHealthCheck,  // grpc.health.v1
   kMetrics,
-  kNothing,       // metrics port, any other path: 200 and an empty body, as Triton
+  kNothing,  // metrics port, any other path: 200 and an empty body, as Triton
 };
 
 // Names are views into the path.
@@ -34,8 +34,8 @@ struct Route {
 // The text with its %XX replaced; nothing when one is cut off or no hexadecimal number.
 std::optional<std::string> PercentDecode(std::string_view text);
 
-// Full match on the path, no trailing slash tolerated (except /metrics/), versions are digits, a model name is
-// anything without '/'.
+// Full match on the path, no trailing slash tolerated (except /metrics/), versions are digits, a
+// model name is anything without '/'.
 Route MatchHttp(std::string_view path);
 Route MatchGrpc(std::string_view path);
 Route MatchMetrics(std::string_view path);

@@ -125,36 +125,47 @@ bool ReadMemory(uint64_t& total, uint64_t& available) {
 void AppendModelMetrics(std::span<const ModelSample> samples, std::string& out) {
   using Sample = ModelSample;
   const auto micros = [](const Duration& duration) { return duration.ns / 1000; };
-  AppendFamily(samples, "nv_inference_request_success",
-               "Number of successful inference requests, all batch sizes", "counter",
-               [](const Sample& s) { return s.statistics.success.count; }, out);
+  AppendFamily(
+      samples, "nv_inference_request_success",
+      "Number of successful inference requests, all batch sizes", "counter",
+      [](const Sample& s) { return s.statistics.success.count; }, out);
   AppendFailures(samples, out);
-  AppendFamily(samples, "nv_inference_count",
-               "Number of inferences performed (does not include cached requests)", "counter",
-               [](const Sample& s) { return s.statistics.inference_count; }, out);
-  AppendFamily(samples, "nv_inference_exec_count",
-               "Number of model executions performed (does not include cached requests)", "counter",
-               [](const Sample& s) { return s.statistics.execution_count; }, out);
-  AppendFamily(samples, "nv_inference_request_duration_us",
-               "Cumulative inference request duration in microseconds (includes cached requests)",
-               "counter", [&](const Sample& s) { return micros(s.statistics.success); }, out);
-  AppendFamily(samples, "nv_inference_queue_duration_us",
-               "Cumulative inference queuing duration in microseconds (includes cached requests)",
-               "counter", [&](const Sample& s) { return micros(s.statistics.queue); }, out);
-  AppendFamily(samples, "nv_inference_compute_input_duration_us",
-               "Cumulative compute input duration in microseconds (does not include cached requests)",
-               "counter", [&](const Sample& s) { return micros(s.statistics.compute_input); }, out);
-  AppendFamily(samples, "nv_inference_compute_infer_duration_us",
-               "Cumulative compute inference duration in microseconds (does not include cached requests)",
-               "counter", [&](const Sample& s) { return micros(s.statistics.compute_infer); }, out);
-  AppendFamily(samples, "nv_inference_compute_output_duration_us",
-               "Cumulative inference compute output duration in microseconds (does not include cached requests)",
-               "counter", [&](const Sample& s) { return micros(s.statistics.compute_output); }, out);
-  AppendFamily(samples, "nv_inference_pending_request_count",
-               "Instantaneous number of pending requests awaiting execution per-model.", "gauge",
-               [](const Sample& s) { return s.statistics.queued; }, out);
-  AppendFamily(samples, "nv_model_load_duration_secs", "Model load time in seconds", "gauge",
-               [](const Sample& s) { return s.load_seconds; }, out);
+  AppendFamily(
+      samples, "nv_inference_count",
+      "Number of inferences performed (does not include cached requests)", "counter",
+      [](const Sample& s) { return s.statistics.inference_count; }, out);
+  AppendFamily(
+      samples, "nv_inference_exec_count",
+      "Number of model executions performed (does not include cached requests)", "counter",
+      [](const Sample& s) { return s.statistics.execution_count; }, out);
+  AppendFamily(
+      samples, "nv_inference_request_duration_us",
+      "Cumulative inference request duration in microseconds (includes cached requests)", "counter",
+      [&](const Sample& s) { return micros(s.statistics.success); }, out);
+  AppendFamily(
+      samples, "nv_inference_queue_duration_us",
+      "Cumulative inference queuing duration in microseconds (includes cached requests)", "counter",
+      [&](const Sample& s) { return micros(s.statistics.queue); }, out);
+  AppendFamily(
+      samples, "nv_inference_compute_input_duration_us",
+      "Cumulative compute input duration in microseconds (does not include cached requests)",
+      "counter", [&](const Sample& s) { return micros(s.statistics.compute_input); }, out);
+  AppendFamily(
+      samples, "nv_inference_compute_infer_duration_us",
+      "Cumulative compute inference duration in microseconds (does not include cached requests)",
+      "counter", [&](const Sample& s) { return micros(s.statistics.compute_infer); }, out);
+  AppendFamily(
+      samples, "nv_inference_compute_output_duration_us",
+      "Cumulative inference compute output duration in microseconds (does not include cached "
+      "requests)",
+      "counter", [&](const Sample& s) { return micros(s.statistics.compute_output); }, out);
+  AppendFamily(
+      samples, "nv_inference_pending_request_count",
+      "Instantaneous number of pending requests awaiting execution per-model.", "gauge",
+      [](const Sample& s) { return s.statistics.queued; }, out);
+  AppendFamily(
+      samples, "nv_model_load_duration_secs", "Model load time in seconds", "gauge",
+      [](const Sample& s) { return s.load_seconds; }, out);
 }
 
 void HostMetrics::Append(std::string& out) {

@@ -30,14 +30,14 @@ struct BatchStatistics {
   Duration compute_output;
 };
 
-// Counters of one model version. The model's lock guards it; a copy taken under that lock is consistent:
-// success + failure + pending = received.
+// Counters of one model version. The model's lock guards it; a copy taken under that lock is
+// consistent: success + failure + pending = received.
 struct ModelStatistics {
   uint64_t received = 0;
-  uint64_t pending = 0;          // queued or executing
-  uint64_t queued = 0;           // queued only: Triton's nv_inference_pending_request_count
+  uint64_t pending = 0;            // queued or executing
+  uint64_t queued = 0;             // queued only: Triton's nv_inference_pending_request_count
   uint64_t last_inference_ms = 0;  // wall clock, since the epoch
-  uint64_t inference_count = 0;  // sum of rows
+  uint64_t inference_count = 0;    // sum of rows
   uint64_t execution_count = 0;
   Duration success;
   Duration fail;

@@ -41,13 +41,15 @@ bool HasWholeElements(const backend::BatchOutput& output) {
          bytes == output.view.size;
 }
 
-// Bytes of `rows` rows at the start of what is left of an output; nothing when the backend produced too little.
+// Bytes of `rows` rows at the start of what is left of an output; nothing when the backend produced
+// too little.
 std::optional<size_t> RowsSize(const backend::BatchOutput& output, std::span<const std::byte> rest,
                                int64_t rows) {
   const int64_t total_rows = output.shape[0];
   if (total_rows == 0) return 0;
   if (output.data_type != tensor::DataType::kBytes) {
-    const size_t size = output.view.size / static_cast<size_t>(total_rows) * static_cast<size_t>(rows);
+    const size_t size =
+        output.view.size / static_cast<size_t>(total_rows) * static_cast<size_t>(rows);
     if (size > rest.size()) return std::nullopt;
     return size;
   }
@@ -68,8 +70,9 @@ const core::InputTensor* FindInput(const core::InferRequest& request, uint32_t s
 }
 
 bool WantsOutput(const core::InferRequest& request, uint32_t slot) {
-  return request.wanted.empty() ||
-         std::ranges::any_of(request.wanted, [&](const auto& wanted) { return wanted.slot == slot; });
+  return request.wanted.empty() || std::ranges::any_of(request.wanted, [&](const auto& wanted) {
+           return wanted.slot == slot;
+         });
 }
 
 Execution::Execution(const core::ModelPlan& plan, int instance, size_t input_alignment,
@@ -103,9 +106,8 @@ void Execution::Run(backend::Instance& instance, base::Instant now) {
 
 base::Status Execution::Gather() {
   for (uint32_t slot = 0; slot < wanted_.size(); ++slot) {
-    wanted_[slot] = std::ranges::any_of(requests_, [&](const core::InferRequest* request) {
-      return WantsOutput(*request, slot);
-    });
+    wanted_[slot] = std::ranges::any_of(
+        requests_, [&](const core::InferRequest* request) { return WantsOutput(*request, slot); });
   }
   for (uint32_t slot = 0; slot < inputs_.size(); ++slot) RETURN_IF_ERROR(GatherInput(slot));
   return {};
@@ -195,8 +197,8 @@ base::Status Execution::ScatterOutput(uint32_t slot) {
   }
   if (!HasWholeElements(output)) {
     return base::Internal("model '" + plan_.name + "' produced output '" + name + "' with " +
-                          std::to_string(output.view.size) + " bytes, too few or too many for shape " +
-                          output.shape.ToString());
+                          std::to_string(output.view.size) +
+                          " bytes, too few or too many for shape " + output.shape.ToString());
   }
   std::span<const std::byte> rest{output.view.data, output.view.size};
   for (size_t i = 0; i < owned_.size(); ++i) {

@@ -26,16 +26,19 @@ struct ExecutionTimes {
   base::Instant output_end;
 };
 
-// Told by Execution when a batch has its answers. Called on the completing thread; the lease is still held.
+// Told by Execution when a batch has its answers. Called on the completing thread; the lease is
+// still held.
 class ExecutionListener {
  public:
   virtual ~ExecutionListener() = default;
-  // Counters first, then Deliver, then the lease is free. `answered` = the backend has sent the responses itself.
+  // Counters first, then Deliver, then the lease is free. `answered` = the backend has sent the
+  // responses itself.
   virtual void OnExecuted(int instance, const base::Status& status, bool answered) = 0;
 };
 
-// One lease's working place: gathers the requests of a batch into contiguous inputs, lends them to the backend and
-// scatters its outputs into one response per request. Reused for every batch of its instance.
+// One lease's working place: gathers the requests of a batch into contiguous inputs, lends them to
+// the backend and scatters its outputs into one response per request. Reused for every batch of its
+// instance.
 //
 // Threads: whoever holds the lease. Owns the requests from Add until Deliver.
 class Execution final : public backend::Batch {

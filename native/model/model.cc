@@ -20,8 +20,8 @@ using std::chrono::steady_clock;
 
 // A batch size runs on the I/O thread if it was measured to take less than this.
 constexpr Nanoseconds kInlineLimit = std::chrono::microseconds(200);
-// An inline run that takes longer than this puts the model's next kWatchedRuns under watch. One of those that takes as
-// long by its own doing makes the model threaded until it is loaded again.
+// An inline run that takes longer than this puts the model's next kWatchedRuns under watch. One of
+// those that takes as long by its own doing makes the model threaded until it is loaded again.
 constexpr Nanoseconds kInlineTooLong = std::chrono::milliseconds(1);
 constexpr int kWatchedRuns = 16;
 constexpr size_t kMaxMeasuredInputBytes = 1 << 20;
@@ -42,7 +42,8 @@ ThreadUsage UsageOfThisThread() {
   return {.cpu = time(usage.ru_utime) + time(usage.ru_stime), .preemptions = usage.ru_nivcsw};
 }
 
-// A long run was long because it computed or waited that long, not because the kernel gave the CPU to another thread.
+// A long run was long because it computed or waited that long, not because the kernel gave the CPU
+// to another thread.
 bool IsOwnDoing(const ThreadUsage& before, const ThreadUsage& after) {
   return after.preemptions == before.preemptions || after.cpu - before.cpu > kInlineTooLong;
 }
@@ -93,7 +94,8 @@ class MeasuringListener final : public ExecutionListener {
   void OnExecuted(int, const base::Status&, bool) override {}
 };
 
-// A request of zeros (empty strings for BYTES), free dimensions 1; null when it would be too large to measure.
+// A request of zeros (empty strings for BYTES), free dimensions 1; null when it would be too large
+// to measure.
 core::RequestPtr MakeZeroRequest(const core::ModelPlan& plan, int64_t rows,
                                  base::BufferAllocator& allocator) {
   core::RequestPtr request(new core::InferRequest);
@@ -154,9 +156,8 @@ base::Status Model::MakeInstances(backend::Backend& backend, const ModelOptions&
   for (int i = 0; i < plan_.instance_count; ++i) {
     auto lease = std::make_unique<Lease>();
     ASSIGN_OR_RETURN(lease->instance, backend_model_->CreateInstance(i));
-    lease->execution = std::make_unique<Execution>(plan_, i, backend.input_alignment(),
-                                                   options.budget,
-                                                   static_cast<ExecutionListener*>(this));
+    lease->execution = std::make_unique<Execution>(
+        plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this));
     leases_.push_back(std::move(lease));
   }
   return {};
@@ -236,10 +237,10 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   if (is_stopping_ || (limit > 0 && queue_.size() >= static_cast<size_t>(limit))) {
     CountEndLocked(*request, metrics::FailureReason::kRejected, now);
     refusals.push_back({std::move(request),
-                        is_stopping_ ? base::Unavailable("Server is stopping, scheduler for model "
-                                                         "has stopped accepting new inference requests")
-                                     : base::Status(plan_.queue.full_status,
-                                                    "Exceeds maximum queue size")});
+                        is_stopping_
+                            ? base::Unavailable("Server is stopping, scheduler for model "
+                                                "has stopped accepting new inference requests")
+                            : base::Status(plan_.queue.full_status, "Exceeds maximum queue size")});
     return;
   }
   const auto timeout = QueueTimeout(*request);
@@ -288,11 +289,12 @@ void Model::DropDeadLocked(Instant now, int64_t rows_looked_at, std::vector<Refu
       continue;
     }
     core::RequestPtr request = queue_.Remove(i).request;
-    CountEndLocked(*request,
-                   is_cancelled ? metrics::FailureReason::kCanceled : metrics::FailureReason::kRejected,
-                   now);
-    refusals.push_back({std::move(request), is_cancelled ? base::Cancelled("Request is cancelled")
-                                                         : base::Unavailable("Request timeout expired")});
+    CountEndLocked(
+        *request,
+        is_cancelled ? metrics::FailureReason::kCanceled : metrics::FailureReason::kRejected, now);
+    refusals.push_back({std::move(request), is_cancelled
+                                                ? base::Cancelled("Request is cancelled")
+                                                : base::Unavailable("Request timeout expired")});
   }
   statistics_.queued = queue_.size();
 }
@@ -362,7 +364,8 @@ void Model::TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lea
   statistics_.queued = queue_.size();
 }
 
-// Equal keys are only a hint: clients choose the dimensions, and two shapes may be chosen to hash alike.
+// Equal keys are only a hint: clients choose the dimensions, and two shapes may be chosen to hash
+// alike.
 size_t Model::CountSameShapesLocked(size_t count) const {
   if (!has_free_shapes_) return count;
   for (size_t i = 1; i < count; ++i) {
@@ -373,8 +376,8 @@ size_t Model::CountSameShapesLocked(size_t count) const {
 
 bool Model::MayRunInlineLocked(int64_t rows, const InlineAllowance& allowance) const {
   if (!inline_allowed_ || is_stopping_) return false;
-  const auto cost = std::ranges::lower_bound(inline_costs_, rows, {},
-                                             &std::pair<int64_t, Nanoseconds>::first);
+  const auto cost =
+      std::ranges::lower_bound(inline_costs_, rows, {}, &std::pair<int64_t, Nanoseconds>::first);
   return cost != inline_costs_.end() && cost->second <= allowance.left;
 }
 
@@ -450,7 +453,8 @@ void Model::OnExecuted(int instance, const base::Status& status, bool) {
     CountExecutionLocked(*lease.execution, status);
   }
   lease.execution->Deliver();
-  // The model may end as soon as the lease is free and nothing is pending: no member is touched after the lock.
+  // The model may end as soon as the lease is free and nothing is pending: no member is touched
+  // after the lock.
   std::lock_guard lock(mutex_);
   lease.is_held = false;
   --held_;

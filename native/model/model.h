@@ -57,32 +57,35 @@ struct ModelOptions {
 
 // One loaded version: its queue, its instances, its counters.
 //
-// An instance is a lease, held by one thread at a time. The default holder is the instance's own thread; an I/O
-// thread that submits may take a free lease and run a short batch itself, which saves two thread hops.
+// An instance is a lease, held by one thread at a time. The default holder is the instance's own
+// thread; an I/O thread that submits may take a free lease and run a short batch itself, which
+// saves two thread hops.
 //
-// Threads: Submit, RemoveQueued, Snapshot from any. One short lock guards queue, leases and counters; it is never
-// held across a backend call, a callback or an allocation of unknown size.
+// Threads: Submit, RemoveQueued, Snapshot from any. One short lock guards queue, leases and
+// counters; it is never held across a backend call, a callback or an allocation of unknown size.
 class Model final : public base::RefCounted, private ExecutionListener {
  public:
-  // Builds the instances and measures how long short batches take. Nothing is left behind on an error.
+  // Builds the instances and measures how long short batches take. Nothing is left behind on an
+  // error.
   static base::Result<base::Ref<Model>> Load(core::ModelPlan plan, backend::Backend& backend,
                                              const ModelOptions& options);
 
   const core::ModelPlan& plan() const { return plan_; }
 
-  // Takes validated requests over. Every one is answered exactly once through its sink, refusals included.
-  // `allowance` null: never run on the calling thread.
+  // Takes validated requests over. Every one is answered exactly once through its sink, refusals
+  // included. `allowance` null: never run on the calling thread.
   void Submit(RequestChain chain, InlineAllowance* allowance);
 
-  // Takes the request that answers to `sink` out of the queue and answers `status`. False when it is not queued (any
-  // more): it is running or answered.
+  // Takes the request that answers to `sink` out of the queue and answers `status`. False when it
+  // is not queued (any more): it is running or answered.
   bool RemoveQueued(const core::ResponseSink* sink, base::Status status,
                     metrics::FailureReason reason);
 
   // How long the request may wait in the queue; nothing = as long as it takes.
   std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest& request) const;
 
-  // Refuses new requests, lets those inside end, joins the threads. Blocks; not on a thread of this model.
+  // Refuses new requests, lets those inside end, joins the threads. Blocks; not on a thread of this
+  // model.
   void Stop();
 
   metrics::ModelStatistics Statistics() const;
@@ -98,7 +101,8 @@ class Model final : public base::RefCounted, private ExecutionListener {
     std::condition_variable work;  // its thread: something to run, the lease came free, stop
     bool is_held = false;          // guarded by mutex_
     bool is_inline = false;        // held by a submitting thread; guarded by mutex_
-    bool is_notified = false;      // its thread has been woken and has not looked yet; guarded by mutex_
+    bool is_notified =
+        false;  // its thread has been woken and has not looked yet; guarded by mutex_
   };
   struct Refusal {
     core::RequestPtr request;
@@ -117,8 +121,8 @@ class Model final : public base::RefCounted, private ExecutionListener {
 
   // Functions ending in Locked need mutex_.
   void EnqueueLocked(core::RequestPtr request, base::Instant now, std::vector<Refusal>& refusals);
-  // Takes cancelled and expired requests out, as far as `rows_looked_at` living rows reach: what lies behind them
-  // costs nothing now, however long the queue is, and is met later.
+  // Takes cancelled and expired requests out, as far as `rows_looked_at` living rows reach: what
+  // lies behind them costs nothing now, however long the queue is, and is met later.
   void DropDeadLocked(base::Instant now, int64_t rows_looked_at, std::vector<Refusal>& refusals);
   size_t CountSameShapesLocked(size_t count) const;
   void TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lease);
@@ -137,20 +141,21 @@ class Model final : public base::RefCounted, private ExecutionListener {
 
   const core::ModelPlan plan_;
   std::unique_ptr<backend::BackendModel> backend_model_;
-  const size_t lease_limit_;      // leases that may be held at once
-  const int64_t batch_rows_;      // no batch takes requests beyond this many rows
-  const bool has_free_shapes_;    // two requests may differ in shape
+  const size_t lease_limit_;    // leases that may be held at once
+  const int64_t batch_rows_;    // no batch takes requests beyond this many rows
+  const bool has_free_shapes_;  // two requests may differ in shape
   double load_seconds_ = 0;
 
   mutable std::mutex mutex_;
-  std::condition_variable idle_;  // Stop: nothing pending
-  scheduler::RequestQueue queue_;           // guarded by mutex_
-  metrics::ModelStatistics statistics_;     // guarded by mutex_
-  size_t held_ = 0;                         // leases held; guarded by mutex_
-  bool is_stopping_ = false;                // guarded by mutex_
-  int inline_watch_ = 0;                    // inline runs to measure; guarded by mutex_
-  bool inline_allowed_ = false;             // guarded by mutex_
-  std::vector<std::pair<int64_t, base::Nanoseconds>> inline_costs_;  // ascending rows; set before threads start
+  std::condition_variable idle_;         // Stop: nothing pending
+  scheduler::RequestQueue queue_;        // guarded by mutex_
+  metrics::ModelStatistics statistics_;  // guarded by mutex_
+  size_t held_ = 0;                      // leases held; guarded by mutex_
+  bool is_stopping_ = false;             // guarded by mutex_
+  int inline_watch_ = 0;                 // inline runs to measure; guarded by mutex_
+  bool inline_allowed_ = false;          // guarded by mutex_
+  std::vector<std::pair<int64_t, base::Nanoseconds>>
+      inline_costs_;  // ascending rows; set before threads start
   std::vector<std::unique_ptr<Lease>> leases_;
 };
 

@@ -388,7 +388,8 @@ TEST(ModelInline, EndsAfterSlowRuns) {
   ASSERT_TRUE(model->runs_inline());
   is_slow = true;
   InlineAllowance allowance = Generous();
-  // The first long run raises the suspicion, the second proves it, unless the kernel took the CPU away meanwhile.
+  // The first long run raises the suspicion, the second proves it, unless the kernel took the CPU
+  // away meanwhile.
   int runs = 0;
   for (; runs < 2 || (runs < 1000 && model->runs_inline()); ++runs) {
     EXPECT_TRUE(model->runs_inline());

@@ -66,7 +66,8 @@ base::BufferRef Grow(const base::BufferRef& buffer, size_t used, size_t capacity
 class Inflater {
  public:
   Inflater(const ZlibApi& api, Coding coding) : api_(api) {
-    is_open_ = api_.inflate_init(&stream_, WindowBits(coding), kZlibVersion, sizeof(stream_)) == kZlibOk;
+    is_open_ =
+        api_.inflate_init(&stream_, WindowBits(coding), kZlibVersion, sizeof(stream_)) == kZlibOk;
   }
   ~Inflater() {
     if (is_open_) api_.inflate_end(&stream_);
@@ -79,7 +80,8 @@ class Inflater {
   // The data came to its proper end.
   bool is_complete() const { return is_complete_; }
 
-  // Moves on with what is left of `in` into `out`. Returns how many bytes came out; `ended` when no more will.
+  // Moves on with what is left of `in` into `out`. Returns how many bytes came out; `ended` when no
+  // more will.
   size_t Step(std::span<const std::byte>& in, std::span<std::byte> out, bool& ended) {
     const auto given = static_cast<unsigned int>(std::min(in.size(), kLargestStep));
     const auto room = static_cast<unsigned int>(std::min(out.size(), kLargestStep));
@@ -155,14 +157,15 @@ base::Result<Decompressed> Decompress(std::span<const std::byte> bytes, Coding c
       if (capacity == max_bytes) {
         std::byte one_more;
         if (inflater.Step(bytes, {&one_more, 1}, ended) == 0) break;
-        return base::InvalidArgument("the decompressed request exceeds the maximum allowed value of " +
-                                     std::to_string(max_bytes) +
-                                     " bytes. Use --http-max-input-size to increase the limit.");
+        return base::InvalidArgument(
+            "the decompressed request exceeds the maximum allowed value of " +
+            std::to_string(max_bytes) + " bytes. Use --http-max-input-size to increase the limit.");
       }
       capacity = std::min(capacity * 2, max_bytes);
       result.buffer = Grow(result.buffer, result.size, capacity, allocator);
       if (!result.buffer) {
-        return base::Unavailable("memory limit reached: no room for a decompressed body, retry later");
+        return base::Unavailable(
+            "memory limit reached: no room for a decompressed body, retry later");
       }
     }
     const std::span<std::byte> room{result.buffer->data() + result.size, capacity - result.size};

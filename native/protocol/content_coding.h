@@ -30,13 +30,14 @@ struct Decompressed {
   size_t size = 0;
 };
 
-// Inflates `bytes` into memory of `allocator`, at most `max_bytes` of it, so that a small body cannot become a large
-// one. Fails with InvalidArgument over the limit and for data that is cut or not in that coding, Unavailable without
-// memory.
+// Inflates `bytes` into memory of `allocator`, at most `max_bytes` of it, so that a small body
+// cannot become a large one. Fails with InvalidArgument over the limit and for data that is cut or
+// not in that coding, Unavailable without memory.
 base::Result<Decompressed> Decompress(std::span<const std::byte> bytes, Coding coding,
                                       size_t max_bytes, base::BufferAllocator& allocator);
 
-// Appends `bytes` in that coding to `out`. False when zlib is not there or has no memory; `out` is as before then.
+// Appends `bytes` in that coding to `out`. False when zlib is not there or has no memory; `out` is
+// as before then.
 bool Compress(std::span<const std::byte> bytes, Coding coding, std::string& out);
 
 }  // namespace serving::protocol

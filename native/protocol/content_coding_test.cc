@@ -80,7 +80,8 @@ TEST_P(ContentCoding, RefusesDataCutAtAnyLength) {
 TEST_P(ContentCoding, RefusesWhatIsNotCompressed) {
   const auto refused = Decompress(Bytes("{\"inputs\":[]}"), GetParam(), 1 << 20, allocator_);
   ASSERT_FALSE(refused.ok());
-  EXPECT_TRUE(refused.status().message().starts_with("failed to decompress the request: expected "));
+  EXPECT_TRUE(
+      refused.status().message().starts_with("failed to decompress the request: expected "));
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, ContentCoding, testing::Values(Coding::kGzip, Coding::kDeflate));
@@ -100,7 +101,8 @@ TEST(PreferredCoding, FollowsTheWeights) {
       {" , ;, gzip ; q=0.1", Coding::kGzip},
       {"*", Coding::kIdentity},
   };
-  for (const auto& [header, expected] : cases) EXPECT_EQ(PreferredCoding(header), expected) << header;
+  for (const auto& [header, expected] : cases)
+    EXPECT_EQ(PreferredCoding(header), expected) << header;
 }
 
 }  // namespace

@@ -60,9 +60,8 @@ std::string Inputs(std::string_view input) { return R"({"inputs":[)" + std::stri
 std::string Ok() { return Input("INT32", "[3]", "[1,2,3]"); }
 
 TEST_F(HttpInferRequest, ReadsAWholeRequest) {
-  ASSERT_TRUE(
-      Read(
-          R"( { "id" : "i\u00e9\ud83d\ude00\"/" , "parameters" : {"sequence_id":7,
+  ASSERT_TRUE(Read(
+                  R"( { "id" : "i\u00e9\ud83d\ude00\"/" , "parameters" : {"sequence_id":7,
       "sequence_start":true,
       "sequence_end":false,"priority":2,"timeout":99,"binary_data_output":true,"s":"t","i":-4,
       "u":18446744073709551615,
@@ -71,7 +70,7 @@ TEST_F(HttpInferRequest, ReadsAWholeRequest) {
                 {"name":"b\n","datatype":"BYTES","shape":[2],"data":["x","\u0000\u20ac"]}],
       "outputs":[{"name":"x"},{"name":"y","parameters":{"binary_data":true,"classification":3}}],
       "other":[{"a":{}}] } )")
-          .ok());
+                  .ok());
   EXPECT_EQ(request.id, "i\xC3\xA9\xF0\x9F\x98\x80\"/");
   EXPECT_EQ(std::get<uint64_t>(request.correlation_id), 7u);
   EXPECT_TRUE(request.sequence_start);
@@ -97,13 +96,12 @@ TEST_F(HttpInferRequest, ReadsAWholeRequest) {
 }
 
 TEST_F(HttpInferRequest, TakesTheFirstOfEqualKeys) {
-  ASSERT_TRUE(
-      Read(
-          R"({"id":"a","id":3,"inputs":[{"name":"a","name":"b","shape":[1],"shape":[9],
+  ASSERT_TRUE(Read(
+                  R"({"id":"a","id":3,"inputs":[{"name":"a","name":"b","shape":[1],"shape":[9],
       "datatype":"INT8",
       "datatype":"X","data":[4],"data":["no"]}],"inputs":3,
       "outputs":[],"outputs":5,"parameters":{},"parameters":4})")
-          .ok());
+                  .ok());
   EXPECT_EQ(request.id, "a");
   EXPECT_EQ(request.inputs[0].name, "a");
   EXPECT_EQ(Data(), "\4");

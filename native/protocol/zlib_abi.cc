@@ -18,12 +18,11 @@ bool Find(void* library, const char* name, Function& function) {
 
 std::optional<ZlibApi> LookUp(void* library) {
   ZlibApi api{};
-  const bool complete = Find(library, "inflateInit2_", api.inflate_init) &&
-                        Find(library, "inflate", api.inflate) &&
-                        Find(library, "inflateEnd", api.inflate_end) &&
-                        Find(library, "deflateInit2_", api.deflate_init) &&
-                        Find(library, "deflate", api.deflate) &&
-                        Find(library, "deflateEnd", api.deflate_end);
+  const bool complete =
+      Find(library, "inflateInit2_", api.inflate_init) && Find(library, "inflate", api.inflate) &&
+      Find(library, "inflateEnd", api.inflate_end) &&
+      Find(library, "deflateInit2_", api.deflate_init) && Find(library, "deflate", api.deflate) &&
+      Find(library, "deflateEnd", api.deflate_end);
   return complete ? std::optional(api) : std::nullopt;
 }
 

@@ -5,8 +5,9 @@
 
 namespace serving::protocol {
 
-// What is used of zlib (https://zlib.net/manual.html), in our own words: the build needs no header, and the code is
-// the copy that the node binary exports. The layout has been the same since zlib 1.0.
+// What is used of zlib (https://zlib.net/manual.html), in our own words: the build needs no header,
+// and the code is the copy that the node binary exports. The layout has been the same since
+// zlib 1.0.
 struct ZlibStream {
   const unsigned char* next_in = nullptr;
   unsigned int avail_in = 0;

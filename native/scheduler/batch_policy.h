@@ -15,18 +15,19 @@ namespace serving::scheduler {
 
 // What an idle instance does next.
 struct BatchDecision {
-  size_t send = 0;                       // run the first `send` requests; 0 = none yet
-  int64_t rows = 0;                      // sum of their rows
-  base::Instant wait_until = base::kNever;  // with send 0: look again then, or when something arrives
+  size_t send = 0;   // run the first `send` requests; 0 = none yet
+  int64_t rows = 0;  // sum of their rows
+  base::Instant wait_until =
+      base::kNever;  // with send 0: look again then, or when something arrives
 };
 
 // Decides what an instance should run next. Pure: no clock, no locks, no allocation.
 //
 //   queue  waiting requests, oldest first
 //   now    same clock as QueuedRequest::enqueued
-// Direct scheduling sends one request at a time. Dynamic batching sends the longest run of equal shapes whose rows
-// fit into max_batch_size: at once when it cannot grow or may not wait, else as soon as a preferred size is reached
-// or the oldest has waited max_queue_delay.
+// Direct scheduling sends one request at a time. Dynamic batching sends the longest run of equal
+// shapes whose rows fit into max_batch_size: at once when it cannot grow or may not wait, else as
+// soon as a preferred size is reached or the oldest has waited max_queue_delay.
 BatchDecision NextBatch(const RequestQueue& queue, base::Instant now, const core::ModelPlan& plan);
 
 }  // namespace serving::scheduler

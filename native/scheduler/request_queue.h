@@ -23,12 +23,15 @@ struct QueuedRequest {
   uint64_t shape_key = 0;                // only equal keys share a batch
 };
 
-// First in, first out, in a ring that keeps its memory. Not thread-safe: its model's lock guards it.
+// First in, first out, in a ring that keeps its memory. Not thread-safe: its model's lock guards
+// it.
 class RequestQueue {
  public:
   size_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
-  const QueuedRequest& operator[](size_t i) const { return ring_[(head_ + i) & (ring_.size() - 1)]; }
+  const QueuedRequest& operator[](size_t i) const {
+    return ring_[(head_ + i) & (ring_.size() - 1)];
+  }
 
   void Push(QueuedRequest queued) {
     if (count_ == ring_.size()) Grow();
@@ -40,7 +43,8 @@ class RequestQueue {
     --count_;
     return front;
   }
-  // Takes out the i-th, keeping the order of the others. Moves the shorter side: what expires is mostly in front.
+  // Takes out the i-th, keeping the order of the others. Moves the shorter side: what expires is
+  // mostly in front.
   QueuedRequest Remove(size_t i) {
     QueuedRequest removed = std::move(At(i));
     if (i < count_ / 2) {

@@ -17,7 +17,8 @@ std::optional<std::string_view> BytesReader::Next() {
   uint32_t length;
   std::memcpy(&length, rest_.data(), kLengthBytes);
   if (length > rest_.size() - kLengthBytes) return std::nullopt;
-  const std::string_view element(reinterpret_cast<const char*>(rest_.data()) + kLengthBytes, length);
+  const std::string_view element(reinterpret_cast<const char*>(rest_.data()) + kLengthBytes,
+                                 length);
   rest_ = rest_.subspan(kLengthBytes + length);
   return element;
 }

@@ -12,7 +12,8 @@
 
 namespace serving::tensor {
 
-// A BYTES tensor is its elements one after the other, each a 4-byte little-endian length and that many bytes.
+// A BYTES tensor is its elements one after the other, each a 4-byte little-endian length and that
+// many bytes.
 
 // Number of elements; nothing when the last one is cut off or a length points behind the end.
 std::optional<size_t> CountBytesElements(std::span<const std::byte> data);

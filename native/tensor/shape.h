@@ -42,14 +42,13 @@ class Shape {
   }
   void Clear() { rank_ = 0; }
 
-  // Product of the dimensions; 1 for rank 0; nothing when one is negative or the product passes 2^63-1.
+  // Product of the dimensions; 1 for rank 0; nothing when one is negative or the product passes
+  // 2^63-1.
   std::optional<int64_t> ElementCount() const;
   // `[2,-1]`, as Triton prints it.
   std::string ToString() const;
 
-  bool operator==(const Shape& other) const {
-    return std::ranges::equal(dims(), other.dims());
-  }
+  bool operator==(const Shape& other) const { return std::ranges::equal(dims(), other.dims()); }
 
  private:
   std::array<int64_t, kMaxRank> dims_;

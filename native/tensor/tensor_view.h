@@ -21,7 +21,8 @@ struct TensorView {
   int32_t device = 0;
 };
 
-// Name, type and dimensions of one input or output as a model declares it (dims without the batch dimension).
+// Name, type and dimensions of one input or output as a model declares it (dims without the batch
+// dimension).
 struct TensorDescriptor {
   std::string name;
   DataType data_type = DataType::kFp32;

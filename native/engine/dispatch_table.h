@@ -33,6 +33,7 @@ class DispatchTable final : public base::RefCounted {
  public:
   bool is_live = true;
   bool is_ready = false;
+  // Not ready any more; what still comes over open connections is served until they end.
   bool is_exiting = false;
 
   void Add(std::string name, DispatchModel model) { models_[std::move(name)] = std::move(model); }

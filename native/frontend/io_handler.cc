@@ -40,12 +40,6 @@ class BufferSlice final : public base::Buffer {
   base::BufferRef whole_;
 };
 
-base::Status Exiting(bool is_grpc) {
-  return base::Unavailable(is_grpc ? "GRPC server is shutting down and has stopped accepting new "
-                                     "requests."
-                                   : "Server exiting");
-}
-
 }  // namespace
 
 IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker)
@@ -299,7 +293,6 @@ base::Result<model::Model*> IoHandler::Resolve(std::string_view name,
 }
 
 void IoHandler::SubmitHttpInfer(Call& call) {
-  if (table_->is_exiting) return answers_.Error(call, Exiting(false));
   auto model = Resolve(call.model_name, call.model_version);
   if (!model.ok()) return answers_.Error(call, model.status());
   if (model.value()->plan().decoupled) {
@@ -320,7 +313,6 @@ void IoHandler::SubmitHttpInfer(Call& call) {
 }
 
 void IoHandler::SubmitGrpcInfer(Call& call) {
-  if (table_->is_exiting) return answers_.Error(call, Exiting(true));
   core::RequestPtr request = NewRequest(call);
   const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
   if (!read.ok() && read.code() == base::StatusCode::kInternal) return answers_.Error(call, read);
@@ -379,7 +371,7 @@ void IoHandler::AnswerHttpHealth(Call& call) {
   if (call.kind == RouteKind::kLive) {
     return answer(table_->is_live, table_->is_live ? R"({"live":true})" : R"({"live":false})");
   }
-  if (table_->is_exiting) return answers_.Error(call, Exiting(false));
+  if (table_->is_exiting) return answers_.Error(call, base::Unavailable("Server exiting"));
   if (call.kind == RouteKind::kReady) {
     return answer(table_->is_ready, table_->is_ready ? R"({"ready":true})" : R"({"ready":false})");
   }

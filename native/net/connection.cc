@@ -301,6 +301,12 @@ void Connection::OnExpire() {
       return;
     }
   }
+  if (low_water_ > 1) {
+    // Bytes below the mark count too when a body's speed is judged.
+    is_readable_ = true;
+    Read();
+    if (state_ == State::kClosed) return;
+  }
   if (state_ == State::kOpen) session_->CheckDeadlines(now);
   Arm();
 }

@@ -511,6 +511,34 @@ TEST_F(Http1Server, OurOwnPausesAreNotThePeersSlowness) {
   EXPECT_EQ(ReadResponse(client).body, "abcdef");
 }
 
+TEST_F(Http1Server, BytesThatTheKernelStillGathersCountForTheSpeed) {
+  Limits limits;
+  limits.min_body_bytes_per_second = 100;
+  TestClock clock;
+  TestServer slow_server(limits, 1, &clock);
+  Client client(slow_server.Listen());
+  const std::string request = Post("/echo", std::string(1 << 20, 'x'));
+  client.Send(std::string_view(request).substr(0, 300'000));
+  ASSERT_TRUE(slow_server.WaitFor("request POST /echo"));
+  slow_server.Wake();
+  client.Send(std::string_view(request).substr(300'000, 100'000));
+  clock.Advance(std::chrono::seconds(3'500));
+  slow_server.Wake();
+  client.Send(std::string_view(request).substr(400'000));
+  EXPECT_EQ(ReadResponse(client).status, 200);
+}
+
+TEST_F(Http1Server, LargeBodiesMayEndByteByByte) {
+  Client client(port);
+  const std::string body = Pattern(2 << 20);
+  const std::string request = Post("/echo", body);
+  const size_t slow_from = request.size() - 50;
+  client.Send(std::string_view(request).substr(0, 300'000));
+  client.Send(std::string_view(request).substr(300'000, slow_from - 300'000));
+  for (size_t at = slow_from; at < request.size(); ++at) client.Send({&request[at], 1});
+  EXPECT_TRUE(ReadResponse(client).body == body);
+}
+
 TEST_F(Http1Server, SlowReadersThatGoOnReadingMayStay) {
   Limits limits;
   limits.write_timeout = std::chrono::seconds(1);

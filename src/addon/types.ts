@@ -121,7 +121,7 @@ export interface DispatchModel {
 export interface DispatchTable {
   readonly live: boolean;
   readonly ready: boolean;
-  /** true while the server drains: readiness answers 503 `Server exiting`, new infer calls are refused */
+  /** true while the server drains: readiness answers 503 `Server exiting`; open connections are served to their end */
   readonly exiting: boolean;
   readonly models: readonly DispatchModel[];
 }

@@ -17,20 +17,15 @@ const MAX_INPUT_BYTES = 100_000;
 /** The path over an engine that echoes: the outputs of `plan` bear the names of its inputs. */
 class Fixture {
   readonly engine = new FakeEngine();
-  isExiting = false;
   readonly plan: ModelPlan;
   readonly path: TypeScriptInferPath;
 
   constructor(given: Partial<ModelPlan> = {}) {
     const inputs = given.inputs ?? [tensorPlan('IN', 'INT32', [-1])];
     this.plan = makePlan({ inputs, outputs: inputs, version: 3, ...given });
-    const fixture = this;
     this.path = new TypeScriptInferPath({
       engine: this.engine,
       models: {
-        get isExiting() {
-          return fixture.isExiting;
-        },
         find: (name, version) => this.#find(name, version),
       },
       maxInputBytes: MAX_INPUT_BYTES,
@@ -383,7 +378,7 @@ describe('the TypeScript path', () => {
     );
   });
 
-  it('refuses decoupled models and calls after the end', async () => {
+  it('refuses decoupled models', async () => {
     const decoupled = new Fixture({ decoupled: true });
     assert.equal(
       await refusal(decoupled.http(REQUEST)),
@@ -392,13 +387,6 @@ describe('the TypeScript path', () => {
     assert.equal(
       await refusal(decoupled.grpc(MESSAGE)),
       "Unimplemented: ModelInfer RPC doesn't support models with decoupled transaction policy",
-    );
-    const leaving = new Fixture();
-    leaving.isExiting = true;
-    assert.equal(await refusal(leaving.http(REQUEST)), 'Unavailable: Server exiting');
-    assert.equal(
-      await refusal(leaving.grpc(MESSAGE)),
-      'Unavailable: GRPC server is shutting down and has stopped accepting new requests.',
     );
   });
 

@@ -10,7 +10,7 @@ import type {
   ModelPlan,
   TensorValue,
 } from '../addon/types.ts';
-import { internal, notFound, ServeError, unavailable, unimplemented } from '../base/status.ts';
+import { internal, notFound, ServeError, unimplemented } from '../base/status.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import { decodeMessage, encodeMessage } from '../grpc/codec.ts';
 import type { ServedVersion } from '../lifecycle/model-state.ts';
@@ -26,8 +26,6 @@ import { parseVersion } from './version.ts';
 
 /** What of the models an infer call needs to know. */
 export interface ServingModels {
-  /** true from the moment the server stops */
-  readonly isExiting: boolean;
   /** The build that serves; throws ServeError in Triton's words. `version` absent = the highest. */
   find(name: string, version?: number): ServedVersion;
 }
@@ -53,10 +51,9 @@ export class TypeScriptInferPath implements InferPath {
   }
 
   async http(call: ControlCall, model: string, version: string): Promise<HttpReply> {
-    const { models, maxInputBytes } = this.#options;
+    const { maxInputBytes } = this.#options;
     const { headers } = call;
     const body = decompress(call.body, headerOf(headers, 'content-encoding'), maxInputBytes);
-    if (models.isExiting) throw unavailable('Server exiting');
     const { plan } = this.#find(model, version);
     if (plan.decoupled) {
       throw unimplemented(
@@ -70,9 +67,6 @@ export class TypeScriptInferPath implements InferPath {
   }
 
   async grpc(call: ControlCall): Promise<GrpcReply> {
-    if (this.#options.models.isExiting) {
-      throw unavailable('GRPC server is shutting down and has stopped accepting new requests.');
-    }
     // The shape is that of protos/inference.proto, which the decoder has checked.
     const message = decodeMessage('ModelInferRequest', call.body) as unknown as InferRequestMessage;
     const { plan } = this.#find(message.model_name, message.model_version);

@@ -66,11 +66,6 @@ export class ModelLifecycle {
     this.#publisher = new Publisher(options.engine, () => this.#table());
   }
 
-  /** true from `beginExit` on */
-  get isExiting(): boolean {
-    return this.#isExiting;
-  }
-
   get isReady(): boolean {
     if (!this.#isStarted || this.#isExiting) return false;
     if (!this.#options.strictReadiness) return true;

@@ -37,6 +37,9 @@ const LIMITS = {
   controlTimeoutMs: 1_800_000,
 } as const;
 
+/** A client that keeps its connection busy sends its next request within this time, over any network near enough. */
+const SILENCE_MS = 200;
+
 export type Service = 'http' | 'grpc' | 'metrics';
 
 /** Real addresses; a service that is off is absent. */
@@ -170,7 +173,7 @@ export class Server implements AsyncDisposable {
     try {
       await this.lifecycle.beginExit();
       await this.engine.stopListening();
-      isClean = await this.engine.drain(timeoutMs);
+      isClean = await this.#drain(deadline);
       if (isClean) isClean = await within(this.lifecycle.close(), deadline - Date.now());
     } catch (thrown) {
       this.#log.error(`stopping: ${ServeError.from(thrown).message}`);
@@ -179,6 +182,19 @@ export class Server implements AsyncDisposable {
     (await this.#metrics?.catch(() => undefined))?.[Symbol.dispose]();
     await this.engine.close();
     return isClean;
+  }
+
+  /**
+   * Waits until nothing is in flight. What still comes over open connections is served, with word that they end; so a
+   * moment of silence only counts when it lasts.
+   */
+  async #drain(deadline: number): Promise<boolean> {
+    while (await this.engine.drain(Math.max(0, deadline - Date.now()))) {
+      if (this.engine.snapshot().connections === 0) return true;
+      await new Promise((resolve) => setTimeout(resolve, SILENCE_MS));
+      if (this.engine.snapshot().inFlight === 0) return true;
+    }
+    return false;
   }
 
   async #answer(call: ControlCall): Promise<void> {

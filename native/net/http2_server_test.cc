@@ -26,6 +26,20 @@ std::string RawFrame(uint8_t type, uint8_t flags, uint32_t stream, std::string_v
   return frame + std::string(payload);
 }
 
+// Error code of the GOAWAY in what a server sent.
+std::optional<int> GoawayIn(std::string_view bytes) {
+  const auto number = [&](size_t at, size_t size) {
+    size_t value = 0;
+    for (size_t i = at; i < at + size; ++i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
+    return value;
+  };
+  while (bytes.size() >= 9) {
+    if (bytes[3] == 7 && bytes.size() >= 17) return static_cast<int>(number(13, 4));
+    bytes.remove_prefix(std::min(bytes.size(), 9 + number(0, 3)));
+  }
+  return std::nullopt;
+}
+
 class Http2Server : public testing::Test {
  protected:
   void Start(const Limits& limits = {}) {
@@ -263,13 +277,29 @@ TEST_F(Http2Server, CalmsPeersThatResetTooMuch) {
 }
 
 TEST_F(Http2Server, ClosesAfterProtocolErrors) {
+  const struct {
+    std::string frames;
+    int error;
+  } cases[] = {{RawFrame(6, 0, 1, "12345678"), 1},                         // PING on a stream
+               {RawFrame(6, 0, 0, "1234567"), 6},                          // PING of 7 bytes
+               {RawFrame(2, 0, 0, std::string_view("\0\0\0\1\1", 5)), 1},  // PRIORITY of no stream
+               {RawFrame(0, 0, 1, "body"), 1},                             // DATA of an idle stream
+               {RawFrame(1, 4, 2, "\x82"), 1}};  // HEADERS of an even stream
+  for (const auto& test : cases) {
+    Client client(port);
+    client.Send(std::string(kPreface) + RawFrame(4, 0, 0, "") + test.frames);
+    EXPECT_EQ(GoawayIn(client.ReceiveAll()), test.error);
+    EXPECT_FALSE(client.was_reset());
+  }
+}
+
+TEST_F(Http2Server, ClosesWhenAStreamThatHasEndedIsOpenedAgain) {
+  const std::string get = RawFrame(1, 5, 1, "\x82\x86\x84\x41\x01h");
   Client client(port);
-  client.Send(std::string(kPreface) + RawFrame(4, 0, 0, "") +
-              RawFrame(6, 0, 1, "12345678"));  // PING on a stream
-  const std::string all = client.ReceiveAll();
-  EXPECT_NE(all.find(RawFrame(7, 0, 0, std::string("\0\0\0\0\0\0\0\1", 8)).substr(3)),
-            std::string::npos)
-      << testing::PrintToString(all);
+  client.Send(std::string(kPreface) + RawFrame(4, 0, 0, "") + get);
+  ASSERT_TRUE(server->WaitFor("closed / answered"));
+  client.Send(get);
+  EXPECT_EQ(GoawayIn(client.ReceiveAll()), 5);
 }
 
 TEST_F(Http2Server, ClosesWhenTheFirstFrameIsNotSettings) {

@@ -18,19 +18,23 @@ namespace serving::addon {
 class JsSink final : public core::ResponseSink {
  public:
   JsSink(std::weak_ptr<InferBridge> bridge, std::shared_ptr<JsQueue> queue,
-         Napi::Promise::Deferred deferred, double cancel_id, std::string id)
+         std::shared_ptr<base::MemoryBudget> budget, Napi::Promise::Deferred deferred,
+         double cancel_id, std::string id)
       : deferred(deferred),
         cancel_id(cancel_id),
         id(std::move(id)),
         bridge_(std::move(bridge)),
-        queue_(std::move(queue)) {}
+        queue_(std::move(queue)),
+        budget_(std::move(budget)) {}
 
   core::InferResponse* NewResponse() override {
     auto* response = new core::InferResponse;
     response->sink = this;
     return response;
   }
-  base::BufferRef AllocateOutput(uint32_t, size_t) override { return nullptr; }
+  base::BufferRef AllocateOutput(uint32_t, size_t bytes) override {
+    return device::AllocateAlone(budget_, bytes);
+  }
   base::Waker* Send(core::InferResponse* response) override {
     queue_->Post([sink = base::Ref<JsSink>::Share(this), bridge = bridge_,
                   owned = std::shared_ptr<core::InferResponse>(response)](Napi::Env env) {
@@ -46,6 +50,7 @@ class JsSink final : public core::ResponseSink {
  private:
   std::weak_ptr<InferBridge> bridge_;
   std::shared_ptr<JsQueue> queue_;
+  const std::shared_ptr<base::MemoryBudget> budget_;
 };
 
 namespace {
@@ -154,8 +159,8 @@ Napi::Value InferBridge::Infer(Napi::Env env, Napi::Value call, double cancel_id
   }
   const base::Status valid = engine::Validate(model.value()->plan(), *request);
   if (!valid.ok()) return refuse(valid);
-  auto sink = base::MakeRef<JsSink>(weak_from_this(), queue_, deferred, cancel_id,
-                                    std::string(request->id));
+  auto sink = base::MakeRef<JsSink>(weak_from_this(), queue_, engine_->budget(), deferred,
+                                    cancel_id, std::string(request->id));
   request->sink = sink;
   request->times.received = std::chrono::steady_clock::now();
   auto shared = base::Ref<model::Model>::Share(model.value());

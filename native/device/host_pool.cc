@@ -20,6 +20,20 @@ constexpr size_t kLargeStepBytes = 64 << 10;
 
 constexpr size_t RoundUp(size_t value, size_t step) { return (value + step - 1) / step * step; }
 
+class AloneBuffer final : public base::Buffer {
+ public:
+  AloneBuffer(std::byte* data, size_t bytes, std::shared_ptr<base::MemoryBudget> budget)
+      : Buffer(data, bytes, base::MemoryKind::kHost, 0), budget_(std::move(budget)) {}
+
+ private:
+  ~AloneBuffer() override {
+    std::free(data_);
+    budget_->Release(capacity_);
+  }
+
+  const std::shared_ptr<base::MemoryBudget> budget_;
+};
+
 }  // namespace
 
 // One block: this header and, 64-byte aligned behind it (or in a mapping of its own), the bytes.
@@ -186,6 +200,18 @@ void HostPool::Trim() {
     HostBuffer::Delete(buffer);
   }
   free_large_.clear();
+}
+
+base::BufferRef AllocateAlone(std::shared_ptr<base::MemoryBudget> budget, size_t bytes) {
+  if (!budget->TryCharge(bytes)) return nullptr;
+  void* data = std::aligned_alloc(base::kBufferAlignment,
+                                  RoundUp(bytes + base::kBufferPadding, base::kBufferAlignment));
+  if (data == nullptr) {
+    budget->Release(bytes);
+    return nullptr;
+  }
+  return base::BufferRef(
+      base::MakeRef<AloneBuffer>(static_cast<std::byte*>(data), bytes, std::move(budget)));
 }
 
 }  // namespace serving::device

@@ -59,4 +59,9 @@ class HostPool final : public base::RefCounted, public base::BufferAllocator {
   std::atomic<size_t> cached_bytes_{0};
 };
 
+// A charged buffer of its own, for any thread: aligned and padded as a pool's, freed when dropped.
+// For memory that is asked for one by one, away from the infer path of a batch. Null when the
+// budget is full.
+base::BufferRef AllocateAlone(std::shared_ptr<base::MemoryBudget> budget, size_t bytes);
+
 }  // namespace serving::device

@@ -203,5 +203,17 @@ TEST(HostPool, TakesBuffersBackFromAnyThread) {
   EXPECT_LE(pool->cached_bytes(), HostPool::kMaxCachedBytes);
 }
 
+TEST(AllocateAlone, ChargesAndGivesBack) {
+  auto budget = std::make_shared<base::MemoryBudget>(1000);
+  base::BufferRef buffer = AllocateAlone(budget, 600);
+  ASSERT_TRUE(buffer);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer->data()) % base::kBufferAlignment, 0u);
+  std::memset(buffer->data(), 1, 600 + base::kBufferPadding);
+  EXPECT_EQ(budget->used(), 600u);
+  EXPECT_FALSE(AllocateAlone(budget, 401));
+  buffer.Reset();
+  EXPECT_EQ(budget->used(), 0u);
+}
+
 }  // namespace
 }  // namespace serving::device

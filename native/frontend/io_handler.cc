@@ -46,7 +46,7 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
     : frontend_(frontend),
       options_(frontend.options()),
       index_(index),
-      mailbox_(base::MakeRef<Mailbox>(std::move(waker))),
+      mailbox_(base::MakeRef<Mailbox>(std::move(waker), frontend.engine().budget())),
       pool_(base::MakeRef<device::HostPool>(frontend.engine().budget())),
       calls_(this),
       answers_(*pool_) {

@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "device/host_pool.h"
+
 namespace serving::frontend {
 namespace {
 
@@ -47,7 +49,9 @@ core::InferResponse* NetSink::NewResponse() {
   return response;
 }
 
-base::BufferRef NetSink::AllocateOutput(uint32_t, size_t) { return nullptr; }
+base::BufferRef NetSink::AllocateOutput(uint32_t, size_t bytes) {
+  return device::AllocateAlone(mailbox_->budget(), bytes);
+}
 
 base::Waker* NetSink::Send(core::InferResponse* response) {
   AddRef();  // until Recycle: the request may drop its reference before the I/O thread looks

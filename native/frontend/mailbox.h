@@ -5,9 +5,11 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/memory_budget.h"
 #include "base/mpsc_queue.h"
 #include "base/ref.h"
 #include "base/waker.h"
@@ -49,7 +51,8 @@ struct TableNotice {
 // is left.
 class Mailbox final : public base::RefCounted, public core::RequestHome {
  public:
-  explicit Mailbox(base::Ref<base::Waker> waker) : waker_(std::move(waker)) {}
+  Mailbox(base::Ref<base::Waker> waker, std::shared_ptr<base::MemoryBudget> budget)
+      : waker_(std::move(waker)), budget_(std::move(budget)) {}
 
   base::MpscQueue<core::InferResponse> responses;
   base::MpscQueue<ControlReply> replies;
@@ -60,6 +63,7 @@ class Mailbox final : public base::RefCounted, public core::RequestHome {
   void Recycle(core::InferRequest* request) override;
 
   base::Waker* waker() { return waker_.get(); }
+  const std::shared_ptr<base::MemoryBudget>& budget() const { return budget_; }
   void Reply(ControlReply* reply) {
     if (replies.Push(reply)) waker_->Wake();
   }
@@ -74,6 +78,7 @@ class Mailbox final : public base::RefCounted, public core::RequestHome {
   ~Mailbox() override { Discard(); }
 
   base::Ref<base::Waker> waker_;
+  const std::shared_ptr<base::MemoryBudget> budget_;
 };
 
 // Where an infer call's answers go: into the mailbox of the I/O thread that read the request.

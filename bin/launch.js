@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -13,8 +13,12 @@ export async function launch(name) {
   const source = new URL('../src/main.ts', import.meta.url);
   const isClone = existsSync(source);
   if (isClone && !stripsTypes()) {
+    const fetched = fetchedNode();
+    const remedy = fetched
+      ? `${fetched} bin/${name} … runs it`
+      : "'npm start' brings its own and serves model_repository/";
     console.error(
-      `${name}: this clone runs on Node 22.18 or newer, and this is Node ${process.versions.node}; 'npm start' brings its own, 'sh scripts/run.sh start bin/${name} …' passes any arguments on.`,
+      `${name}: this clone runs on Node 22.18 or newer, and this is Node ${process.versions.node}: ${remedy}.`,
     );
     process.exit(1);
   }
@@ -34,4 +38,14 @@ export async function launch(name) {
 function stripsTypes() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   return major >= 24 || (major === 23 && minor >= 6) || (major === 22 && minor >= 18);
+}
+
+/** The Node that the set-up of the clone found or fetched; undefined before its first run. */
+function fetchedNode() {
+  try {
+    const env = readFileSync(new URL('../.nereid/env', import.meta.url), 'utf8');
+    return /^NODE24='([^']*)'/m.exec(env)?.[1];
+  } catch {
+    return undefined;
+  }
 }

@@ -15,6 +15,7 @@ import { Failure } from './failure.mjs';
 import { npmCi } from './npm.mjs';
 import { cacheFolder, root } from './paths.mjs';
 import { ask } from './run.mjs';
+import { say } from './say.mjs';
 
 /** True where Node runs TypeScript without a flag: 22.18, 23.6 and everything from 24 on. */
 export function stripsTypes(version = process.versions.node) {
@@ -78,7 +79,9 @@ export async function installNode24() {
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
-  return binaryIn(target, wanted);
+  const binary = binaryIn(target, wanted);
+  say(`Node ${wanted.version} is at ${binary}`);
+  return binary;
 }
 
 function removeDeadStagings() {

@@ -66,8 +66,26 @@ export interface TritonOptions {
 
 let started = 0;
 
-/** Starts the real Triton on free loopback ports; its shared memory is removed when it stops. */
+const MOST_STARTS = 3;
+
+/**
+ * Starts the real Triton on free loopback ports; its shared memory is removed when it stops. It cannot choose a port
+ * itself: when another program was quicker, it is started again.
+ */
 export async function startTriton(
+  options: TritonOptions,
+): Promise<ServerProcess & { endpoints: Endpoints }> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnFreePorts(options);
+    } catch (error) {
+      const lostItsPort = /in use|failed to start|bind/i.test(String(error));
+      if (!lostItsPort || attempt === MOST_STARTS) throw error;
+    }
+  }
+}
+
+async function startOnFreePorts(
   options: TritonOptions,
 ): Promise<ServerProcess & { endpoints: Endpoints }> {
   const [http, grpc, metrics] = await freePorts(3);

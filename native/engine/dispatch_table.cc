@@ -39,8 +39,8 @@ base::Result<int64_t> ParseVersion(std::string_view text) {
 
 }  // namespace
 
-base::Result<const DispatchModel*> DispatchTable::FindModel(std::string_view name,
-                                                            std::string_view) const {
+base::Result<const DispatchModel*> DispatchTable::FindModel(
+    std::string_view name) const {
   const auto found = models_.find(name);
   if (found == models_.end()) return UnknownModel(name);
   return &found->second;
@@ -52,7 +52,7 @@ base::Result<model::Model*> DispatchTable::Resolve(std::string_view name,
   if (!version_text.empty()) {
     ASSIGN_OR_RETURN(version, ParseVersion(version_text));
   }
-  ASSIGN_OR_RETURN(const DispatchModel* entry, FindModel(name, version_text));
+  ASSIGN_OR_RETURN(const DispatchModel* entry, FindModel(name));
   bool any_ready = false;
   for (auto candidate = entry->versions.rbegin(); candidate != entry->versions.rend();
        ++candidate) {
@@ -76,7 +76,7 @@ base::Result<bool> DispatchTable::IsReady(std::string_view name,
   if (!version_text.empty()) {
     ASSIGN_OR_RETURN(version, ParseVersion(version_text));
   }
-  ASSIGN_OR_RETURN(const DispatchModel* entry, FindModel(name, version_text));
+  ASSIGN_OR_RETURN(const DispatchModel* entry, FindModel(name));
   if (!version) {
     return std::ranges::any_of(entry->versions, &DispatchVersion::is_ready);
   }

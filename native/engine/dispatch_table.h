@@ -50,8 +50,7 @@ class DispatchTable final : public base::RefCounted {
     using is_transparent = void;
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
-  base::Result<const DispatchModel*> FindModel(std::string_view name,
-                                               std::string_view version) const;
+  base::Result<const DispatchModel*> FindModel(std::string_view name) const;
 
   std::unordered_map<std::string, DispatchModel, Hash, std::equal_to<>> models_;
 };

@@ -59,7 +59,7 @@ std::span<std::byte> Call::BodySpace(size_t want) {
     return std::span(prefix).subspan(prefix_received,
                                      std::min(want, prefix.size() - prefix_received));
   }
-  if (received == body_size && !GrowBody(want)) {
+  if (received == body_size && !GrowBody()) {
     return state == State::kReading ? std::span<std::byte>() : Swallow(want);
   }
   // Charged in steps as bytes arrive, so that a claim alone costs nothing.
@@ -72,7 +72,7 @@ std::span<std::byte> Call::BodySpace(size_t want) {
 }
 
 // Room for a body whose length nobody has told. False = refused or out of memory for now.
-bool Call::GrowBody(size_t) {
+bool Call::GrowBody() {
   if (is_length_known || is_grpc) {
     handler_->RefuseBody(
         *this, base::InvalidArgument("unexpected additional bytes behind the request message"));

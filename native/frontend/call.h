@@ -108,7 +108,7 @@ class Call final : public net::Exchange {
 
  private:
   std::span<std::byte> Swallow(size_t want);
-  bool GrowBody(size_t want);
+  bool GrowBody();
 
   IoHandler* const handler_;
 };

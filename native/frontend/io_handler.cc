@@ -287,13 +287,8 @@ core::RequestPtr IoHandler::NewRequest(Call& call) {
   return core::RequestPtr(request);
 }
 
-base::Result<model::Model*> IoHandler::Resolve(std::string_view name,
-                                               std::string_view version) const {
-  return table_->Resolve(name, version);
-}
-
 void IoHandler::SubmitHttpInfer(Call& call) {
-  auto model = Resolve(call.model_name, call.model_version);
+  auto model = table_->Resolve(call.model_name, call.model_version);
   if (!model.ok()) return answers_.Error(call, model.status());
   if (model.value()->plan().decoupled) {
     return answers_.Error(call, base::Unimplemented("HTTP end point doesn't support models with "
@@ -316,7 +311,7 @@ void IoHandler::SubmitGrpcInfer(Call& call) {
   core::RequestPtr request = NewRequest(call);
   const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
   if (!read.ok() && read.code() == base::StatusCode::kInternal) return answers_.Error(call, read);
-  auto model = Resolve(request->model_name, request->model_version);
+  auto model = table_->Resolve(request->model_name, request->model_version);
   if (!model.ok()) return answers_.Error(call, model.status());
   if (model.value()->plan().decoupled) {
     return answers_.Error(call, base::Unimplemented("ModelInfer RPC doesn't support models with "

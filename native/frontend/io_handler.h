@@ -66,7 +66,6 @@ class IoHandler final : public net::RequestHandler {
   // Replaces the body by what it was before compression.
   base::Status DecompressBody(Call& call);
   core::RequestPtr NewRequest(Call& call);
-  base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
 
   void AnswerResponse(core::InferResponse& response);
   void AnswerReply(const ControlReply& reply);

@@ -131,7 +131,7 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
   const Instant start = steady_clock::now();
   ASSIGN_OR_RETURN(auto backend_model, backend.Load(plan));
   auto model =
-      base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model), options));
+      base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model)));
   RETURN_IF_ERROR(model->MakeInstances(backend, options));
   if (options.allow_inline && backend.may_run_inline(model->plan_)) model->MeasureInlineCosts();
   RETURN_IF_ERROR(model->StartThreads());
@@ -139,8 +139,7 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
   return model;
 }
 
-Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
-             const ModelOptions&)
+Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model)
     : plan_(std::move(plan)),
       backend_model_(std::move(backend_model)),
       // Answers come in the order of arrival if no batch can overtake another.

@@ -109,8 +109,7 @@ class Model final : public base::RefCounted, private ExecutionListener {
     base::Status status;
   };
 
-  Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
-        const ModelOptions& options);
+  Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model);
   ~Model() override;
 
   base::Status MakeInstances(backend::Backend& backend, const ModelOptions& options);

@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { startNereid } from '../support/nereid.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { until } from '../support/until.ts';
 
 const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }';
 const INFER = '/inference.GRPCInferenceService/ModelInfer';
@@ -19,10 +20,6 @@ function body(value: number): string {
   return JSON.stringify({
     inputs: [{ name: 'IN', datatype: 'INT32', shape: [1, 1], data: [value] }],
   });
-}
-
-async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 describe('a server among hostile clients', () => {

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { projectRoot, startNereid } from '../support/nereid.ts';
 import { type Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { until } from '../support/until.ts';
 
 const EXAMPLES = `${projectRoot}model_repository`;
 
@@ -43,11 +44,6 @@ async function runToEnd(
 async function get(at: string, path: string): Promise<{ status: number; body: string }> {
   const response = await fetch(`http://${at}${path}`);
   return { status: response.status, body: await response.text() };
-}
-
-/** Asks until the answer is there; what a server does after it has answered takes its time. */
-async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 describe('nereid serve', () => {

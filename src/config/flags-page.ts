@@ -1,10 +1,13 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { type Flag, refusedTritonFlags, serverFlags } from './flag-table.ts';
-import type { Program } from './options.ts';
+import { refusedTritonFlags, serverFlags } from './flag-table.ts';
+import type { Flag } from './flags/flag.ts';
+import type { Program, ServerOptions } from './options.ts';
 
 const WIDTH = 88;
+
+type AnyFlag = Flag<ServerOptions>;
 
 /** The flags as `--help` prints them, grouped, with the defaults of one program. */
 export function flagsHelp(program: Program): string {
@@ -26,7 +29,7 @@ export function flagsPage(): string {
     '# Flags',
     '',
     '`tritonserver` has the defaults of Triton, `nereid serve` safer ones: the same program under two names. Written by',
-    '`nereid help flags --markdown` from `src/config/flag-table.ts`; do not edit.',
+    '`nereid help flags --markdown` from `src/config/flags`; do not edit.',
     '',
     '`--flag=value` and `--flag value` are the same. Booleans take true, on, 1, false, off and 0 in any case. Flags marked',
     '*repeats* may be given several times. There are no environment variables for flags.',
@@ -53,7 +56,7 @@ export function flagsPage(): string {
   return lines.join('\n');
 }
 
-function pageRow(flag: Flag): string {
+function pageRow(flag: AnyFlag): string {
   const name = `\`--${flag.name}${flag.value === '' ? '' : ` ${flag.value}`}\``;
   const [triton, nereid] = (['tritonserver', 'nereid'] as const).map((program) => {
     const value = flag.defaults?.[program];
@@ -62,18 +65,18 @@ function pageRow(flag: Flag): string {
   return `| ${name} | ${triton} | ${nereid} | ${meaning(flag)} |`;
 }
 
-function describe(flag: Flag, program: Program): string {
+function describe(flag: AnyFlag, program: Program): string {
   const initial = flag.defaults?.[program];
   return `${meaning(flag)}${initial === undefined ? '' : ` Default: ${initial}.`}`;
 }
 
-function meaning(flag: Flag): string {
+function meaning(flag: AnyFlag): string {
   const effect = flag.withoutEffect === undefined ? '' : ` No effect: ${flag.withoutEffect}.`;
   return `${flag.help}${effect}${flag.repeats === true ? ' Repeats.' : ''}`;
 }
 
-function groups(program: Program | undefined): Map<string, Flag[]> {
-  const result = new Map<string, Flag[]>();
+function groups(program: Program | undefined): Map<string, AnyFlag[]> {
+  const result = new Map<string, AnyFlag[]>();
   for (const flag of serverFlags) {
     if (program !== undefined && flag.only !== undefined && flag.only !== program) continue;
     const list = result.get(flag.group);

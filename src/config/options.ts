@@ -1,77 +1,39 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import {
-  type Flag,
-  FlagError,
-  OPTIONAL_BOOLEAN,
-  refusedTritonFlags,
-  serverFlags,
-} from './flag-table.ts';
+import { refusedTritonFlags, serverFlags } from './flag-table.ts';
+import { type BackendOptions, emptyBackendOptions } from './flags/backend.ts';
+import { type ExecutionOptions, emptyExecutionOptions } from './flags/execution.ts';
+import { type Flag, FlagError, OPTIONAL_BOOLEAN, type Program } from './flags/flag.ts';
+import { emptyGrpcOptions, type GrpcOptions } from './flags/grpc.ts';
+import { emptyHttpOptions, type HttpOptions } from './flags/http.ts';
+import { emptyLimitsOptions, type LimitsOptions } from './flags/limits.ts';
+import { emptyLoggingOptions, type LoggingOptions } from './flags/logging.ts';
+import { emptyMetricsOptions, type MetricsOptions } from './flags/metrics.ts';
+import { emptyProcessOptions, type ProcessOptions } from './flags/process.ts';
+import { emptyRepositoryOptions, type RepositoryOptions } from './flags/repository.ts';
+import { emptySetupOptions, type SetupOptions } from './flags/setup.ts';
 
-/** The name the program was started by; it chooses the defaults. */
-export type Program = 'tritonserver' | 'nereid';
-
-/** `[backend,]key=value` of `--backend-config`; `backend` is empty for a setting of every backend. */
-export interface BackendSetting {
-  readonly backend: string;
-  readonly key: string;
-  readonly value: string;
-}
+export type { BackendSetting } from './flags/backend.ts';
+export type { Program } from './flags/flag.ts';
 
 /** Everything the flags say. Defaults are those of the program's name: see docs/flags.md. */
-export interface ServerOptions {
+export interface ServerOptions
+  extends ProcessOptions,
+    LoggingOptions,
+    RepositoryOptions,
+    HttpOptions,
+    GrpcOptions,
+    MetricsOptions,
+    BackendOptions,
+    LimitsOptions,
+    ExecutionOptions,
+    SetupOptions {
   readonly program: Program;
-  readonly id: string;
-  readonly exitTimeoutSecs: number;
-  readonly logVerbose: number;
-  readonly logInfo: boolean;
-  readonly logWarning: boolean;
-  readonly logError: boolean;
-  readonly logFormat: 'default' | 'ISO8601';
-  readonly modelRepositories: readonly string[];
-  readonly exitOnError: boolean;
-  readonly autoCompleteConfig: boolean;
-  readonly strictReadiness: boolean;
-  readonly modelControlMode: 'none' | 'explicit';
-  /** `--load-model`, in order; `*` alone stands for all */
-  readonly loadModels: readonly string[];
-  readonly modelLoadThreadCount: number;
-  readonly allowHttp: boolean;
-  readonly httpAddress: string;
-  readonly httpPort: number;
-  readonly reuseHttpPort: boolean;
-  readonly httpMaxInputBytes: number;
-  readonly allowGrpc: boolean;
-  readonly grpcAddress: string;
-  readonly grpcPort: number;
-  readonly reuseGrpcPort: boolean;
-  readonly allowMetrics: boolean;
-  /** empty = the HTTP address */
-  readonly metricsAddress: string;
-  readonly metricsPort: number;
-  readonly backendConfig: readonly BackendSetting[];
-  /** one protocol per port (HTTP/1.1 on the HTTP port, HTTP/2 on the gRPC port) instead of both on each */
-  readonly singleProtocolPorts: boolean;
-  readonly jsonHealthBodies: boolean;
-  /** requests that may wait per model where its configuration says nothing; 0 = no limit */
-  readonly maxQueueSize: number;
-  /** what a full queue answers */
-  readonly queueFullStatus: 'Unavailable' | 'ResourceExhausted';
-  /** ceiling of request, tensor and response bytes; 0 = half of the memory the process may use */
-  readonly memoryLimitBytes: number;
-  /** 0 = min(4, CPUs the process may use) */
-  readonly ioThreads: number;
-  readonly inferPath: 'native' | 'typescript';
-  readonly inlineExecution: 'auto' | 'off';
-  readonly enableTestBackends: boolean;
-  /** empty = the one `nereid setup onnxruntime` fetched */
-  readonly onnxRuntimeLibrary: string;
-  readonly setup: 'ask' | 'auto' | 'never';
 }
 
 /** While flags are read. */
-export type OptionsDraft = { -readonly [K in keyof ServerOptions]: ServerOptions[K] };
+type OptionsDraft = { -readonly [K in keyof ServerOptions]: ServerOptions[K] };
 
 /** What a command line asks for. */
 export type ParsedOptions =
@@ -183,7 +145,10 @@ function addressesOverlap(a: string, b: string): boolean {
   return a === b || ANY_ADDRESS.has(a) || ANY_ADDRESS.has(b);
 }
 
-function findFlag(flags: readonly Flag[], given: string): Flag | string {
+function findFlag(
+  flags: readonly Flag<ServerOptions>[],
+  given: string,
+): Flag<ServerOptions> | string {
   const exact = flags.find((flag) => flag.name === given);
   if (exact !== undefined) return exact;
   const refused = refusedTritonFlags.get(given);
@@ -203,44 +168,16 @@ function failure(message: string): ParsedOptions {
 function draftOf(program: Program): OptionsDraft {
   const draft: OptionsDraft = {
     program,
-    id: '',
-    exitTimeoutSecs: 0,
-    logVerbose: 0,
-    logInfo: true,
-    logWarning: true,
-    logError: true,
-    logFormat: 'default',
-    modelRepositories: [],
-    exitOnError: true,
-    autoCompleteConfig: true,
-    strictReadiness: true,
-    modelControlMode: 'none',
-    loadModels: [],
-    modelLoadThreadCount: 0,
-    allowHttp: true,
-    httpAddress: '',
-    httpPort: 0,
-    reuseHttpPort: false,
-    httpMaxInputBytes: 0,
-    allowGrpc: true,
-    grpcAddress: '',
-    grpcPort: 0,
-    reuseGrpcPort: false,
-    allowMetrics: true,
-    metricsAddress: '',
-    metricsPort: 0,
-    backendConfig: [],
-    singleProtocolPorts: true,
-    jsonHealthBodies: false,
-    maxQueueSize: 0,
-    queueFullStatus: 'Unavailable',
-    memoryLimitBytes: 0,
-    ioThreads: 0,
-    inferPath: 'native',
-    inlineExecution: 'auto',
-    enableTestBackends: false,
-    onnxRuntimeLibrary: '',
-    setup: 'never',
+    ...emptyProcessOptions,
+    ...emptyLoggingOptions,
+    ...emptyRepositoryOptions,
+    ...emptyHttpOptions,
+    ...emptyGrpcOptions,
+    ...emptyMetricsOptions,
+    ...emptyBackendOptions,
+    ...emptyLimitsOptions,
+    ...emptyExecutionOptions,
+    ...emptySetupOptions,
   };
   for (const flag of serverFlags) {
     const initial = flag.defaults?.[program];

@@ -1,0 +1,89 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { bool, both, type Flag, integer, OPTIONAL_BOOLEAN, oneOf } from './flag.ts';
+
+/** Who does what on which thread, and the forms of answers. */
+export interface ExecutionOptions {
+  /** one protocol per port (HTTP/1.1 on the HTTP port, HTTP/2 on the gRPC port) instead of both on each */
+  readonly singleProtocolPorts: boolean;
+  readonly jsonHealthBodies: boolean;
+  /** 0 = min(4, CPUs the process may use) */
+  readonly ioThreads: number;
+  readonly inferPath: 'native' | 'typescript';
+  readonly inlineExecution: 'auto' | 'off';
+  readonly enableTestBackends: boolean;
+}
+
+/** Before any flag is read; the defaults of the flags follow. */
+export const emptyExecutionOptions: ExecutionOptions = {
+  singleProtocolPorts: true,
+  jsonHealthBodies: false,
+  ioThreads: 0,
+  inferPath: 'native',
+  inlineExecution: 'auto',
+  enableTestBackends: false,
+};
+
+export const executionFlags: readonly Flag<ExecutionOptions>[] = [
+  {
+    name: 'io-threads',
+    group: 'Execution',
+    value: '<integer>',
+    help: 'Network threads; 0 means one per CPU the process may use, at most 4.',
+    defaults: both('0'),
+    set: (draft, value) => {
+      draft.ioThreads = integer(value, 0, 256);
+    },
+  },
+  {
+    name: 'inline-execution',
+    group: 'Execution',
+    value: '<string>',
+    help: '"auto" lets a network thread run a short model itself; "off" always hands over to the model\'s thread.',
+    defaults: both('auto'),
+    set: (draft, value) => {
+      draft.inlineExecution = oneOf('inline-execution', value, ['auto', 'off']);
+    },
+  },
+  {
+    name: 'infer-path',
+    group: 'Execution',
+    value: '<string>',
+    help: 'Who reads and writes infer requests: "native", or "typescript" (slow; for comparing the two).',
+    defaults: both('native'),
+    set: (draft, value) => {
+      draft.inferPath = oneOf('infer-path', value, ['native', 'typescript']);
+    },
+  },
+  {
+    name: 'enable-test-backends',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: 'Offer the backends sleep, gate, burst, poison and stream and the door POST /v2/test/{model}. Never in production.',
+    defaults: both('false'),
+    set: (draft, value) => {
+      draft.enableTestBackends = bool(value);
+    },
+  },
+  {
+    name: 'single-protocol-ports',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: 'true: HTTP/1.1 alone on the HTTP port, gRPC alone on the gRPC port. false: both on each.',
+    defaults: { tritonserver: 'true', nereid: 'false' },
+    set: (draft, value) => {
+      draft.singleProtocolPorts = bool(value);
+    },
+  },
+  {
+    name: 'json-health-bodies',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: "true: health answers carry the JSON that KServe's client reads. false: empty bodies, as Triton.",
+    defaults: { tritonserver: 'false', nereid: 'true' },
+    set: (draft, value) => {
+      draft.jsonHealthBodies = bool(value);
+    },
+  },
+];

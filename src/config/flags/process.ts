@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { both, type Flag, INT32_MAX, ignore, integer } from './flag.ts';
+
+/** The server as a whole. */
+export interface ProcessOptions {
+  readonly id: string;
+  readonly exitTimeoutSecs: number;
+}
+
+/** Before any flag is read; the defaults of the flags follow. */
+export const emptyProcessOptions: ProcessOptions = {
+  id: '',
+  exitTimeoutSecs: 0,
+};
+
+export const processFlags: readonly Flag<ProcessOptions>[] = [
+  {
+    name: 'help',
+    group: 'Server',
+    value: '',
+    help: 'Print usage',
+    set: ignore,
+  },
+  {
+    name: 'id',
+    group: 'Server',
+    value: '<string>',
+    help: 'Name of the server in its metadata.',
+    defaults: { tritonserver: 'triton', nereid: 'nereid' },
+    set: (draft, value) => {
+      draft.id = value;
+    },
+  },
+  {
+    name: 'exit-timeout-secs',
+    group: 'Server',
+    value: '<integer>',
+    help: 'Seconds that requests in flight may take to finish once the server was told to stop.',
+    defaults: both('30'),
+    set: (draft, value) => {
+      draft.exitTimeoutSecs = integer(value, 0, INT32_MAX / 1000 - 1);
+    },
+  },
+];

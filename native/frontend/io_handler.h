@@ -49,24 +49,26 @@ class IoHandler final : public net::RequestHandler {
     model::RequestChain chain;
   };
 
-  // Heads.
+  // request_heads.cc
   void StartHttp(Call& call, const net::RequestHead& head);
   void StartGrpc(Call& call, const net::RequestHead& head);
   void StartHttpBody(Call& call, const net::RequestHead& head, size_t limit);
   void TakeControlHead(Call& call, const net::RequestHead& head);
   void ReserveBody(Call& call, size_t size);
 
-  // Complete requests.
+  // infer_calls.cc
   void SubmitHttpInfer(Call& call);
   void SubmitGrpcInfer(Call& call);
   void Submit(Call& call, core::RequestPtr request, model::Model* model);
-  void PostControl(Call& call);
-  void AnswerHttpHealth(Call& call);
-  void AnswerGrpcHealth(Call& call);
   // Replaces the body by what it was before compression.
   base::Status DecompressBody(Call& call);
   core::RequestPtr NewRequest(Call& call);
 
+  // health.cc
+  void AnswerHttpHealth(Call& call);
+  void AnswerGrpcHealth(Call& call);
+
+  void PostControl(Call& call);
   void AnswerResponse(core::InferResponse& response);
   void AnswerReply(const ControlReply& reply);
 

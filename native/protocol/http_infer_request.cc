@@ -11,6 +11,7 @@
 #include "protocol/http_parameters.h"
 #include "protocol/json_access.h"
 #include "protocol/json_cursor.h"
+#include "protocol/json_input.h"
 #include "protocol/json_number.h"
 #include "protocol/json_tensor.h"
 #include "protocol/raw_infer_request.h"
@@ -22,7 +23,6 @@ namespace {
 
 using base::InvalidArgument;
 using base::Status;
-using tensor::DataType;
 
 // Keeps the first error of a kind.
 void Note(Status& kept, Status found) {
@@ -293,39 +293,7 @@ class BodyReader {
       AddPart(input, members.elements, members.elements_bytes);
       return {};
     }
-    if (input.data_type == DataType::kBytes) return TakeStrings(members.data, input);
-    // Nothing to read. No model takes a tensor without dimensions: the validator says so.
-    if (input.shape.rank() == 0 || input.shape.ElementCount() == 0) return {};
-    if (input.data_type == DataType::kFp16 || input.data_type == DataType::kBf16) {
-      return InvalidArgument(Join({"receiving ", input.data_type_name,
-                                   " data via JSON is not supported. Please use the binary data "
-                                   "format for input ",
-                                   input.name}));
-    }
-    return TakeNumbers(members.data, input);
-  }
-
-  Status TakeNumbers(const JsonValue& data, core::InputTensor& input) {
-    // A shape that the text cannot fill: read what is there for the error that comes first.
-    const size_t room = data.text().size() / 2;
-    const size_t count = PossibleCount(input.shape, data.text().size()).value_or(room + 1);
-    const size_t size = std::min(count, room) * tensor::ByteSize(input.data_type);
-    if (size > max_json_bytes_) return JsonTooLarge(size, max_json_bytes_);
-    base::BufferRef buffer = allocator_.Allocate(size);
-    if (!buffer) return OutOfMemory(size);
-    RETURN_IF_ERROR(ReadJsonTensor(data, input.data_type, count, buffer->data()));
-    AddPart(input, buffer->data(), size);
-    request_.kept.push_back(std::move(buffer));
-    return {};
-  }
-
-  Status TakeStrings(const JsonValue& data, core::InputTensor& input) {
-    base::BufferRef buffer = allocator_.Allocate(JsonBytesCapacity(data));
-    if (!buffer) return OutOfMemory(JsonBytesCapacity(data));
-    ASSIGN_OR_RETURN(const size_t size, ReadJsonBytes(data, buffer->data()));
-    AddPart(input, buffer->data(), size);
-    request_.kept.push_back(std::move(buffer));
-    return {};
+    return TakeJsonData(members.data, max_json_bytes_, allocator_, request_, input);
   }
 
   // ---- outputs

@@ -4,18 +4,16 @@
 #include "protocol/http_infer_response.h"
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
+#include "protocol/json_output.h"
 #include "protocol/json_writer.h"
-#include "protocol/request_parts.h"
 #include "tensor/data_type.h"
 
 namespace serving::protocol {
 namespace {
 
 using base::Status;
-using tensor::DataType;
 
 void AppendNumber(ResponseWriter& out, int64_t number) {
   out.Commit(WriteJsonNumber(number, out.Reserve(kMaxNumberChars)));
@@ -36,23 +34,6 @@ void AppendShape(ResponseWriter& out, const tensor::Shape& shape) {
     AppendNumber(out, shape[axis]);
   }
   out.Append("]");
-}
-
-Status AppendData(ResponseWriter& out, const core::OutputTensor& output, std::string_view name) {
-  const std::span<const std::byte> data(output.view.data, output.view.size);
-  if (output.data_type == DataType::kFp16 || output.data_type == DataType::kBf16) {
-    return base::InvalidArgument(
-        Join({"sending ", tensor::WireName(output.data_type),
-              " data via JSON is not supported. Please use the binary data format for output"}));
-  }
-  if (output.data_type != DataType::kBytes) {
-    AppendJsonNumbers(out, output.data_type, data);
-    return {};
-  }
-  if (AppendJsonBytes(out, data)) return {};
-  return base::InvalidArgument(Join({"output '", name,
-                                     "' has elements that are not UTF-8 and can not be sent via "
-                                     "JSON. Please use the binary data format for output"}));
 }
 
 }  // namespace
@@ -88,7 +69,7 @@ Status WriteHttpInferResponse(const core::ModelPlan& plan, const AnswerForm& for
       tail_bytes += output.view.size;
     } else {
       out.Append(",\"data\":");
-      RETURN_IF_ERROR(AppendData(out, output, name));
+      RETURN_IF_ERROR(AppendJsonTensor(out, output, name));
       out.Append("}");
     }
   }

@@ -25,7 +25,10 @@ Status TakeCorrelationId(const JsonValue& value, core::InferRequest& request) {
   return {};
 }
 
-Status TakeOther(std::string_view name, const JsonValue& value, core::InferRequest& request) {
+}  // namespace
+
+Status TakePlainParameter(std::string_view name, const JsonValue& value,
+                          core::InferRequest& request) {
   if (FindParameter(request.parameters, name) != nullptr) return {};
   if (request.parameters.size() == kMaxParameters) return TooManyOf("parameters", kMaxParameters);
   core::Parameter parameter{name, false};
@@ -44,8 +47,6 @@ Status TakeOther(std::string_view name, const JsonValue& value, core::InferReque
   return {};
 }
 
-}  // namespace
-
 Status TakeHttpParameter(std::string_view name, const JsonValue& value,
                          core::InferRequest& request) {
   if (name == "sequence_id") return TakeCorrelationId(value, request);
@@ -59,7 +60,7 @@ Status TakeHttpParameter(std::string_view name, const JsonValue& value,
         "parameter keys starting with 'triton_' are reserved for Triton usage and should not be "
         "specified.");
   }
-  return TakeOther(name, value, request);
+  return TakePlainParameter(name, value, request);
 }
 
 }  // namespace serving::protocol

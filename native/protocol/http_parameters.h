@@ -17,4 +17,8 @@ namespace serving::protocol {
 base::Status TakeHttpParameter(std::string_view name, const JsonValue& value,
                                core::InferRequest& request);
 
+// Takes a member over whatever its name: no name is reserved.
+base::Status TakePlainParameter(std::string_view name, const JsonValue& value,
+                                core::InferRequest& request);
+
 }  // namespace serving::protocol

@@ -45,11 +45,12 @@ constexpr size_t kChunk = 64;
 
 // `width` is the most characters that one element takes, without the comma.
 template <typename T, typename Write>
-void AppendList(ResponseWriter& out, std::span<const std::byte> data, size_t width, Write&& write) {
+void AppendList(ResponseWriter& out, std::span<const std::byte> data, JsonForm form, size_t width,
+                Write&& write) {
   const size_t count = data.size() / sizeof(T);
   const std::byte* from = data.data();
   char* place = out.Reserve(2 + std::min(count, kChunk) * (width + 1));
-  *place++ = '[';
+  if (form == JsonForm::kList) *place++ = '[';
   for (size_t i = 0; i < count; ++i) {
     if (i != 0) {
       *place++ = ',';
@@ -63,27 +64,27 @@ void AppendList(ResponseWriter& out, std::span<const std::byte> data, size_t wid
     from += sizeof(T);
     place = write(value, place);
   }
-  *place++ = ']';
+  if (form == JsonForm::kList) *place++ = ']';
   out.Commit(place);
 }
 
 template <typename T>
-void AppendSigned(ResponseWriter& out, std::span<const std::byte> data) {
-  AppendList<T>(out, data, 20, [](T value, char* place) {
+void AppendSigned(ResponseWriter& out, std::span<const std::byte> data, JsonForm form) {
+  AppendList<T>(out, data, form, 20, [](T value, char* place) {
     return WriteJsonNumber(static_cast<int64_t>(value), place);
   });
 }
 
 template <typename T>
-void AppendUnsigned(ResponseWriter& out, std::span<const std::byte> data) {
-  AppendList<T>(out, data, 20, [](T value, char* place) {
+void AppendUnsigned(ResponseWriter& out, std::span<const std::byte> data, JsonForm form) {
+  AppendList<T>(out, data, form, 20, [](T value, char* place) {
     return WriteJsonNumber(static_cast<uint64_t>(value), place);
   });
 }
 
 template <typename T>
-void AppendReals(ResponseWriter& out, std::span<const std::byte> data) {
-  AppendList<T>(out, data, kMaxNumberChars,
+void AppendReals(ResponseWriter& out, std::span<const std::byte> data, JsonForm form) {
+  AppendList<T>(out, data, form, kMaxNumberChars,
                 [](T value, char* place) { return WriteJsonNumber(value, place); });
 }
 
@@ -125,32 +126,33 @@ char* WriteJsonString(std::string_view text, char* out) {
   return out;
 }
 
-void AppendJsonNumbers(ResponseWriter& out, DataType type, std::span<const std::byte> data) {
+void AppendJsonNumbers(ResponseWriter& out, DataType type, std::span<const std::byte> data,
+                       JsonForm form) {
   switch (type) {
     case DataType::kBool:
-      return AppendList<uint8_t>(out, data, 5, [](uint8_t value, char* place) {
+      return AppendList<uint8_t>(out, data, form, 5, [](uint8_t value, char* place) {
         return Copy(value != 0 ? "true" : "false", place);
       });
     case DataType::kUint8:
-      return AppendUnsigned<uint8_t>(out, data);
+      return AppendUnsigned<uint8_t>(out, data, form);
     case DataType::kUint16:
-      return AppendUnsigned<uint16_t>(out, data);
+      return AppendUnsigned<uint16_t>(out, data, form);
     case DataType::kUint32:
-      return AppendUnsigned<uint32_t>(out, data);
+      return AppendUnsigned<uint32_t>(out, data, form);
     case DataType::kUint64:
-      return AppendUnsigned<uint64_t>(out, data);
+      return AppendUnsigned<uint64_t>(out, data, form);
     case DataType::kInt8:
-      return AppendSigned<int8_t>(out, data);
+      return AppendSigned<int8_t>(out, data, form);
     case DataType::kInt16:
-      return AppendSigned<int16_t>(out, data);
+      return AppendSigned<int16_t>(out, data, form);
     case DataType::kInt32:
-      return AppendSigned<int32_t>(out, data);
+      return AppendSigned<int32_t>(out, data, form);
     case DataType::kInt64:
-      return AppendSigned<int64_t>(out, data);
+      return AppendSigned<int64_t>(out, data, form);
     case DataType::kFp32:
-      return AppendReals<float>(out, data);
+      return AppendReals<float>(out, data, form);
     case DataType::kFp64:
-      return AppendReals<double>(out, data);
+      return AppendReals<double>(out, data, form);
     case DataType::kFp16:
     case DataType::kBf16:
     case DataType::kBytes:
@@ -158,8 +160,8 @@ void AppendJsonNumbers(ResponseWriter& out, DataType type, std::span<const std::
   }
 }
 
-bool AppendJsonBytes(ResponseWriter& out, std::span<const std::byte> data) {
-  out.Append("[");
+bool AppendJsonBytes(ResponseWriter& out, std::span<const std::byte> data, JsonForm form) {
+  if (form == JsonForm::kList) out.Append("[");
   tensor::BytesReader reader(data);
   size_t used = 0;
   while (const auto element = reader.Next()) {
@@ -168,7 +170,7 @@ bool AppendJsonBytes(ResponseWriter& out, std::span<const std::byte> data) {
     AppendJsonString(out, *element);
     used += sizeof(uint32_t) + element->size();
   }
-  out.Append("]");
+  if (form == JsonForm::kList) out.Append("]");
   return used == data.size();
 }
 

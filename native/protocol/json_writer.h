@@ -33,10 +33,16 @@ inline void AppendJsonString(ResponseWriter& out, std::string_view text) {
   out.Commit(WriteJsonString(text, out.Reserve(JsonStringCapacity(text))));
 }
 
-// Appends `[1,2,3]`: all elements of a dense tensor (not BYTES, FP16, BF16), row-major, flat.
-void AppendJsonNumbers(ResponseWriter& out, tensor::DataType type, std::span<const std::byte> data);
+// How the elements of a tensor stand in JSON: `[1,2,3]`, or without brackets, for a tensor of one
+// element.
+enum class JsonForm : uint8_t { kList, kValue };
 
-// Appends `["a","b"]` of a BYTES tensor. False when an element is no UTF-8 or cut off.
-bool AppendJsonBytes(ResponseWriter& out, std::span<const std::byte> data);
+// Appends all elements of a dense tensor (not BYTES, FP16, BF16), row-major, flat.
+void AppendJsonNumbers(ResponseWriter& out, tensor::DataType type, std::span<const std::byte> data,
+                       JsonForm form = JsonForm::kList);
+
+// Appends the elements of a BYTES tensor, quoted. False when one is no UTF-8 or cut off.
+bool AppendJsonBytes(ResponseWriter& out, std::span<const std::byte> data,
+                     JsonForm form = JsonForm::kList);
 
 }  // namespace serving::protocol

@@ -1,0 +1,23 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <string_view>
+
+#include "base/status.h"
+#include "core/infer_response.h"
+#include "core/model_plan.h"
+#include "protocol/response_writer.h"
+
+namespace serving::protocol {
+
+// Writes one answer of generate into a cleared writer: one JSON object of `id` (unless empty), the
+// model's name and version, and each output by its name, a value where it has one element, else a
+// flat list (P-72). `response.status` must be OK.
+//
+// Fails for outputs that JSON cannot carry, as the infer answer does.
+base::Status WriteGenerateResponse(const core::ModelPlan& plan, std::string_view id,
+                                   const core::InferResponse& response, ResponseWriter& out);
+
+}  // namespace serving::protocol

@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <string_view>
+
+#include "base/status.h"
+#include "core/infer_response.h"
+#include "protocol/json_writer.h"
+
+namespace serving::protocol {
+
+// Appends the elements of an output. Fails for FP16 and BF16 and for BYTES elements that are no
+// UTF-8; what was appended then is of no use.
+base::Status AppendJsonTensor(ResponseWriter& out, const core::OutputTensor& output,
+                              std::string_view name, JsonForm form = JsonForm::kList);
+
+}  // namespace serving::protocol

@@ -165,10 +165,8 @@ describe('the HTTP control column', () => {
       ['POST', '/v2/cudasharedmemory/unregister', '', 200, ''],
       [
         'POST',
-        '/v2/models/m/generate',
         '',
         501,
-        '{"error":"this server does not have the generate extension yet"}',
       ],
       [
         'GET',

@@ -164,11 +164,6 @@ describe('the HTTP control column', () => {
       ['GET', '/v2/systemsharedmemory/status', '', 200, '[]'],
       ['POST', '/v2/cudasharedmemory/unregister', '', 200, ''],
       [
-        'POST',
-        '',
-        501,
-      ],
-      [
         'GET',
         '/v2/logging',
         '',

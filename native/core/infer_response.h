@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/status.h"
+#include "core/parameters.h"
 #include "core/stage_times.h"
 #include "tensor/tensor_view.h"
 
@@ -27,20 +28,25 @@ struct OutputTensor {
 
 class ResponseSink;
 
-// One answer to a request: outputs or an error. Decoupled models give many.
+// One answer to a request: outputs or an error. Decoupled models give many. A final one without
+// outputs, status OK, only says that nothing more comes (the empty final response).
 //
 // Owned by one room at a time through ResponsePtr; goes home to the sink that made it.
 struct InferResponse {
   base::Status status;
   std::vector<OutputTensor> outputs;  // in the order of the plan, as Triton answers
+  ResponseParameters parameters;
   StageTimes times;
   bool is_final = false;
   ResponseSink* sink = nullptr;   // that made it; set once
   InferResponse* next = nullptr;  // chain of a sink's unsent responses
 
+  bool is_empty_final() const { return is_final && status.ok() && outputs.empty(); }
+
   void Reset() {
     status = {};
     outputs.clear();
+    parameters.clear();
     times = {};
     is_final = false;
     next = nullptr;

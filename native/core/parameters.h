@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -20,5 +21,14 @@ struct Parameter {
 };
 
 using Parameters = std::vector<Parameter>;
+
+// A parameter of a response. Its text is its own: the request may be gone when the answer is
+// written.
+struct ResponseParameter {
+  std::string name;
+  std::variant<bool, int64_t, uint64_t, double, std::string> value;
+};
+
+using ResponseParameters = std::vector<ResponseParameter>;
 
 }  // namespace serving::core

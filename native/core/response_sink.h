@@ -31,6 +31,9 @@ class ResponseSink : public base::RefCounted {
   // Takes `response` over. The one with `is_final` set ends the request; nothing may be sent after
   // it. Returns the waker to ring so that the receiving thread looks at it, or null when no wake is
   // needed: a producer that answers a whole batch rings each different waker once at the end.
+  //
+  // A response that is not final waits here while the reader is far behind, so never send one on a
+  // thread that others depend on, and ring for it at once.
   [[nodiscard]] virtual base::Waker* Send(InferResponse* response) = 0;
 
   // Nobody waits for the answer any more: the client left, or its deadline passed. Schedulers look

@@ -30,7 +30,6 @@ void Call::Reset() {
   sink.Reset();
   json_length.reset();
   wanted.clear();
-  generated.reset();
   binary_by_default = false;
   deadline = queue_expires = retry_body_at = control_expires = timer_at = base::kNever;
   control.reset();

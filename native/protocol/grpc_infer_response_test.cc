@@ -103,5 +103,77 @@ TEST_F(GrpcInferResponse, RefusesMoreThanTheLimitOfGrpc) {
   EXPECT_EQ(out.size(), 0u);
 }
 
+TEST_F(GrpcInferResponse, WritesParametersOfEveryType) {
+  response.parameters = {{"b", false}, {"i", int64_t{-3}},         {"u", uint64_t{1} << 63},
+                         {"d", 0.5},   {"s", std::string("text")}, {"", std::string()}};
+  EXPECT_EQ(
+      Write(),
+      Framed(pb::Text(1, "m") + pb::Text(2, "12") + pb::Parameter("b", pb::Bool(false)) +
+             pb::Parameter("i", pb::Int64(-3)) + pb::Parameter("u", pb::Uint64(uint64_t{1} << 63)) +
+             pb::Parameter("d", pb::Double(0.5)) + pb::Parameter("s", pb::String("text")) +
+             pb::Parameter("", pb::String(""))));
+}
+
+class GrpcStreamResponse : public GrpcInferResponse {
+ protected:
+  std::string WriteStream(std::string_view id = {}) {
+    out.Clear();
+    EXPECT_TRUE(WriteGrpcStreamResponse(plan, {id, {}, false}, response, out).ok());
+    return Written();
+  }
+  std::string Written() {
+    std::string all;
+    for (const MessagePart& part : out.Parts()) all += TextOf(part.bytes);
+    return all;
+  }
+  static std::string Marker(bool is_final) {
+    return pb::Parameter("triton_final_response", pb::Bool(is_final));
+  }
+};
+
+TEST_F(GrpcStreamResponse, WrapsTheAnswerAndMarksTheFinalOne) {
+  Add(0, tensor::DataType::kUint8, {200}, std::string(200, 'x'));
+  response.parameters = {{"b", true}};
+  for (const bool is_final : {false, true}) {
+    response.is_final = is_final;
+    EXPECT_EQ(WriteStream("id"),
+              Framed(pb::Text(2, pb::Text(1, "m") + pb::Text(2, "12") + pb::Text(3, "id") +
+                                     pb::Parameter("b", pb::Bool(true)) + Marker(is_final) +
+                                     pb::Text(5, pb::Text(1, "x") + pb::Text(2, "UINT8") +
+                                                     pb::Packed(3, {200})) +
+                                     pb::Text(6, std::string(200, 'x')))));
+  }
+}
+
+TEST_F(GrpcStreamResponse, WritesAnEmptyFinalWithoutAVersion) {
+  response.is_final = true;
+  EXPECT_EQ(WriteStream("id"),
+            Framed(pb::Text(2, pb::Text(1, "m") + pb::Text(3, "id") + Marker(true))));
+}
+
+TEST_F(GrpcStreamResponse, WritesErrorsOfTheModelAndOfTheRequest) {
+  response.status = base::Internal("broken");
+  EXPECT_EQ(WriteStream("id"),
+            Framed(pb::Text(1, "broken") +
+                   pb::Text(2, pb::Text(1, "m") + pb::Text(3, "id") + Marker(false))));
+  out.Clear();
+  WriteGrpcStreamError("no such model", "id", out);
+  EXPECT_EQ(Written(), Framed(pb::Text(1, "no such model") + pb::Text(2, pb::Text(3, "id"))));
+  out.Clear();
+  WriteGrpcStreamError("no id", "", out);
+  EXPECT_EQ(Written(), Framed(pb::Text(1, "no id") + pb::Text(2, "")));
+}
+
+TEST_F(GrpcStreamResponse, RefusesMoreThanTheLimitOfGrpc) {
+  Add(0, tensor::DataType::kUint8, {4}, "abcd");
+  response.outputs[0].view.size = INT32_MAX - 28;  // only looked at
+  out.Clear();
+  EXPECT_TRUE(WriteGrpcInferResponse(plan, {}, response, out).ok());
+  out.Clear();
+  const base::Status status = WriteGrpcStreamResponse(plan, {}, response, out);
+  EXPECT_EQ(status.code(), base::StatusCode::kInvalidArgument);
+  EXPECT_EQ(out.size(), 0u);
+}
+
 }  // namespace
 }  // namespace serving::protocol

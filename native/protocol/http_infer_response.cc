@@ -50,7 +50,12 @@ Status WriteHttpInferResponse(const core::ModelPlan& plan, const AnswerForm& for
   AppendJsonString(out, plan.name);
   out.Append(",\"model_version\":\"");
   AppendNumber(out, plan.version);
-  out.Append("\",\"outputs\":[");
+  out.Append("\"");
+  if (!response.parameters.empty()) {
+    out.Append(",\"parameters\":");
+    AppendJsonParameters(out, response.parameters);
+  }
+  out.Append(",\"outputs\":[");
   size_t tail_bytes = 0;
   bool first = true;
   for (const core::OutputTensor& output : response.outputs) {

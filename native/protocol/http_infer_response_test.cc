@@ -163,5 +163,15 @@ TEST(HttpError, IsAlwaysJson) {
   EXPECT_EQ(out, ">{\"error\":\"a \\\"b\\\"\\\\\\n\\u0001 \xC3\xA9 \xEF\xBF\xBD\"}");
 }
 
+TEST_F(HttpInferResponse, WritesParametersInFrontOfTheOutputs) {
+  Add(0, DataType::kInt8, {1}, "\x07");
+  response.parameters = {
+      {"b", true}, {"i", INT64_MIN}, {"u", UINT64_MAX}, {"d", 0.25}, {"s\"", std::string("a\nb")}};
+  ASSERT_TRUE(Write().ok());
+  EXPECT_EQ(text, R"({"model_name":"m","model_version":"2","parameters":{"b":true,)"
+                  R"("i":-9223372036854775808,"u":18446744073709551615,"d":0.25,"s\"":"a\nb"},)"
+                  R"("outputs":[{"name":"x","datatype":"INT8","shape":[1],"data":[7]}]})");
+}
+
 }  // namespace
 }  // namespace serving::protocol

@@ -4,6 +4,9 @@
 #include "protocol/json_output.h"
 
 #include <span>
+#include <string>
+#include <utility>
+#include <variant>
 
 #include "protocol/request_parts.h"
 #include "tensor/data_type.h"
@@ -11,6 +14,32 @@
 namespace serving::protocol {
 
 using tensor::DataType;
+
+namespace {
+
+struct ValueAppender {
+  ResponseWriter& out;
+
+  void operator()(bool flag) const { out.Append(flag ? "true" : "false"); }
+  void operator()(const std::string& text) const { AppendJsonString(out, text); }
+  template <typename Number>
+  void operator()(Number number) const {
+    out.Commit(WriteJsonNumber(number, out.Reserve(kMaxNumberChars)));
+  }
+};
+
+}  // namespace
+
+void AppendJsonParameters(ResponseWriter& out, const core::ResponseParameters& parameters) {
+  std::string_view before = "{";
+  for (const core::ResponseParameter& parameter : parameters) {
+    out.Append(std::exchange(before, ","));
+    AppendJsonString(out, parameter.name);
+    out.Append(":");
+    std::visit(ValueAppender{out}, parameter.value);
+  }
+  out.Append(parameters.empty() ? "{}" : "}");
+}
 
 base::Status AppendJsonTensor(ResponseWriter& out, const core::OutputTensor& output,
                               std::string_view name, JsonForm form) {

@@ -16,4 +16,7 @@ namespace serving::protocol {
 base::Status AppendJsonTensor(ResponseWriter& out, const core::OutputTensor& output,
                               std::string_view name, JsonForm form = JsonForm::kList);
 
+// Appends the object of a response's parameters.
+void AppendJsonParameters(ResponseWriter& out, const core::ResponseParameters& parameters);
+
 }  // namespace serving::protocol

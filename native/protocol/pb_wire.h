@@ -160,6 +160,15 @@ class WireWriter {
     std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }
+  void VarintField(uint32_t field, uint64_t value) {
+    *at_++ = static_cast<char>(field << 3 | static_cast<uint32_t>(WireType::kVarint));
+    Varint(value);
+  }
+  void DoubleField(uint32_t field, double value) {
+    *at_++ = static_cast<char>(field << 3 | static_cast<uint32_t>(WireType::kFixed64));
+    std::memcpy(at_, &value, sizeof(value));
+    at_ += sizeof(value);
+  }
 
  private:
   char* at_;

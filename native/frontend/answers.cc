@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "protocol/classification.h"
+#include "protocol/generate_response.h"
 #include "protocol/grpc_error.h"
 #include "protocol/grpc_frame.h"
 #include "protocol/grpc_infer_response.h"
@@ -19,6 +20,11 @@ namespace {
 
 // A queue that is full now is likely to have room in a second.
 constexpr std::string_view kRetryAfterSeconds = "1";
+
+constexpr std::string_view kEventStream = "text/event-stream; charset=utf-8";
+constexpr std::string_view kNotOneResponse =
+    "generate expects model to produce exactly 1 response, use generate stream for model that "
+    "generates various number of responses";
 
 std::span<const std::byte> AsBytes(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
@@ -40,6 +46,11 @@ void Answers::Error(Call& call, const base::Status& status) {
   if (call.is_grpc) return GrpcStatus(call, status);
   text_.clear();
   protocol::AppendHttpError(text_, status.message());
+  if (call.generated && call.generated->responses > 0 && call.kind == RouteKind::kGenerateStream) {
+    SendEvent(call, text_);
+    call.MarkAnswered();
+    return call.stream->Finish({});
+  }
   const int http_status = base::HttpStatus(status.code());
   const std::string_view retry_after = http_status == 429 ? kRetryAfterSeconds : "";
   Http(call, http_status, kJson, text_, retry_after);
@@ -125,6 +136,60 @@ void Answers::Infer(Call& call, core::InferResponse& response) {
   }
   if (!status.ok()) return Error(call, status);
   SendParts(call);
+}
+
+int Answers::WriteGenerated(const Call& call, const core::InferResponse& response) {
+  text_.clear();
+  base::Status status = response.status;
+  if (status.ok()) {
+    writer_.Clear();
+    status = protocol::WriteGenerateResponse(call.model->plan(), call.id, response, writer_);
+  }
+  if (!status.ok()) {
+    protocol::AppendHttpError(text_, status.message());
+    // Triton answers 400 to whatever fails in the model. What may be tried again keeps its status.
+    const int http_status = base::HttpStatus(status.code());
+    return http_status == 500 ? 400 : http_status;
+  }
+  for (const protocol::MessagePart& part : writer_.Parts()) {
+    text_.append(reinterpret_cast<const char*>(part.bytes.data()), part.bytes.size());
+  }
+  return 200;
+}
+
+void Answers::SendEvent(Call& call, std::string_view json) {
+  call.stream->SendBytes(AsBytes("data: "));
+  call.stream->SendBytes(AsBytes(json));
+  call.stream->SendBytes(AsBytes("\n\n"));
+}
+
+void Answers::Generate(Call& call, const core::InferResponse& response) {
+  Generated& generated = *call.generated;
+  const bool is_events = call.kind == RouteKind::kGenerateStream;
+  const bool is_empty = response.is_final && response.status.ok() && response.outputs.empty();
+  if (!is_empty) {
+    const int status = WriteGenerated(call, response);
+    // The first response decides; under a status that has been sent, later errors are events.
+    if (generated.responses++ == 0) generated.status = status;
+  }
+  const bool is_first = !is_empty && generated.responses == 1;
+  if (!is_events) {
+    if (is_first) generated.text = text_;
+    if (!response.is_final) return;
+    if (generated.responses != 1) {
+      generated.text.clear();
+      protocol::AppendHttpError(generated.text, kNotOneResponse);
+    }
+    return Http(call, generated.status, kJson, generated.text);
+  }
+  if (is_first || (is_empty && generated.responses == 0)) {
+    static constexpr net::Header kHead[] = {{"content-type", kEventStream}};
+    call.stream->SendHead(generated.status, kHead, std::nullopt);
+  }
+  if (!is_empty) SendEvent(call, text_);
+  if (!response.is_final) return;
+  call.MarkAnswered();
+  call.stream->Finish({});
 }
 
 void Answers::Reply(Call& call, const ControlReply& reply) {

@@ -33,11 +33,16 @@ class Answers {
   // In the words of the call's protocol.
   void Error(Call& call, const base::Status& status);
   void Infer(Call& call, core::InferResponse& response);
+  // One response of a generate call, errors included; the last one ends the answer.
+  void Generate(Call& call, const core::InferResponse& response);
   // What TypeScript has answered.
   void Reply(Call& call, const ControlReply& reply);
 
  private:
   void SendParts(Call& call);
+  // The JSON text of one response into text_; gives its HTTP status.
+  int WriteGenerated(const Call& call, const core::InferResponse& response);
+  void SendEvent(Call& call, std::string_view json);
   // All of the writer's bytes as one compressed text; false = send them as they are.
   bool CompressParts(const Call& call);
 

@@ -30,6 +30,7 @@ void Call::Reset() {
   sink.Reset();
   json_length.reset();
   wanted.clear();
+  generated.reset();
   binary_by_default = false;
   deadline = queue_expires = retry_body_at = control_expires = timer_at = base::kNever;
   control.reset();

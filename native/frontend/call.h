@@ -26,6 +26,13 @@ namespace serving::frontend {
 
 class IoHandler;
 
+// What became of a generate call so far.
+struct Generated {
+  size_t responses = 0;  // without the empty final one
+  int status = 200;      // of HTTP, as the first response decided
+  std::string text;      // of `generate`: the body of the first response
+};
+
 // One request of any kind on its I/O thread, from its head to its last byte. Lives in a slot of the
 // thread's CallTable and is used again; `generation` tells the uses apart.
 //
@@ -99,6 +106,9 @@ class Call final : public net::Exchange {
   base::Instant retry_body_at = base::kNever;  // the memory budget was full
 
   base::Instant timer_at = base::kNever;  // what net was last asked for
+
+  // Generate, from the submission on.
+  std::optional<Generated> generated;
 
   // Control.
   std::unique_ptr<ControlCall> control;

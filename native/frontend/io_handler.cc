@@ -75,6 +75,9 @@ void IoHandler::OnRequestComplete(Call& call) {
       return PostControl(call);
     case RouteKind::kInfer:
       return call.is_grpc ? SubmitGrpcInfer(call) : SubmitHttpInfer(call);
+    case RouteKind::kGenerate:
+    case RouteKind::kGenerateStream:
+      return SubmitGenerate(call);
     case RouteKind::kMetrics:
       return answers_.Http(call, 200, kMetricsText, frontend_.RenderMetrics());
     case RouteKind::kNothing:
@@ -105,6 +108,7 @@ void IoHandler::AnswerResponse(core::InferResponse& response) {
   const auto* sink = static_cast<NetSink*>(response.sink);
   Call* call = calls_.Find(sink->slot(), sink->generation());
   if (call == nullptr || call->state != Call::State::kWaiting) return;  // nobody waits any more
+  if (call->generated) return answers_.Generate(*call, response);
   if (response.status.ok()) {
     answers_.Infer(*call, response);
   } else {

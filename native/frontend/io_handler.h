@@ -64,6 +64,9 @@ class IoHandler final : public net::RequestHandler {
   base::Status DecompressBody(Call& call);
   core::RequestPtr NewRequest(Call& call);
 
+  // generate_calls.cc
+  void SubmitGenerate(Call& call);
+
   // health.cc
   void AnswerHttpHealth(Call& call);
   void AnswerGrpcHealth(Call& call);

@@ -4,7 +4,9 @@
 #include "frontend/io_handler.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "protocol/grpc_frame.h"
 
@@ -18,6 +20,10 @@ constexpr base::Nanoseconds kBodyRetry = std::chrono::milliseconds(20);
 // charged as it fills.
 constexpr size_t kEagerBodyBytes = 64 << 10;
 constexpr size_t kBodyEndAlignment = 64;
+
+bool IsIdentity(std::optional<std::string_view> coding) {
+  return !coding || coding->empty() || *coding == "identity";
+}
 
 }  // namespace
 
@@ -40,7 +46,9 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
     StartHttpBody(call, head, limit);
     return;
   }
-  const std::string_view method = call.kind == RouteKind::kInfer ? "POST" : "GET";
+  const bool is_generate =
+      call.kind == RouteKind::kGenerate || call.kind == RouteKind::kGenerateStream;
+  const std::string_view method = call.kind == RouteKind::kInfer || is_generate ? "POST" : "GET";
   if (head.method != method) {
     answers_.Http(call, 405, kJson, R"({"error":"Method Not Allowed"})");
     return;
@@ -52,6 +60,11 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
   }
   call.model_name = std::move(*name);
   call.model_version = route.version;
+  if (is_generate && !IsIdentity(head.Find("content-encoding"))) {
+    answers_.Error(
+        call, base::InvalidArgument("Unsupported content-encoding, only 'identity' is supported."));
+    return;
+  }
   if (call.kind != RouteKind::kInfer) {
     StartHttpBody(call, head, options_.max_input_bytes);
     return;

@@ -63,6 +63,10 @@ Route MatchHttp(std::string_view path) {
     }
     if (path == "/infer") {
       route.kind = RouteKind::kInfer;
+    } else if (path == "/generate") {
+      route.kind = RouteKind::kGenerate;
+    } else if (path == "/generate_stream") {
+      route.kind = RouteKind::kGenerateStream;
     } else if (path == "/ready") {
       route.kind = RouteKind::kModelReady;
     }

@@ -14,9 +14,11 @@ namespace serving::frontend {
 enum class Service : uint16_t { kHttp, kGrpc, kMetrics };
 
 enum class RouteKind : uint8_t {
-  kControl,  // TypeScript answers
-  kInfer,    // /v2/models/{m}[/versions/{v}]/infer, ModelInfer
-  kLive,     // health, answered from the dispatch table
+  kControl,         // TypeScript answers
+  kInfer,           // /v2/models/{m}[/versions/{v}]/infer, ModelInfer
+  kGenerate,        // /v2/models/{m}[/versions/{v}]/generate
+  kGenerateStream,  // …/generate_stream
+  kLive,            // health, answered from the dispatch table
   kReady,
   kModelReady,
   kHealthCheck,  // grpc.health.v1

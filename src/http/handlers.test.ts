@@ -164,13 +164,6 @@ describe('the HTTP control column', () => {
       ['GET', '/v2/systemsharedmemory/status', '', 200, '[]'],
       ['POST', '/v2/cudasharedmemory/unregister', '', 200, ''],
       [
-        'POST',
-        '/v2/models/m/generate',
-        '',
-        501,
-        '{"error":"this server does not have the generate extension yet"}',
-      ],
-      [
         'GET',
         '/v2/logging',
         '',

@@ -29,14 +29,15 @@ const POST = ['POST'] as const;
 const GET_OR_POST = ['GET', 'POST'] as const;
 
 const MODEL =
-  /^\/v2\/models\/([^/]+)(?:\/versions\/(\d+))?(?:\/(infer|generate|generate_stream|config|stats|trace\/setting))?$/;
+  /^\/v2\/models\/([^/]+)(?:\/versions\/(\d+))?(?:\/(infer|config|stats|trace\/setting))?$/;
 const REPOSITORY = /^\/v2\/repository(?:\/([^/]+))?\/(?:index|models\/([^/]+)\/(load|unload))$/;
 const SHARED_MEMORY =
   /^\/v2\/(?:system|cuda)sharedmemory(?:\/region\/([^/]+))?\/(status|register|unregister)$/;
 const TEST = /^\/v2\/test\/([^/]+)(?:\/versions\/(\d+))?$/;
 
 /**
- * Finds the route of a path: full match, no trailing slash, query not included. Health is answered in native.
+ * Finds the route of a path: full match, no trailing slash, query not included. Health and generate are answered in
+ * native.
  * @returns undefined for a path that the protocol does not know
  */
 export function matchRoute(path: string): RouteMatch | undefined {
@@ -64,10 +65,8 @@ function matchModel(path: string): RouteMatch | undefined {
       return { route: { kind: 'statistics', model, version }, methods: GET };
     case 'infer':
       return { route: { kind: 'infer', model, version }, methods: POST };
-    case 'trace/setting':
-      return version === '' ? absent('the trace extension', GET_OR_POST) : undefined;
     default:
-      return absent('the generate extension', POST);
+      return version === '' ? absent('the trace extension', GET_OR_POST) : undefined;
   }
 }
 

@@ -150,7 +150,24 @@ def describe(status, headers, body):
     header_length = headers.get("inference-header-content-length")
     if header_length is not None:
         return {**answer, **describe_binary(body, int(header_length))}
+    if headers.get("content-type", "").startswith("text/event-stream"):
+        return {**answer, "events": describe_events(body)}
     return {**answer, **describe_body(body)}
+
+
+def describe_events(body):
+    """The JSON of each server-sent event; what is no such event stays text."""
+    events = body.decode("utf-8", "replace").split("\n\n")
+    if events.pop() != "":
+        return ["<cut off>"]
+    return [describe_event(event) for event in events]
+
+
+def describe_event(event):
+    try:
+        return json.loads(event.removeprefix("data: ")) if event.startswith("data: ") else event
+    except ValueError:
+        return event
 
 
 def describe_metrics(page, pattern):

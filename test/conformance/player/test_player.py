@@ -90,6 +90,12 @@ class Http(unittest.TestCase):
         self.assertEqual(self.answer(plain), {"status": 400, "error": "x"})
         self.assertEqual(self.answer(chunked), {"status": 400, "error": "x"})
 
+    def test_reads_events(self):
+        self.assertEqual(http_wire.describe_events(b'data: {"a":1}\n\ndata: [2]\n\n'), [{"a": 1}, [2]])
+        self.assertEqual(http_wire.describe_events(b""), [])
+        self.assertEqual(http_wire.describe_events(b'data: {"a":1}'), ["<cut off>"])
+        self.assertEqual(http_wire.describe_events(b'{"a":1}\n\n'), ['{"a":1}'])
+
     def test_a_cut_answer_is_no_answer(self):
         with self.assertRaises(EOFError):
             self.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc")

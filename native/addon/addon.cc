@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include "addon/engine_wrap.h"
+#include "addon/policy_reader.h"
 #include "base/status.h"
 
 namespace serving::addon {
@@ -24,6 +25,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(data);
   exports.Set("version", NEREID_VERSION);
   exports.Set("createEngine", Napi::Function::New(env, CreateEngine, "createEngine"));
+  exports.Set("routes", RoutesToJs(env));
   return exports;
 }
 

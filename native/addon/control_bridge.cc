@@ -9,23 +9,11 @@
 namespace serving::addon {
 namespace {
 
-const char* ServiceName(frontend::Service service) {
-  switch (service) {
-    case frontend::Service::kHttp:
-      return "http";
-    case frontend::Service::kGrpc:
-      return "grpc";
-    case frontend::Service::kMetrics:
-      return "metrics";
-  }
-  return "http";
-}
-
 Napi::Object ToObject(Napi::Env env, const frontend::ControlCall& call) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("token", static_cast<double>(call.token));
   object.Set("protocol", call.is_grpc ? "grpc" : "http");
-  object.Set("service", ServiceName(call.service));
+  object.Set("service", std::string(frontend::ServiceName(call.service)));
   object.Set("method", call.method);
   object.Set("path", call.path);
   object.Set("query", call.query);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "addon/async_work.h"
 #include "addon/errors.h"
 #include "addon/plan_reader.h"
+#include "addon/policy_reader.h"
 #include "addon/snapshot.h"
 #include "addon/values.h"
 #include "backend/identity/identity.h"
@@ -115,6 +117,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
       {InstanceMethod("inspect", &EngineWrap::Inspect), InstanceMethod("load", &EngineWrap::Load),
        InstanceMethod("unload", &EngineWrap::Unload),
        InstanceMethod("publish", &EngineWrap::Publish),
+       InstanceMethod("setPolicy", &EngineWrap::SetPolicy),
        InstanceMethod("listen", &EngineWrap::Listen),
        InstanceMethod("stopListening", &EngineWrap::StopListening),
        InstanceMethod("drain", &EngineWrap::Drain),
@@ -227,14 +230,29 @@ Napi::Value EngineWrap::Publish(const Napi::CallbackInfo& info) {
     deferred.Reject(ToError(env, table.status()).Value());
     return deferred.Promise();
   }
+  frontend_->Publish(table.Take(), ResolveLater(env, deferred));
+  return deferred.Promise();
+}
+
+Napi::Value EngineWrap::SetPolicy(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  auto policy = ReadPolicy(info[0]);
+  if (!policy.ok()) return Throw(env, policy.status()), env.Undefined();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  frontend_->SetPolicy(policy.Take(), ResolveLater(env, deferred));
+  return deferred.Promise();
+}
+
+// Resolves the promise on the JavaScript thread, from whatever thread calls the result.
+std::function<void()> EngineWrap::ResolveLater(Napi::Env env, Napi::Promise::Deferred deferred) {
   queue_->Hold(env);
-  frontend_->Publish(table.Take(), [queue = queue_, deferred] {
+  return [queue = queue_, deferred] {
     queue->Post([queue, deferred](Napi::Env env) {
       queue->Drop(env);
       deferred.Resolve(env.Undefined());
     });
-  });
-  return deferred.Promise();
+  };
 }
 
 Napi::Value EngineWrap::Listen(const Napi::CallbackInfo& info) {

@@ -5,6 +5,7 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 
 #include "addon/control_bridge.h"
@@ -32,6 +33,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value Load(const Napi::CallbackInfo& info);
   Napi::Value Unload(const Napi::CallbackInfo& info);
   Napi::Value Publish(const Napi::CallbackInfo& info);
+  Napi::Value SetPolicy(const Napi::CallbackInfo& info);
   Napi::Value Listen(const Napi::CallbackInfo& info);
   Napi::Value StopListening(const Napi::CallbackInfo& info);
   Napi::Value Drain(const Napi::CallbackInfo& info);
@@ -48,6 +50,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
 
   // False, with an exception pending, after Close.
   bool IsOpen(Napi::Env env) const;
+  std::function<void()> ResolveLater(Napi::Env env, Napi::Promise::Deferred deferred);
   // Stops every thread of the engine. Blocks; any thread, once.
   static void Shutdown(std::shared_ptr<frontend::Frontend> frontend,
                        std::shared_ptr<engine::Engine> engine);

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "frontend/routes.h"
+#include "frontend/route_table.h"
 
 namespace serving::frontend {
 

@@ -22,7 +22,7 @@ CallToken MakeToken(int thread, uint32_t generation, uint32_t slot) {
 }
 
 Frontend::Frontend(const FrontendOptions& options, engine::Engine& engine, ControlPort& control)
-    : options_(options), engine_(engine), control_(control) {}
+    : options_(options), engine_(engine), control_(control), policy_(Policy::Open()) {}
 
 Frontend::~Frontend() {
   Stop();
@@ -78,6 +78,23 @@ void Frontend::CountClosed() {
 
 void Frontend::Publish(engine::DispatchTableRef table, std::function<void()> seen) {
   engine_.SetTable(table);
+  NotifyThreads({.table = std::move(table), .policy = {}, .acknowledgement = {}}, std::move(seen));
+}
+
+PolicyRef Frontend::policy() {
+  std::lock_guard lock(mutex_);
+  return policy_;
+}
+
+void Frontend::SetPolicy(PolicyRef policy, std::function<void()> seen) {
+  {
+    std::lock_guard lock(mutex_);
+    policy_ = policy;
+  }
+  NotifyThreads({.table = {}, .policy = std::move(policy), .acknowledgement = {}}, std::move(seen));
+}
+
+void Frontend::NotifyThreads(const TableNotice& notice, std::function<void()> seen) {
   std::vector<base::Ref<Mailbox>> mailboxes;
   {
     std::lock_guard lock(mutex_);
@@ -90,7 +107,9 @@ void Frontend::Publish(engine::DispatchTableRef table, std::function<void()> see
   auto acknowledgement =
       base::MakeRef<Acknowledgement>(static_cast<int>(mailboxes.size()), std::move(seen));
   for (const auto& mailbox : mailboxes) {
-    mailbox->Notify(new TableNotice{.table = table, .acknowledgement = acknowledgement});
+    auto own = std::make_unique<TableNotice>(notice);
+    own->acknowledgement = acknowledgement;
+    mailbox->Notify(own.release());
   }
 }
 

@@ -52,6 +52,9 @@ class Frontend {
   // has it and has submitted what it had read under the old one.
   void Publish(engine::DispatchTableRef table, std::function<void()> seen);
 
+  // The same for the policy. Threads that start later have it from the start.
+  void SetPolicy(PolicyRef policy, std::function<void()> seen);
+
   // Any thread. A token that is not waiting any more is ignored.
   void Reply(CallToken token, std::unique_ptr<ControlReply> reply);
 
@@ -69,10 +72,12 @@ class Frontend {
   ControlPort& control() { return control_; }
   void CountOpened() { in_flight_.fetch_add(1); }
   void CountClosed();
+  PolicyRef policy();
   void Attach(int thread_index, base::Ref<Mailbox> mailbox);
 
  private:
   base::Status StartThreads();
+  void NotifyThreads(const TableNotice& notice, std::function<void()> seen);
 
   const FrontendOptions options_;
   engine::Engine& engine_;
@@ -83,6 +88,7 @@ class Frontend {
   std::condition_variable drained_;
   std::mutex mutex_;
   std::vector<base::Ref<Mailbox>> mailboxes_;  // by thread; guarded by mutex_
+  PolicyRef policy_;                           // guarded by mutex_
   std::string metrics_text_;                   // guarded by mutex_
   metrics::HostMetrics host_metrics_;          // guarded by mutex_
   bool is_stopped_ = false;

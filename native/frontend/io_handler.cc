@@ -31,6 +31,7 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
   // Attached first: a table published from here on comes as a notice as well.
   frontend_.Attach(index, mailbox_);
   table_ = frontend_.engine().table();
+  policy_ = frontend_.policy();
 }
 
 IoHandler::~IoHandler() {
@@ -47,10 +48,18 @@ net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead&
   const bool is_http2 = head.protocol == net::Protocol::kHttp2;
   const auto content_type = head.Find("content-type");
   call.is_grpc = is_http2 && content_type && content_type->starts_with(kGrpcContentType);
+  if (!call.is_grpc && call.service == Service::kGrpc) {
+    answers_.Http(call, 415, kJson,
+                  R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
+    return &call;
+  }
+  const Route route = MatchRoute(call.is_grpc ? Service::kGrpc : call.service, head.path);
+  call.kind = route.kind;
+  if (!Admit(call, head, route)) return &call;
   if (call.is_grpc) {
     StartGrpc(call, head);
   } else {
-    StartHttp(call, head);
+    StartHttp(call, head, route);
   }
   return &call;
 }
@@ -71,6 +80,8 @@ void IoHandler::OnRequestComplete(Call& call) {
     if (!status.ok()) return answers_.Error(call, status);
   }
   switch (call.kind) {
+    case RouteKind::kUnknown:  // refused at its head
+      return;
     case RouteKind::kControl:
       return PostControl(call);
     case RouteKind::kInfer:
@@ -127,7 +138,8 @@ void IoHandler::OnWake() {
   for (TableNotice* notice = mailbox_->tables.TakeAll(); notice != nullptr;) {
     std::unique_ptr<TableNotice> owned(notice);
     notice = notice->next;
-    table_ = owned->table;
+    if (owned->table) table_ = owned->table;
+    if (owned->policy) policy_ = owned->policy;
     // Seen is said after the turn: what was read under the old table has been submitted by then.
     unacknowledged_.push_back(std::move(owned->acknowledgement));
   }

@@ -50,7 +50,9 @@ class IoHandler final : public net::RequestHandler {
   };
 
   // request_heads.cc
-  void StartHttp(Call& call, const net::RequestHead& head);
+  // False: the call was refused and is answered.
+  bool Admit(Call& call, const net::RequestHead& head, const Route& route);
+  void StartHttp(Call& call, const net::RequestHead& head, const Route& route);
   void StartGrpc(Call& call, const net::RequestHead& head);
   void StartHttpBody(Call& call, const net::RequestHead& head, size_t limit);
   void TakeControlHead(Call& call, const net::RequestHead& head);
@@ -84,6 +86,7 @@ class IoHandler final : public net::RequestHandler {
   base::Ref<Mailbox> mailbox_;
   base::Ref<device::HostPool> pool_;
   engine::DispatchTableRef table_;
+  PolicyRef policy_;
   CallTable calls_;
   Answers answers_;
   std::vector<Pending> pending_;  // by model, of this turn

@@ -18,6 +18,7 @@
 #include "core/response_sink.h"
 #include "engine/dispatch_table.h"
 #include "frontend/control_call.h"
+#include "frontend/policy.h"
 
 namespace serving::frontend {
 
@@ -36,9 +37,10 @@ class Acknowledgement final : public base::RefCounted {
   std::function<void()> done_;
 };
 
-// A new table for one I/O thread.
+// A new table, a new policy or both for one I/O thread; null = the one it has stays.
 struct TableNotice {
   engine::DispatchTableRef table;
+  PolicyRef policy;
   base::Ref<Acknowledgement> acknowledgement;
   TableNotice* next = nullptr;
 };

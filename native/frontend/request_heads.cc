@@ -27,15 +27,24 @@ bool IsIdentity(std::optional<std::string_view> coding) {
 
 }  // namespace
 
-void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
-  const Route route =
-      call.service == Service::kMetrics ? MatchMetrics(head.path) : MatchHttp(head.path);
-  call.kind = route.kind;
-  if (call.service == Service::kGrpc) {
-    answers_.Http(call, 415, kJson,
-                  R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
-    return;
+bool IoHandler::Admit(Call& call, const net::RequestHead& head, const Route& route) {
+  if (route.row == nullptr) {
+    if (call.is_grpc) {
+      answers_.Error(call, base::Unimplemented("unknown method '" + std::string(head.path) + "'"));
+    } else {
+      answers_.Http(call, 404, kJson, R"({"error":"Not Found"})");
+    }
+    return false;
   }
+  if (policy_->is_open()) [[likely]]
+    return true;
+  const base::Status status = policy_->Check(head, route, call.is_grpc);
+  if (status.ok()) return true;
+  answers_.Error(call, status);
+  return false;
+}
+
+void IoHandler::StartHttp(Call& call, const net::RequestHead& head, const Route& route) {
   if (call.kind == RouteKind::kInfer && !options_.native_infer_path)
     call.kind = RouteKind::kControl;
   if (call.kind == RouteKind::kControl) {
@@ -48,8 +57,7 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head) {
   }
   const bool is_generate =
       call.kind == RouteKind::kGenerate || call.kind == RouteKind::kGenerateStream;
-  const std::string_view method = call.kind == RouteKind::kInfer || is_generate ? "POST" : "GET";
-  if (head.method != method) {
+  if (!AllowsMethod(*route.row, head.method)) {
     answers_.Http(call, 405, kJson, R"({"error":"Method Not Allowed"})");
     return;
   }
@@ -106,8 +114,6 @@ void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t l
 }
 
 void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
-  const Route route = MatchGrpc(head.path);
-  call.kind = route.kind;
   if (call.kind == RouteKind::kInfer && !options_.native_infer_path)
     call.kind = RouteKind::kControl;
   if (call.kind == RouteKind::kControl) TakeControlHead(call, head);

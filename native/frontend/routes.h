@@ -3,43 +3,32 @@
 
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "frontend/route_table.h"
+
 namespace serving::frontend {
-
-// What a listener serves; the tag that net hands back with every request.
-enum class Service : uint16_t { kHttp, kGrpc, kMetrics };
-
-enum class RouteKind : uint8_t {
-  kControl,         // TypeScript answers
-  kInfer,           // /v2/models/{m}[/versions/{v}]/infer, ModelInfer
-  kGenerate,        // /v2/models/{m}[/versions/{v}]/generate
-  kGenerateStream,  // …/generate_stream
-  kLive,            // health, answered from the dispatch table
-  kReady,
-  kModelReady,
-  kHealthCheck,  // grpc.health.v1
-  kMetrics,
-  kNothing,  // metrics port, any other path: 200 and an empty body, as Triton
-};
 
 // Names are views into the path.
 struct Route {
-  RouteKind kind = RouteKind::kControl;
+  RouteKind kind = RouteKind::kUnknown;
+  const RouteRow* row = nullptr;  // null when unknown
   std::string_view model;
   std::string_view version;
 };
 
+bool AllowsMethod(const RouteRow& row, std::string_view method);
+
 // The text with its %XX replaced; nothing when one is cut off or no hexadecimal number.
 std::optional<std::string> PercentDecode(std::string_view text);
 
-// Full match on the path, no trailing slash tolerated (except /metrics/), versions are digits, a
-// model name is anything without '/'.
-Route MatchHttp(std::string_view path);
-Route MatchGrpc(std::string_view path);
-Route MatchMetrics(std::string_view path);
+// The first row of the service whose pattern is the whole path.
+Route MatchRoute(Service service, std::string_view path);
+
+// All rows one after the other, without the short way for infer calls: what MatchRoute must agree
+// with.
+Route MatchRouteByTable(Service service, std::string_view path);
 
 }  // namespace serving::frontend

@@ -15,6 +15,7 @@ const ENGINE: Record<keyof Engine, true> = {
   load: true,
   unload: true,
   publish: true,
+  setPolicy: true,
   listen: true,
   stopListening: true,
   drain: true,
@@ -29,7 +30,7 @@ const ENGINE: Record<keyof Engine, true> = {
   log: true,
   close: true,
 };
-const BINDING: Record<keyof Binding, true> = { version: true, createEngine: true };
+const BINDING: Record<keyof Binding, true> = { version: true, createEngine: true, routes: true };
 
 const OPTIONS: EngineOptions = {
   program: 'nereid',
@@ -117,6 +118,7 @@ describe('misuse of the addon', () => {
       assert.throws(() => engine.listen(wrong), Error, `listen ${label}`);
       await assert.rejects(async () => engine.load(wrong), Error, `load ${label}`);
       await assert.rejects(async () => engine.publish(wrong), Error, `publish ${label}`);
+      assert.throws(() => engine.setPolicy(wrong), Error, `setPolicy ${label}`);
       await assert.rejects(async () => engine.infer(wrong, 1), Error, `infer ${label}`);
     }
     for (const verb of [

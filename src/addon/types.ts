@@ -126,6 +126,50 @@ export interface DispatchTable {
   readonly models: readonly DispatchModel[];
 }
 
+/** The categories of Triton's restricted APIs, then ours. */
+export type Api =
+  | 'health'
+  | 'metadata'
+  | 'inference'
+  | 'shared-memory'
+  | 'model-config'
+  | 'model-repository'
+  | 'statistics'
+  | 'trace'
+  | 'logging'
+  | 'docs'
+  | 'metrics'
+  | 'management';
+
+/** One row of the table that every request is matched against (native/frontend/route_table.cc). */
+export interface RouteRow {
+  readonly service: 'http' | 'grpc' | 'metrics';
+  readonly methods: readonly string[];
+  /** `{m}`, `{r}` any name, `{v}` digits, `[…]` may be left out, `*` alone every path */
+  readonly pattern: string;
+  readonly api: Api;
+  readonly scope: 'infer' | 'manage' | 'metrics' | 'public';
+  readonly changesState: boolean;
+  /** answers on the management port only, when there is one */
+  readonly management: boolean;
+  /** answered on the I/O threads */
+  readonly native: boolean;
+}
+
+/** A category of APIs that wants a header with a value. */
+export interface RestrictedApi {
+  readonly protocol: 'http' | 'grpc';
+  readonly api: Api;
+  /** as it stands in the request, prefix included */
+  readonly header: string;
+  readonly value: string;
+}
+
+/** Who may use which route. Immutable; swapped on every I/O thread like the dispatch table. */
+export interface AccessPolicy {
+  readonly restricted: readonly RestrictedApi[];
+}
+
 /** One listening socket. Port 0 picks a free one. */
 export interface ListenOptions {
   readonly host: string;
@@ -289,6 +333,11 @@ export interface Engine {
   /** resolves when the last request that holds the version has ended and its instances are destroyed */
   unload(handle: number): Promise<void>;
   publish(table: DispatchTable): Promise<void>;
+  /**
+   * In force at once for connections to come, and everywhere when it resolves. Until the first call every route is open.
+   * @throws Error that says what is wrong with the policy
+   */
+  setPolicy(policy: AccessPolicy): Promise<void>;
   listen(options: ListenOptions): ListenResult;
   /** stops accepting on every listener; open connections live on */
   stopListening(): Promise<void>;
@@ -322,4 +371,5 @@ export interface Engine {
 export interface Binding {
   readonly version: string;
   createEngine(options: EngineOptions): Engine;
+  readonly routes: readonly RouteRow[];
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type {
+  AccessPolicy,
   Binding,
   ControlCall,
   DispatchTable,
@@ -52,6 +53,7 @@ export class FakeEngine implements Engine {
   readonly events: string[] = [];
   readonly plans = new Map<number, ModelPlan>();
   readonly tables: DispatchTable[] = [];
+  readonly policies: AccessPolicy[] = [];
   readonly httpReplies = new Map<number, HttpReply>();
   readonly grpcReplies = new Map<number, GrpcReply>();
   readonly cancelled: number[] = [];
@@ -106,6 +108,10 @@ export class FakeEngine implements Engine {
     await this.publishGate?.pass();
     this.tables.push(table);
     this.events.push(`publish ready=${table.ready}`);
+  }
+
+  async setPolicy(policy: AccessPolicy): Promise<void> {
+    this.policies.push(policy);
   }
 
   listen(options: ListenOptions): ListenResult {
@@ -184,6 +190,7 @@ export function fakeBinding(engine = new FakeEngine()): Binding & {
 } {
   return {
     version: 'fake',
+    routes: [],
     engine,
     options: undefined,
     createEngine(options: EngineOptions): Engine {

@@ -1,0 +1,19 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <napi.h>
+
+#include "base/status.h"
+#include "frontend/policy.h"
+
+namespace serving::addon {
+
+// AccessPolicy of src/addon/types.ts, compiled.
+base::Result<frontend::PolicyRef> ReadPolicy(Napi::Value value);
+
+// `routes` of src/addon/types.ts: the table that every request is matched against.
+Napi::Array RoutesToJs(Napi::Env env);
+
+}  // namespace serving::addon

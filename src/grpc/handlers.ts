@@ -65,6 +65,9 @@ const absent: ReadonlyMap<string, string> = new Map([
   ['LogSettings', notBuilt('the logging extension')],
 ]);
 
+/** Every method that is answered here; those of the infer path and of health are native's. */
+export const grpcMethods: readonly string[] = [...verbs.keys(), ...absent.keys()];
+
 /** Answers one gRPC call that native handed over. Never rejects: what goes wrong becomes the status. */
 export async function handleGrpc(
   call: ControlCall,

@@ -17,6 +17,7 @@ import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
 import type { LoaderOptions } from '../lifecycle/loader.ts';
 import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
+import { Staging } from '../repository/staging.ts';
 import { type Ask, BackendSetup } from './backends.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
 import { packageVersion } from './package-version.ts';
@@ -61,6 +62,7 @@ export class Server implements AsyncDisposable {
   /** how this server reads configurations and builds versions */
   readonly loaderOptions: LoaderOptions;
   readonly #log: Log;
+  readonly #staging = new Staging();
   #handlers: HttpHandlerOptions;
   #metrics: Promise<ProcessMetrics> | undefined;
   #closing: Promise<boolean> | undefined;
@@ -85,6 +87,8 @@ export class Server implements AsyncDisposable {
       sources: options.modelRepositories.map((path) => new LocalSource(path)),
       loadThreads: options.modelLoadThreadCount,
       strictReadiness: options.strictReadiness,
+      staging: this.#staging,
+      allowOverrideCode: options.allowOverrideCode,
       log,
     });
     this.control = {
@@ -116,6 +120,7 @@ export class Server implements AsyncDisposable {
     if (this.options.inferPath === 'typescript') {
       this.#handlers = { ...this.#handlers, inferPath: await loadInferPath(this) };
     }
+    await this.#staging.removeLeftovers();
     const failures = await this.lifecycle.start(names);
     await this.#metrics;
     return failures;
@@ -181,6 +186,7 @@ export class Server implements AsyncDisposable {
     }
     (await this.#metrics?.catch(() => undefined))?.[Symbol.dispose]();
     await this.engine.close();
+    await this.#staging[Symbol.asyncDispose]();
     return isClean;
   }
 

@@ -1,7 +1,16 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { bool, both, type Flag, FlagError, integer, notEmpty, oneOf } from './flag.ts';
+import {
+  bool,
+  both,
+  type Flag,
+  FlagError,
+  integer,
+  notEmpty,
+  OPTIONAL_BOOLEAN,
+  oneOf,
+} from './flag.ts';
 
 /** Where models come from and which are served. */
 export interface RepositoryOptions {
@@ -13,6 +22,8 @@ export interface RepositoryOptions {
   /** `--load-model`, in order; `*` alone stands for all */
   readonly loadModels: readonly string[];
   readonly modelLoadThreadCount: number;
+  /** a load may bring native libraries, scripts, another `backend` or `runtime` */
+  readonly allowOverrideCode: boolean;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -24,6 +35,7 @@ export const emptyRepositoryOptions: RepositoryOptions = {
   modelControlMode: 'none',
   loadModels: [],
   modelLoadThreadCount: 0,
+  allowOverrideCode: false,
 };
 
 export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
@@ -109,6 +121,16 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     defaults: both('4'),
     set: (draft, value) => {
       draft.modelLoadThreadCount = integer(value, 1, 1024);
+    },
+  },
+  {
+    name: 'allow-override-code',
+    group: 'Model repository',
+    value: OPTIONAL_BOOLEAN,
+    help: 'Let the load API bring native libraries and scripts, and name another backend, runtime or operator library than the repository.',
+    defaults: both('false'),
+    set: (draft, value) => {
+      draft.allowOverrideCode = bool(value);
     },
   },
 ];

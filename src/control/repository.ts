@@ -1,20 +1,13 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import {
-  internal,
-  invalidArgument,
-  ServeError,
-  unavailable,
-  unimplemented,
-} from '../base/status.ts';
+import { invalidArgument, unavailable, unimplemented } from '../base/status.ts';
 import type { ServerOptions } from '../config/options.ts';
-import { failedToPoll, type LoadOptions, type ModelLifecycle } from '../lifecycle/lifecycle.ts';
+import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
-import { readOverrideKeys } from '../repository/override-files.ts';
 
-/** A parameter of a load or unload, as either protocol carries it; undefined when it carries no value. */
-export type LoadParameter = string | boolean | bigint | Uint8Array | undefined;
+/** A parameter of a load or unload, as either protocol carries it. */
+export type LoadParameter = string | boolean | bigint | Uint8Array;
 
 export interface RepositoryCall {
   readonly repository?: string;
@@ -43,19 +36,13 @@ export class RepositoryVerbs {
   /** @throws ServeError in Triton's words */
   async load(call: RepositoryCall): Promise<void> {
     this.#checkAllowed(call);
-    await this.#lifecycle.load(call.model, readLoadParameters(call));
+    await this.#lifecycle.load(call.model, { config: readLoadParameters(call.parameters) });
   }
 
   /** @throws ServeError in Triton's words */
   async unload(call: RepositoryCall): Promise<void> {
     this.#checkAllowed(call);
-    // Has no effect: without ensembles no model depends on another.
-    const dependents = call.parameters.get('unload_dependents') ?? false;
-    if (typeof dependents !== 'boolean') {
-      throw invalidArgument(
-        "invalid value type for 'unload_dependents' parameter, expected bool_param.",
-      );
-    }
+    // `unload_dependents` has no effect: without ensembles no model depends on another.
     await this.#lifecycle.unload(call.model);
   }
 
@@ -71,33 +58,30 @@ export class RepositoryVerbs {
 
 /**
  * Checks the parameters of a load.
- * @returns the configuration that replaces config.pbtxt and the files that replace the folder, if any
+ * @returns the configuration that replaces config.pbtxt, if any
  */
-function readLoadParameters({ model, parameters }: RepositoryCall): LoadOptions {
+function readLoadParameters(parameters: ReadonlyMap<string, LoadParameter>): string | undefined {
   let config: string | undefined;
-  const files = new Map<string, Uint8Array>();
+  let file: string | undefined;
   for (const [key, value] of parameters) {
     if (key === 'config') {
-      if (typeof value !== 'string') throw wrongType(key, 'string_param');
+      if (typeof value !== 'string') {
+        throw invalidArgument(
+          "invalid value type for load parameter 'config', expected string_param.",
+        );
+      }
       config = value;
     } else if (key.startsWith('file:')) {
-      if (!(value instanceof Uint8Array)) throw wrongType(key, 'bytes_param');
-      files.set(key, value);
+      file ??= key;
     } else {
       throw invalidArgument(`unrecognized load parameter '${key}'.`);
     }
   }
-  if (files.size === 0) return { config };
-  if (config === undefined) {
+  if (file !== undefined && config === undefined) {
     throw invalidArgument("Load parameter 'config' must be specified for model file override");
   }
-  try {
-    return { config, files: readOverrideKeys(files) };
-  } catch (thrown) {
-    // Triton refuses keys that climb in these words.
-    throw internal(`${failedToPoll(model)}: ${ServeError.from(thrown).message}`, thrown);
+  if (file !== undefined) {
+    throw unimplemented(`'${file}': this server cannot override model files yet`);
   }
+  return config;
 }
-
-const wrongType = (key: string, expected: string): ServeError =>
-  invalidArgument(`invalid value type for load parameter '${key}', expected ${expected}.`);

@@ -120,7 +120,8 @@ function repositoryCall(request: Request): RepositoryCall {
   const given = request.parameters;
   if (typeof given === 'object' && given !== null) {
     for (const [key, value] of Object.entries(given)) {
-      parameters.set(key, loadParameter(value as Request));
+      const parameter = loadParameter(value as Request);
+      if (parameter !== undefined) parameters.set(key, parameter);
     }
   }
   return {
@@ -130,7 +131,7 @@ function repositoryCall(request: Request): RepositoryCall {
   };
 }
 
-function loadParameter(value: Request): LoadParameter {
+function loadParameter(value: Request): LoadParameter | undefined {
   switch (value.parameter_choice) {
     case 'bool_param':
       return value.bool_param === true;

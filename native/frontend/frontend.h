@@ -16,7 +16,7 @@
 #include "engine/engine.h"
 #include "frontend/control_call.h"
 #include "frontend/mailbox.h"
-#include "metrics/host_metrics.h"
+#include "metrics/exposition.h"
 #include "net/server.h"
 
 namespace serving::frontend {

@@ -167,9 +167,11 @@ void Connection::Recognise(std::span<std::byte> data) {
     if (!socket_.allow_http2) return RefuseProtocol("this port speaks HTTP/1.1 only");
     StartSession(true);
   } else {
-    if (text.starts_with("PRI "))
-      return RefuseProtocol("the HTTP/2 connection preface is malformed");
-    if (!socket_.allow_http1) return RefuseProtocol("this port speaks HTTP/2 (gRPC) only");
+    if (!socket_.allow_http1) {
+      // Only who speaks HTTP/1.1 can read why (RFC 9113 §3.4).
+      if (text.find(" HTTP/1.") == std::string_view::npos) return CloseAfterWrite(true);
+      return RefuseProtocol("this port speaks HTTP/2 (gRPC) only");
+    }
     StartSession(false);
   }
   session_->Receive(data);
@@ -253,7 +255,11 @@ void Connection::CloseAfterWrite(bool expects_more) {
 }
 
 void Connection::FinishClosing() {
-  if (!lingers_) {
+  if (resets_) {
+    const linger at_once{.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket_.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  }
+  if (resets_ || !lingers_) {
     Close();
     return;
   }

@@ -50,6 +50,8 @@ class Connection final : public Pollable, private Timer {
   const Limits& limits() const { return thread_.limits(); }
   OutputQueue& output() { return output_; }
   uint16_t service() const { return socket_.service; }
+  bool allows_http2() const { return socket_.allow_http2; }
+  const KeepaliveOptions& keepalive() const { return *socket_.keepalive; }
   std::string_view remote_address() const { return socket_.remote_address; }
   // There is something to send: Flush at the end of this turn.
   void ScheduleFlush();
@@ -58,6 +60,8 @@ class Connection final : public Pollable, private Timer {
   // Stop reading; end when everything queued is written. `expects_more`: the peer may still be
   // sending, so linger.
   void CloseAfterWrite(bool expects_more);
+  // The end that CloseAfterWrite brings is a reset.
+  void ResetAfterWrite() { resets_ = true; }
   // Since when the socket has taken nothing of what is queued; kNever when it takes.
   base::Instant write_stalled_since() const { return write_stalled_since_; }
 
@@ -98,6 +102,7 @@ class Connection final : public Pollable, private Timer {
   bool is_flush_scheduled_ = false;
   bool is_read_scheduled_ = false;
   bool lingers_ = false;
+  bool resets_ = false;
   size_t lingered_ = 0;
   base::Instant opened_;
   base::Instant first_byte_ = base::kNever;

@@ -43,6 +43,14 @@ struct RequestHead {
   }
 };
 
+// Why an answer ends before it is whole; the numbers are HTTP/2's error codes.
+enum class AbortReason : uint32_t {
+  kInternalError = 2,
+  kRefusedStream = 7,  // nothing was done: the peer may ask again
+  kCancel = 8,
+  kEnhanceYourCalm = 11,
+};
+
 // The answering end of one request, owned by its connection. I/O thread only. Valid from OnRequest
 // until Exchange::OnClosed returns; no call may follow.
 class Stream {
@@ -64,6 +72,15 @@ class Stream {
   // gRPC refusals: one HEADERS with END_STREAM, :status 200 and the given fields. HTTP/2 only.
   virtual void SendTrailersOnly(std::span<const Header> fields) = 0;
 
+  // The end of an answer that fails in the middle, so that the peer does not take it for whole:
+  // RST_STREAM on HTTP/2, the end of the connection on HTTP/1.1 (a reset where an end would look
+  // like the body's). With or without a head sent; what is still unsent may be lost. Only
+  // OnClosed(false) follows, not from within this call.
+  virtual void Abort(AbortReason reason) = 0;
+
+  // The request's body comes in messages at the peer's pace, for as long as it likes: no deadline
+  // and no minimum rate for it. Called while the body comes.
+  virtual void AllowSlowBody() = 0;
   // The body reader stops asking for space (memory budget full, slow consumer) until ResumeBody:
   // the window closes, the socket is not read.
   virtual void ResumeBody() = 0;
@@ -88,7 +105,8 @@ class Exchange {
   virtual void BodyArrived(size_t n) = 0;
   // The request is complete (END_STREAM; Content-Length reached; last chunk). Called for requests
   // without a body too, right after OnRequest. Once Stream::Finish was called only OnClosed
-  // follows: the connection drops the rest of the body by itself.
+  // follows: the connection drops the rest of the body by itself. Before that it may come while
+  // the answer is being sent.
   virtual void OnBodyEnd() = 0;
   // What was queued by this stream has left for the socket (unsent_bytes is 0 again).
   virtual void OnDrained() {}

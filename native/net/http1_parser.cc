@@ -85,8 +85,8 @@ void Http1HeadParser::Reset() {
   has_started_ = has_request_line_ = asks_close_ = asks_keep_alive_ = false;
 }
 
-Http1HeadParser::State Http1HeadParser::Bad(int status, std::string_view text) {
-  error_ = {status, text};
+Http1HeadParser::State Http1HeadParser::Bad(int status, std::string_view text, bool is_foreign) {
+  error_ = {status, text, is_foreign};
   return State::kBad;
 }
 
@@ -146,16 +146,17 @@ bool Http1HeadParser::ReadRequestLine(char* data, size_t start, size_t end) {
   const size_t first = line.find(' ');
   const size_t last = line.rfind(' ');
   if (first == std::string_view::npos || first == 0 || last == first) {
-    Bad(400, "the request line is not `METHOD target HTTP/1.1`");
+    Bad(400, "the request line is not `METHOD target HTTP/1.1`", true);
     return false;
   }
   const std::string_view version = line.substr(last + 1);
   if (version.size() != 8 || !version.starts_with("HTTP/") || version[6] != '.') {
-    Bad(400, "the request line does not end in an HTTP version");
+    Bad(400, "the request line does not end in an HTTP version", true);
     return false;
   }
   if (version[5] != '1' || (version[7] != '0' && version[7] != '1')) {
-    Bad(505, "only HTTP/1.0 and HTTP/1.1 are spoken in this form");
+    // HTTP/2.0 stands in the preface of HTTP/2.
+    Bad(505, "only HTTP/1.0 and HTTP/1.1 are spoken in this form", version[5] == '2');
     return false;
   }
   if (!AllAre(line.substr(0, first), kToken)) {

@@ -33,6 +33,7 @@ struct Http1Head {
 struct Http1Error {
   int status = 0;
   std::string_view text;
+  bool is_foreign = false;  // not a line of HTTP/1.x at all
 };
 
 // Reads request heads (RFC 9112), strictly: what another reader of the same bytes might take for
@@ -75,7 +76,7 @@ class Http1HeadParser {
     Place value;
   };
 
-  State Bad(int status, std::string_view text);
+  State Bad(int status, std::string_view text, bool is_foreign = false);
   bool ReadRequestLine(char* data, size_t start, size_t end);
   bool ReadTarget(char* data, Place target);
   bool ReadField(char* data, size_t start, size_t end);

@@ -260,13 +260,29 @@ TEST_F(Http1Server, RefusesBadHeadsBehindGoodRequests) {
 }
 
 TEST_F(Http1Server, RefusesWhatIsNotHttp) {
-  for (const std::string_view text :
-       {"\x16\x03\x01\x02\x03\x04\x05", "PRI * HTTP/2.0\r\n\r\nXX", "SSH-2.0-x\r\n"}) {
-    Client client(port);
-    client.Send(text);
-    EXPECT_EQ(ReadResponse(client).status, 400) << text;
-    EXPECT_EQ(client.ReceiveAll(), "");
+  Client client(port);
+  client.Send("\x16\x03\x01\x02\x03\x04\x05");
+  EXPECT_EQ(ReadResponse(client).status, 400);
+  EXPECT_EQ(client.ReceiveAll(), "");
+}
+
+TEST_F(Http1Server, ClosesWithoutAWordWhereAFrameIsExpectedAsMuchAsText) {
+  ListenerOptions options;
+  options.allow_http1 = false;
+  const uint16_t http2_only = server->Listen(options);
+  for (const uint16_t to : {port, http2_only}) {
+    for (const std::string_view text :
+         {"PRI * HTTP/2.0\r\n\r\nXX", "SSH-2.0-x\r\n", "INVALID CONNECTION PREFACE\r\n\r\n"}) {
+      Client client(to);
+      client.Send(text);
+      EXPECT_EQ(client.ReceiveAll(), "") << text;
+    }
   }
+  options.allow_http1 = true;
+  options.allow_http2 = false;
+  Client client(server->Listen(options));
+  client.Send("SSH-2.0-x\r\n");
+  EXPECT_EQ(ReadResponse(client).status, 400);
 }
 
 TEST_F(Http1Server, BoundsHeads) {

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -13,61 +12,13 @@
 #include "net/exchange.h"
 #include "net/http1_chunked.h"
 #include "net/http1_parser.h"
-#include "net/output_queue.h"
+#include "net/http1_stream.h"
 #include "net/session.h"
-#include "net/timer_wheel.h"
 
 namespace serving::net {
 
 class Connection;
-class Http1Session;
 class IoThread;
-
-// One request of a connection and its answer. Answers leave in the order of the requests: until its
-// turn comes, an answer waits in `staged_`.
-class Http1Stream final : public Stream, private Timer {
- public:
-  explicit Http1Stream(IoThread& thread);
-
-  void SendHead(int status, std::span<const Header> headers,
-                std::optional<uint64_t> content_length) override;
-  void SendBytes(std::span<const std::byte> bytes) override;
-  void SendBuffer(base::BufferRef owner, std::span<const std::byte> bytes) override;
-  void Finish(std::span<const Header> trailers) override;
-  void SendTrailersOnly(std::span<const Header> fields) override;
-  void ResumeBody() override;
-  size_t unsent_bytes() const override;
-  void SetTimer(base::Instant when) override;
-
- private:
-  friend class Http1Session;
-
-  void OnExpire() override;
-  void Reset(Http1Session& session, const Http1Head* head);
-  OutputQueue& out();
-  // How many of `n` body bytes may go out: none for HEAD, no more than Content-Length.
-  size_t Admit(size_t n);
-  void OpenChunk(size_t n);
-  void CloseChunk();
-  void Queued();
-
-  IoThread& thread_;
-  Http1Session* session_ = nullptr;
-  Exchange* exchange_ = nullptr;
-  Http1Stream* next_ = nullptr;
-  OutputQueue staged_;
-  uint64_t end_position_ =
-      0;  // once finished and in the connection's queue: where that must be taken to
-  std::optional<uint64_t> content_left_;
-  bool is_http10_ = false;
-  bool is_head_method_ = false;
-  bool keep_alive_ = true;
-  bool has_head_ = false;
-  bool drops_body_ = false;
-  bool is_chunked_ = false;
-  bool is_finished_ = false;
-  bool has_undrained_ = false;
-};
 
 // HTTP/1.0 and HTTP/1.1 on one connection (RFC 9112), with pipelining.
 class Http1Session final : public Session {
@@ -108,6 +59,7 @@ class Http1Session final : public Session {
   void EndBody();
   // The exchange no longer wants the body that is being read.
   bool discards() const { return reading_ == nullptr || reading_->is_finished_; }
+  void RefuseHead(const Http1Error& error);
   void Refuse(int status, std::string_view text);
   void FailBody(int status, std::string_view text);
   void SendError(Http1Stream& stream, int status, std::string_view text);
@@ -133,6 +85,8 @@ class Http1Session final : public Session {
   bool waits_for_continue_ = false;
   bool is_paused_ = false;
   bool is_stopped_ = false;  // nothing more is parsed
+  bool has_spoken_ = false;  // a request has come
+  bool allows_slow_body_ = false;
   uint64_t body_left_ = 0;
   uint64_t body_bytes_ = 0;
   base::Instant body_started_ = base::kNever;  // moved on by the time that we ourselves paused

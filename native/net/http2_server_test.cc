@@ -15,31 +15,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-std::string RawFrame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
-  std::string frame;
-  for (const int shift : {16, 8, 0}) frame += static_cast<char>(payload.size() >> shift);
-  frame += static_cast<char>(type);
-  frame += static_cast<char>(flags);
-  for (const int shift : {24, 16, 8, 0}) frame += static_cast<char>(stream >> shift);
-  return frame + std::string(payload);
-}
-
-// Error code of the GOAWAY in what a server sent.
-std::optional<int> GoawayIn(std::string_view bytes) {
-  const auto number = [&](size_t at, size_t size) {
-    size_t value = 0;
-    for (size_t i = at; i < at + size; ++i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
-    return value;
-  };
-  while (bytes.size() >= 9) {
-    if (bytes[3] == 7 && bytes.size() >= 17) return static_cast<int>(number(13, 4));
-    bytes.remove_prefix(std::min(bytes.size(), 9 + number(0, 3)));
-  }
-  return std::nullopt;
-}
-
 class Http2Server : public testing::Test {
  protected:
   void Start(const Limits& limits = {}) {
@@ -259,7 +234,7 @@ TEST_F(Http2Server, RefusesStreamsOverTheAnnouncedNumber) {
   Start(limits);
   // 0x82 GET, 0x86 http, 0x44 :path, 0x41 :authority
   constexpr std::string_view kGetHold = "\x82\x86\x44\x05/hold\x41\x01h";
-  std::string opening = std::string(kPreface) + RawFrame(4, 0, 0, "");
+  std::string opening = std::string(kHttp2Preface) + RawFrame(4, 0, 0, "");
   for (uint32_t stream = 1; stream <= 9; stream += 2) opening += RawFrame(1, 5, stream, kGetHold);
   Client client(port);
   client.Send(opening);
@@ -287,8 +262,8 @@ TEST_F(Http2Server, ClosesAfterProtocolErrors) {
                {RawFrame(1, 4, 2, "\x82"), 1}};  // HEADERS of an even stream
   for (const auto& test : cases) {
     Client client(port);
-    client.Send(std::string(kPreface) + RawFrame(4, 0, 0, "") + test.frames);
-    EXPECT_EQ(GoawayIn(client.ReceiveAll()), test.error);
+    client.Send(std::string(kHttp2Preface) + RawFrame(4, 0, 0, "") + test.frames);
+    EXPECT_EQ(GoawayIn(client.ReceiveAll()).value_or(Goaway()).error, test.error);
     EXPECT_FALSE(client.was_reset());
   }
 }
@@ -296,29 +271,29 @@ TEST_F(Http2Server, ClosesAfterProtocolErrors) {
 TEST_F(Http2Server, ClosesWhenAStreamThatHasEndedIsOpenedAgain) {
   const std::string get = RawFrame(1, 5, 1, "\x82\x86\x84\x41\x01h");
   Client client(port);
-  client.Send(std::string(kPreface) + RawFrame(4, 0, 0, "") + get);
+  client.Send(std::string(kHttp2Preface) + RawFrame(4, 0, 0, "") + get);
   ASSERT_TRUE(server->WaitFor("closed / answered"));
   client.Send(get);
-  EXPECT_EQ(GoawayIn(client.ReceiveAll()), 5);
+  EXPECT_EQ(GoawayIn(client.ReceiveAll()).value_or(Goaway()).error, 5);
 }
 
 TEST_F(Http2Server, ClosesWhenTheFirstFrameIsNotSettings) {
   Client client(port);
-  client.Send(std::string(kPreface) + RawFrame(6, 0, 0, "12345678"));
+  client.Send(std::string(kHttp2Preface) + RawFrame(6, 0, 0, "12345678"));
   client.ReceiveAll();
 }
 
 TEST_F(Http2Server, ReadsThePrefaceInPieces) {
   Client client(port);
-  const std::string opening =
-      std::string(kPreface) + RawFrame(4, 0, 0, "") + RawFrame(1, 5, 1, "\x82\x86\x84\x41\x01h");
+  const std::string opening = std::string(kHttp2Preface) + RawFrame(4, 0, 0, "") +
+                              RawFrame(1, 5, 1, "\x82\x86\x84\x41\x01h");
   for (const char c : opening) client.Send({&c, 1});
   EXPECT_TRUE(server->WaitFor("closed / answered"));
 }
 
 TEST_F(Http2Server, FloodsOfPingsEndWhenTheAnswersAreNotRead) {
   Client client(port, 4096);
-  client.Send(std::string(kPreface) + RawFrame(4, 0, 0, ""));
+  client.Send(std::string(kHttp2Preface) + RawFrame(4, 0, 0, ""));
   std::string pings;
   for (int i = 0; i < 10'000; ++i) pings += RawFrame(6, 0, 0, "12345678");
   // Until the server has had enough, a send would block for ever if it merely stopped to read: both
@@ -403,7 +378,7 @@ TEST_F(Http2Server, SurvivesRandomFrames) {
   std::mt19937 random(1);
   const std::string block = "\x82\x86\x44\x05/hold\x41\x01h";
   for (int round = 0; round < 150; ++round) {
-    std::string bytes = std::string(kPreface) + RawFrame(4, 0, 0, "");
+    std::string bytes = std::string(kHttp2Preface) + RawFrame(4, 0, 0, "");
     for (int i = 0; i < 30; ++i) {
       std::string payload = random() % 2 == 0 ? block : std::string(random() % 40, '\0');
       for (size_t n = random() % 4; n > 0 && !payload.empty(); --n) {
@@ -445,7 +420,7 @@ TEST_F(Http2Server, EndsHeaderBlocksThatDoNotEnd) {
   limits.head_timeout = milliseconds(80);
   Start(limits);
   Client client(port);
-  client.Send(std::string(kPreface) + RawFrame(4, 0, 0, "") + RawFrame(1, 1, 1, "\x82\x86"));
+  client.Send(std::string(kHttp2Preface) + RawFrame(4, 0, 0, "") + RawFrame(1, 1, 1, "\x82\x86"));
   client.ReceiveAll();
 }
 

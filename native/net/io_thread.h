@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -51,6 +52,7 @@ struct AcceptedSocket {
   uint16_t service = 0;
   bool allow_http1 = true;
   bool allow_http2 = true;
+  std::shared_ptr<const KeepaliveOptions> keepalive;  // never null
   std::string remote_address;
 };
 
@@ -95,6 +97,8 @@ class IoThread {
   ObjectPool<Http1Stream>& http1_streams() { return *http1_streams_; }
   ObjectPool<Http2Stream>& http2_streams() { return *http2_streams_; }
   bool is_draining() const { return is_draining_; }
+  // From 0 up to 1: to spread what would otherwise happen to many connections at once.
+  double Random() { return std::uniform_real_distribution<double>()(random_); }
   // `Sun, 06 Nov 1994 08:49:37 GMT`, made once a second.
   std::string_view http_date();
 
@@ -157,6 +161,7 @@ class IoThread {
   std::vector<Connection*> to_flush_;
   std::vector<Connection*> flushing_;
   std::atomic<size_t> connection_count_{0};
+  std::minstd_rand random_{std::random_device()()};
   int64_t date_second_ = -1;
   std::array<char, 32> date_{};
   bool is_draining_ = false;

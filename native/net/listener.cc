@@ -55,7 +55,11 @@ base::Status Failure(const ListenerOptions& options, const char* what, int error
 
 Listener::Listener(const ListenerOptions& options, const Limits& limits, ConnectionCounts& counts,
                    Hand hand)
-    : options_(options), limits_(limits), counts_(counts), hand_(std::move(hand)) {}
+    : options_(options),
+      limits_(limits),
+      counts_(counts),
+      hand_(std::move(hand)),
+      keepalive_(std::make_shared<const KeepaliveOptions>(options.keepalive)) {}
 
 Listener::~Listener() {
   if (fd_ >= 0) close(fd_);
@@ -158,7 +162,8 @@ Listener::Accepted Listener::AcceptOne() {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   counts_.open.fetch_add(1, std::memory_order_relaxed);
-  hand_({fd, options_.service, options_.allow_http1, options_.allow_http2, AddressText(address)});
+  hand_({fd, options_.service, options_.allow_http1, options_.allow_http2, keepalive_,
+         AddressText(address)});
   return Accepted::kOne;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "base/status.h"
@@ -52,6 +53,7 @@ class Listener final : public Pollable, private Timer {
   const Limits& limits_;
   ConnectionCounts& counts_;
   const Hand hand_;
+  const std::shared_ptr<const KeepaliveOptions> keepalive_;  // connections outlive the listener
   IoThread* thread_ = nullptr;
   int fd_ = -1;
   bool is_watched_ = false;

@@ -62,7 +62,11 @@ inline constexpr uint8_t kFrameData = 0;
 inline constexpr uint8_t kFrameHeaders = 1;
 inline constexpr uint8_t kFramePriority = 2;
 inline constexpr uint8_t kFrameResetStream = 3;
+inline constexpr uint8_t kFrameSettings = 4;
 inline constexpr uint8_t kFramePing = 6;
+inline constexpr uint8_t kFrameGoaway = 7;
+inline constexpr uint8_t kFrameWindowUpdate = 8;
+inline constexpr uint8_t kFrameContinuation = 9;
 
 inline constexpr uint8_t kFlagNone = 0;
 inline constexpr uint8_t kFlagEndStream = 1;
@@ -82,6 +86,7 @@ inline constexpr int32_t kSettingNoRfc7540Priorities = 9;
 inline constexpr uint32_t kNoError = 0;
 inline constexpr uint32_t kProtocolError = 1;
 inline constexpr uint32_t kInternalError = 2;
+inline constexpr uint32_t kFlowControlError = 3;
 inline constexpr uint32_t kStreamClosed = 5;
 inline constexpr uint32_t kCancel = 8;
 inline constexpr uint32_t kEnhanceYourCalm = 11;
@@ -106,7 +111,6 @@ using ReadLength = ssize_t (*)(Session*, uint8_t frame_type, int32_t stream_id,
 #define SERVING_NGHTTP2_FUNCTIONS(F)                                                        \
   F(session_callbacks_new, int, (Callbacks**))                                              \
   F(session_callbacks_del, void, (Callbacks*))                                              \
-  F(session_callbacks_set_on_begin_frame_callback, void, (Callbacks*, OnFrame))             \
   F(session_callbacks_set_on_begin_headers_callback, void, (Callbacks*, OnFrame))           \
   F(session_callbacks_set_on_header_callback, void, (Callbacks*, OnHeader))                 \
   F(session_callbacks_set_on_frame_recv_callback, void, (Callbacks*, OnFrame))              \
@@ -132,8 +136,8 @@ using ReadLength = ssize_t (*)(Session*, uint8_t frame_type, int32_t stream_id,
   F(session_set_local_window_size, int,                                                     \
     (Session*, uint8_t flags, int32_t stream_id, int32_t window))                           \
   F(session_get_last_proc_stream_id, int32_t, (Session*))                                   \
+  F(session_get_stream_remote_window_size, int32_t, (Session*, int32_t stream_id))          \
   F(session_resume_data, int, (Session*, int32_t stream_id))                                \
-  F(session_terminate_session, int, (Session*, uint32_t error))                             \
   F(submit_settings, int, (Session*, uint8_t flags, const Setting*, size_t count))          \
   F(submit_response, int,                                                                   \
     (Session*, int32_t stream_id, const Field*, size_t count, const DataProvider*))         \

@@ -45,7 +45,9 @@ SERVING_SAME_PLACE(DataProvider, read, nghttp2_data_provider, read_callback);
 
 static_assert(kFrameData == NGHTTP2_DATA && kFrameHeaders == NGHTTP2_HEADERS);
 static_assert(kFramePriority == NGHTTP2_PRIORITY && kFrameResetStream == NGHTTP2_RST_STREAM);
-static_assert(kFramePing == NGHTTP2_PING);
+static_assert(kFrameSettings == NGHTTP2_SETTINGS && kFramePing == NGHTTP2_PING);
+static_assert(kFrameGoaway == NGHTTP2_GOAWAY && kFrameWindowUpdate == NGHTTP2_WINDOW_UPDATE);
+static_assert(kFrameContinuation == NGHTTP2_CONTINUATION);
 static_assert(kFlagNone == NGHTTP2_FLAG_NONE && kFlagEndStream == NGHTTP2_FLAG_END_STREAM);
 static_assert(kFlagAck == NGHTTP2_FLAG_ACK && kFlagEndHeaders == NGHTTP2_FLAG_END_HEADERS);
 static_assert(kDataEof == NGHTTP2_DATA_FLAG_EOF);
@@ -57,6 +59,7 @@ static_assert(kSettingMaxFrameSize == NGHTTP2_SETTINGS_MAX_FRAME_SIZE);
 static_assert(kSettingMaxHeaderListSize == NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE);
 static_assert(kNoError == NGHTTP2_NO_ERROR && kInternalError == NGHTTP2_INTERNAL_ERROR);
 static_assert(kProtocolError == NGHTTP2_PROTOCOL_ERROR && kStreamClosed == NGHTTP2_STREAM_CLOSED);
+static_assert(kFlowControlError == NGHTTP2_FLOW_CONTROL_ERROR);
 static_assert(kCancel == NGHTTP2_CANCEL && kEnhanceYourCalm == NGHTTP2_ENHANCE_YOUR_CALM);
 static_assert(kErrorDeferred == NGHTTP2_ERR_DEFERRED);
 static_assert(kErrorTemporalCallbackFailure == NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);

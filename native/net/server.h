@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "base/waker.h"
 #include "net/exchange.h"
+#include "net/keepalive.h"
 
 namespace serving::net {
 
@@ -31,7 +32,8 @@ struct Limits {
                                   << 20;  // per connection in library buffers, besides lent Buffers
   uint32_t stream_window_bytes = 16 << 20;
   uint32_t connection_window_bytes = 16 << 20;
-  uint32_t max_frame_bytes = 1 << 20;  // SETTINGS_MAX_FRAME_SIZE announced
+  // SETTINGS_MAX_FRAME_SIZE announced once a connection brings large bodies; 16 KiB before.
+  uint32_t max_frame_bytes = 1 << 20;
 };
 
 struct ListenerOptions {
@@ -41,6 +43,7 @@ struct ListenerOptions {
   bool allow_http1 = true;
   bool allow_http2 = true;  // prior knowledge (h2c)
   bool reuse_port = false;
+  KeepaliveOptions keepalive;  // of its HTTP/2 connections
 };
 
 struct Listening {

@@ -87,6 +87,9 @@ class TestExchange final : public Exchange {
       stream_.SetTimer(base::SteadyClock().Now() + std::chrono::milliseconds(20));
     } else if (path_ == "/pause") {
       is_paused_ = true;
+    } else if (path_ == "/chat") {
+      stream_.AllowSlowBody();
+      stream_.SendHead(200, {}, std::nullopt);
     }
   }
 
@@ -101,11 +104,21 @@ class TestExchange final : public Exchange {
     body_.resize(arrived_ + room);
     return std::as_writable_bytes(std::span(body_)).subspan(arrived_);
   }
-  void BodyArrived(size_t n) override { arrived_ += n; }
+  void BodyArrived(size_t n) override {
+    arrived_ += n;
+    if (path_ != "/chat") return;
+    stream_.SendBytes(Bytes(std::string_view(body_).substr(0, n)));
+    NoteUnsent();
+    arrived_ = 0;
+  }
   void OnBodyEnd() override;
   void OnDrained() override {
     shared_.Note("drained " + path_);
     if (path_ == "/stream" && pieces_left_ > 0) SendPiece();
+    if (path_ == "/abort") {
+      EXPECT_EQ(stream_.unsent_bytes(), 0u);
+      stream_.Abort(AbortReason::kInternalError);
+    }
   }
   void OnTimer() override {
     stream_.SendHead(200, {}, 4);
@@ -249,6 +262,15 @@ void TestExchange::OnBodyEnd() {
     pieces_left_ = number();
     stream_.SendHead(200, {}, std::nullopt);
     SendPiece();
+  } else if (path_ == "/chat") {
+    stream_.Finish({});
+  } else if (path_ == "/abort") {
+    if (number() == 0) {
+      stream_.Abort(AbortReason::kCancel);
+    } else {
+      stream_.SendHead(200, {}, std::nullopt);
+      Lend(Pattern(number()));
+    }
   } else if (path_ == "/short") {
     stream_.SendHead(200, {}, 100);
     stream_.SendBytes(Bytes("ten bytes."));
@@ -456,6 +478,31 @@ void Client::Reset() {
   const linger now{1, 0};
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
   Close();
+}
+
+std::string RawFrame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
+  std::string frame;
+  for (const int shift : {16, 8, 0}) frame += static_cast<char>(payload.size() >> shift);
+  frame += static_cast<char>(type);
+  frame += static_cast<char>(flags);
+  for (const int shift : {24, 16, 8, 0}) frame += static_cast<char>(stream >> shift);
+  return frame + std::string(payload);
+}
+
+std::optional<Goaway> GoawayIn(std::string_view bytes) {
+  const auto number = [&](size_t at, size_t size) {
+    size_t value = 0;
+    for (size_t i = at; i < at + size; ++i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
+    return value;
+  };
+  while (bytes.size() >= 9) {
+    const size_t length = number(0, 3);
+    if (bytes[3] == 7 && bytes.size() >= 17) {
+      return Goaway{static_cast<int>(number(13, 4)), std::string(bytes.substr(17, length - 8))};
+    }
+    bytes.remove_prefix(std::min(bytes.size(), 9 + length));
+  }
+  return std::nullopt;
 }
 
 Response ReadResponse(Client& client, bool to_head) {

@@ -71,7 +71,10 @@ std::string Pattern(size_t size);
 //   /timer            `rang` after 20 ms
 //   /block            stops the whole I/O thread until TestServer::Unblock
 //   /short            announces more than it sends
-//   anything else     404
+//   /abort?n          n bytes without a length, and an end by Stream::Abort once they have drained;
+//                     with n = 0 the end at once, without a head
+//   /chat             the head at once, then each piece of the body when it comes; may take for
+//   ever anything else     404
 class TestServer {
  public:
   explicit TestServer(const Limits& limits = {}, int threads = 1,
@@ -152,6 +155,16 @@ struct Response {
   bool is_complete = false;       // HTTP/2: END_STREAM has come
   std::optional<uint32_t> reset;  // HTTP/2: error code of the stream's end
 };
+
+// The client's preface and a frame of HTTP/2 as they stand on the wire.
+inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+std::string RawFrame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload);
+// Error code and text of the GOAWAY in what a server sent.
+struct Goaway {
+  int error = 0;
+  std::string text;
+};
+std::optional<Goaway> GoawayIn(std::string_view bytes);
 
 // One HTTP/1.1 answer from the socket; `to_head`: of a HEAD request.
 Response ReadResponse(Client& client, bool to_head = false);

@@ -45,13 +45,11 @@ inline std::unique_ptr<backend::Backend> FindBackend(std::string_view name) {
 class ModelHarness {
  public:
   explicit ModelHarness(core::ModelPlan plan, std::unique_ptr<backend::Backend> backend = nullptr,
-                        bool allow_inline = true, metrics::MetricsOptions metrics = {})
+                        bool allow_inline = true)
       : backend_(backend ? std::move(backend) : FindBackend(plan.backend)) {
-    model_ =
-        model::Model::Load(
-            std::move(plan), *backend_,
-            {.budget = Unlimited(), .allow_inline = allow_inline, .metrics = std::move(metrics)})
-            .Take();
+    model_ = model::Model::Load(std::move(plan), *backend_,
+                                {.budget = Unlimited(), .allow_inline = allow_inline})
+                 .Take();
   }
 
   model::Model& operator*() { return *model_; }

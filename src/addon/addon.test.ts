@@ -49,16 +49,6 @@ const OPTIONS: EngineOptions = {
   maxStreamsPerConnection: 16,
   controlTimeoutMs: 10_000,
   jsonHealthBodies: true,
-  metrics: {
-    counterLatencies: true,
-    histogramLatencies: false,
-    summaryLatencies: false,
-    summaryQuantiles: [],
-    extended: false,
-    cpu: true,
-    hostIntervalMs: 0,
-    pinnedMemoryPoolBytes: 0,
-  },
   logVerbose: 0,
   logInfo: false,
   logWarning: false,
@@ -84,7 +74,6 @@ const PLAN: ModelPlan = {
   decoupled: false,
   parameters: {},
   metricTags: {},
-  firstResponseBoundsMs: [],
 };
 
 describe('the surface of the addon', () => {

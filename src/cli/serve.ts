@@ -26,14 +26,15 @@ const SERVICE_NAMES: Record<Service, string> = {
  * @returns exit code: 0 after a clean stop, 1 when the start or the stop failed
  */
 export async function serve(program: Program, argv: readonly string[]): Promise<number> {
-  const parsed = parseOptions(program, argv);
+  const parsed = parseOptions(program, argv, process.env);
   if (parsed.kind === 'help') {
     stdout.write(serveHelp(program));
     return 0;
   }
+  for (const warning of parsed.warnings) stderr.write(`${warning}\n`);
   if (parsed.kind === 'error') {
-    if (program === 'tritonserver') stderr.write(`${serveHelp(program)}\n`);
-    stderr.write(`${parsed.message}\n`);
+    if (program === 'tritonserver' && parsed.usage) stderr.write(`${serveHelp(program)}\n`);
+    stderr.write(`${parsed.usage ? '' : 'error: '}${parsed.message}\n`);
     if (program === 'nereid') stderr.write('`nereid serve --help` lists the flags.\n');
     return 1;
   }

@@ -1,9 +1,11 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { refusedTritonFlags, serverFlags } from './flag-table.ts';
+import { environmentHelp } from './environment.ts';
+import { serverFlags } from './flag-table.ts';
 import type { Flag } from './flags/flag.ts';
 import type { Program, ServerOptions } from './options.ts';
+import { unbuilt } from './unbuilt.ts';
 
 const WIDTH = 88;
 
@@ -32,7 +34,7 @@ export function flagsPage(): string {
     '`nereid help flags --markdown` from `src/config/flags`; do not edit.',
     '',
     '`--flag=value` and `--flag value` are the same. Booleans take true, on, 1, false, off and 0 in any case. Flags marked',
-    '*repeats* may be given several times. There are no environment variables for flags.',
+    '*repeats* may be given several times.',
     '',
   ];
   for (const [group, flags] of groups(undefined)) {
@@ -46,14 +48,27 @@ export function flagsPage(): string {
     lines.push('');
   }
   lines.push(
+    '## Environment',
+    '',
+    'Read where Triton reads it, under both names. A flag wins over a variable.',
+    '',
+    '| variable | meaning |',
+    '|---|---|',
+    ...environmentHelp.map(([names, meaning]) => `| ${code(names)} | ${meaning} |`),
+    '',
     '## Flags of Triton that are refused',
     '',
-    'They end the start with a sentence, because ignoring them would change what a deployment does:',
+    'They end the start with a sentence when they ask for more than their default, because serving without them would',
+    'open or change what a deployment relies on:',
     '',
-    ...wrap([...refusedTritonFlags.keys()].map((name) => `\`--${name}\``).join(', '), 118),
+    ...unbuilt.map(({ flag, why }) => `- \`--${flag}\`: ${why}`),
     '',
   );
   return lines.join('\n');
+}
+
+function code(names: string): string {
+  return names.replace(/[A-Z_]+/g, '`$&`');
 }
 
 function pageRow(flag: AnyFlag): string {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { refusedTritonFlags, serverFlags } from './flag-table.ts';
+import { serverFlags } from './flag-table.ts';
 import { flagsHelp, flagsPage } from './flags-page.ts';
 import { defaultOptions, type Program, parseOptions, type ServerOptions } from './options.ts';
 
@@ -97,7 +97,7 @@ describe('parseOptions', () => {
     assert.equal(accept(['--http-p=81']).httpPort, 81);
     assert.match(
       refuse(['--http=1']),
-      /^option '--http' is ambiguous; possibilities: '--http-address'/,
+      /^option '--http=1' is ambiguous; possibilities: '--http-address'/,
     );
   });
 
@@ -112,41 +112,35 @@ describe('parseOptions', () => {
   it('refuses what it does not know', () => {
     assert.equal(refuse(['--foo']), "unrecognized option '--foo'");
     assert.equal(refuse(['stray']), 'Unexpected argument: stray');
-    assert.equal(refuse(['-h']), 'Unexpected argument: -h');
-    assert.equal(refuse(['--']), 'Unexpected argument: --');
+    assert.equal(refuse(['-h']), "invalid option -- 'h'");
+    assert.equal(refuse(['--', '--id']), 'Unexpected argument: --id');
+    assert.equal(refuse(['stray', '--foo']), "unrecognized option '--foo'");
+    accept(['--']);
     assert.equal(refuse(['--http-port']), "option '--http-port' requires an argument");
     assert.equal(
       refuse(['--disable-auto-complete-config=true']),
       "option '--disable-auto-complete-config' doesn't allow an argument",
     );
-    assert.match(refuse(['--rate-limit=off']), /^option '--rate-limit' is not supported: /);
   });
 
   it('refuses bad values in the words of Triton', () => {
     const table: [string, string][] = [
       ['--http-port=abc', 'Invalid option value. Got abc'],
       ['--http-port=', 'Invalid option value. Got '],
-      ['--http-port=1.5', 'Invalid option value. Got 1.5'],
       ['--http-port=77777777777777', 'Provided option value is out of bound. Got 77777777777777'],
       ['--http-port=65536', 'Expected a value from 0 to 65535. Got 65536'],
       ['--http-port=-1', 'Expected a value from 0 to 65535. Got -1'],
-      ['--http-max-input-size=0', 'Expected a value from 1 to 9007199254740991. Got 0'],
-      ['--grpc-infer-thread-count=1', 'Expected a value from 2 to 128. Got 1'],
       [
         '--backend-config=foo',
         "--backend-config option format is '<backend name>,<setting>=<value>'. Got foo",
       ],
       ['--backend-config=default-max-batch-size=x', 'Invalid option value. Got x'],
-      [
-        '--model-control-mode=sometimes',
-        'invalid argument for --model-control-mode: expected none, explicit. Got sometimes',
-      ],
+      ['--model-control-mode=sometimes', 'invalid argument for --model-control-mode'],
     ];
     for (const [argument, reason] of table) {
       const flag = argument.slice(0, argument.indexOf('='));
       assert.equal(refuse([argument]), `Bad option: "${flag}".\n${reason}`);
     }
-    assert.match(refuse(['--model-control-mode=poll']), /not built yet/);
   });
 
   it('takes sizes beyond 2^31', () => {
@@ -163,9 +157,9 @@ describe('parseOptions', () => {
       refuse(['--load-model=a']),
       "Error: Use of '--load-model' requires setting '--model-control-mode=explicit' as well.",
     );
-    assert.match(
+    assert.equal(
       refuse(['--model-control-mode=explicit', '--load-model=*', '--load-model=a']),
-      /must be the ONLY startup model/,
+      "creating server: Invalid argument - Wildcard model name '*' must be the ONLY startup model if specified at all.",
     );
     assert.deepEqual(
       accept(['--model-control-mode=explicit', '--load-model=a', '--load-model=b']).loadModels,
@@ -205,7 +199,6 @@ describe('the table of flags', () => {
   it('names every flag once', () => {
     const names = serverFlags.map((flag) => flag.name);
     assert.equal(new Set(names).size, names.length);
-    for (const name of names) assert.equal(refusedTritonFlags.has(name), false, name);
   });
 
   it('accepts its own defaults', () => {

@@ -1,19 +1,33 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { refusedTritonFlags, serverFlags } from './flag-table.ts';
+import { findConflict } from './conflicts.ts';
+import { applyEnvironment, applyStorage, type Environment } from './environment.ts';
+import { serverFlags } from './flag-table.ts';
 import { type BackendOptions, emptyBackendOptions } from './flags/backend.ts';
+import { type CacheOptions, emptyCacheOptions } from './flags/cache.ts';
+import { type DeviceOptions, emptyDeviceOptions } from './flags/device.ts';
 import { type ExecutionOptions, emptyExecutionOptions } from './flags/execution.ts';
-import { type Flag, FlagError, OPTIONAL_BOOLEAN, type Program } from './flags/flag.ts';
+import { BuildError, type Flag, FlagError, OPTIONAL_BOOLEAN, type Program } from './flags/flag.ts';
 import { emptyGrpcOptions, type GrpcOptions } from './flags/grpc.ts';
+import { emptyGrpcConnectionOptions, type GrpcConnectionOptions } from './flags/grpc-connection.ts';
+import { emptyGrpcTlsOptions, type GrpcTlsOptions } from './flags/grpc-tls.ts';
 import { emptyHttpOptions, type HttpOptions } from './flags/http.ts';
 import { emptyLimitsOptions, type LimitsOptions } from './flags/limits.ts';
 import { emptyLoggingOptions, type LoggingOptions } from './flags/logging.ts';
 import { emptyMetricsOptions, type MetricsOptions } from './flags/metrics.ts';
 import { emptyProcessOptions, type ProcessOptions } from './flags/process.ts';
+import { emptyRateLimitOptions, type RateLimitOptions } from './flags/rate-limit.ts';
 import { emptyRepositoryOptions, type RepositoryOptions } from './flags/repository.ts';
+import { emptyRestrictedOptions, type RestrictedOptions } from './flags/restricted.ts';
+import { emptySagemakerOptions, type SagemakerOptions } from './flags/sagemaker.ts';
 import { emptySetupOptions, type SetupOptions } from './flags/setup.ts';
+import { emptyShmOptions, type ShmOptions } from './flags/shm.ts';
+import { emptyTraceOptions, finishTrace, type TraceOptions } from './flags/trace.ts';
+import { emptyVertexAiOptions, type VertexAiOptions } from './flags/vertex-ai.ts';
+import { findUnbuilt } from './unbuilt.ts';
 
+export { metricsHost } from './conflicts.ts';
 export type { BackendSetting } from './flags/backend.ts';
 export type { Program } from './flags/flag.ts';
 
@@ -24,8 +38,18 @@ export interface ServerOptions
     RepositoryOptions,
     HttpOptions,
     GrpcOptions,
+    GrpcTlsOptions,
+    GrpcConnectionOptions,
+    RestrictedOptions,
+    SagemakerOptions,
+    VertexAiOptions,
     MetricsOptions,
+    TraceOptions,
     BackendOptions,
+    CacheOptions,
+    RateLimitOptions,
+    DeviceOptions,
+    ShmOptions,
     LimitsOptions,
     ExecutionOptions,
     SetupOptions {
@@ -37,10 +61,22 @@ type OptionsDraft = { -readonly [K in keyof ServerOptions]: ServerOptions[K] };
 
 /** What a command line asks for. */
 export type ParsedOptions =
-  | { readonly kind: 'options'; readonly options: ServerOptions; readonly notes: readonly string[] }
+  | {
+      readonly kind: 'options';
+      readonly options: ServerOptions;
+      /** flags that have no effect, a sentence each */
+      readonly notes: readonly string[];
+      /** lines of Triton about deprecated flags, for stderr */
+      readonly warnings: readonly string[];
+    }
   | { readonly kind: 'help' }
-  /** `message` is to be printed after the usage, as Triton does */
-  | { readonly kind: 'error'; readonly message: string };
+  | {
+      readonly kind: 'error';
+      readonly message: string;
+      readonly warnings: readonly string[];
+      /** it is to be printed after the usage, as Triton does */
+      readonly usage: boolean;
+    };
 
 /** The options a program has without any flag. */
 export function defaultOptions(program: Program): ServerOptions {
@@ -48,121 +84,156 @@ export function defaultOptions(program: Program): ServerOptions {
 }
 
 /**
- * Reads a command line by GNU's rules: `--flag=value` or `--flag value`, a unique beginning of a name will do,
- * `--` ends nothing because no argument but flags is taken.
+ * Reads a command line by GNU's rules: `--flag=value` or `--flag value`, a unique beginning of a name will do, words
+ * that are no flag count after all flags, and so does everything behind `--`.
  * @param argv arguments without the program's name
+ * @param env the environment; left out, nothing is taken from it
  */
-export function parseOptions(program: Program, argv: readonly string[]): ParsedOptions {
-  const draft = draftOf(program);
-  const notes: string[] = [];
-  const flags = serverFlags.filter((flag) => flag.only === undefined || flag.only === program);
-  for (let i = 0; i < argv.length; i++) {
-    const word = argv[i] ?? '';
-    if (!word.startsWith('--') || word === '--') return failure(`Unexpected argument: ${word}`);
-    const equals = word.indexOf('=');
-    const given = word.slice(2, equals < 0 ? undefined : equals);
-    const found = findFlag(flags, given);
-    if (typeof found === 'string') return failure(found);
-    if (found.name === 'help') return { kind: 'help' };
-    let value: string;
-    if (equals >= 0) {
-      if (found.value === '') return failure(`option '--${found.name}' doesn't allow an argument`);
-      value = word.slice(equals + 1);
-    } else if (found.value === '') {
-      value = '';
-    } else if (found.value === OPTIONAL_BOOLEAN) {
-      const next = argv[i + 1];
-      const isValue = next !== undefined && /^(?:true|on|1|false|off|0)$/i.test(next);
-      if (isValue) i++;
-      value = isValue ? next : 'true';
-    } else {
-      const next = argv[++i];
-      if (next === undefined) return failure(`option '--${found.name}' requires an argument`);
-      value = next;
-    }
-    try {
-      found.set(draft, value);
-    } catch (error) {
-      if (!(error instanceof FlagError)) throw error;
-      return failure(`Bad option: "--${found.name}".\n${error.message}`);
-    }
-    if (found.withoutEffect !== undefined) {
-      const note = `--${found.name} is accepted and has no effect: ${found.withoutEffect}`;
-      if (!notes.includes(note)) notes.push(note);
-    }
+export function parseOptions(
+  program: Program,
+  argv: readonly string[],
+  env: Environment = {},
+): ParsedOptions {
+  const reader = new CommandLine(program, argv, env);
+  try {
+    return reader.read();
+  } catch (error) {
+    if (!(error instanceof FlagError)) throw error;
+    const { warnings, flag } = reader;
+    const usage = !(error instanceof BuildError);
+    const name = error.flag ?? flag;
+    const head = usage && name !== undefined ? `Bad option: "--${name}".\n` : '';
+    const message = `${head}${error.message}`;
+    return { kind: 'error', message, warnings, usage };
   }
-  const problem = findConflict(draft);
-  return problem === undefined ? { kind: 'options', options: draft, notes } : failure(problem);
 }
 
-/**
- * What is wrong with a set of options that are right one by one.
- * @returns a sentence, or undefined
- */
-export function findConflict(options: ServerOptions): string | undefined {
-  if (options.loadModels.length > 0 && options.modelControlMode !== 'explicit') {
-    return "Error: Use of '--load-model' requires setting '--model-control-mode=explicit' as well.";
-  }
-  if (options.loadModels.includes('*') && options.loadModels.length > 1) {
-    return "Error: Wildcard model name '*' must be the ONLY startup model if specified at all.";
-  }
-  return findPortCollision(options);
-}
+/** One reading of one command line. */
+class CommandLine {
+  readonly warnings: string[] = [];
+  /** the flag whose value is looked at; undefined between flags */
+  flag: string | undefined;
+  readonly #program: Program;
+  readonly #argv: readonly string[];
+  readonly #env: Environment;
+  readonly #flags: readonly Flag<ServerOptions>[];
+  readonly #draft: OptionsDraft;
+  readonly #notes = new Set<string>();
 
-function findPortCollision(options: ServerOptions): string | undefined {
-  const all = [
-    { on: options.allowHttp, what: 'HTTP', host: options.httpAddress, port: options.httpPort },
-    { on: options.allowGrpc, what: 'GRPC', host: options.grpcAddress, port: options.grpcPort },
-    {
-      on: options.allowMetrics,
-      what: 'metrics',
-      host: metricsHost(options),
-      port: options.metricsPort,
-    },
-  ];
-  const services = all.filter((service) => service.on && service.port !== 0);
-  for (const [i, one] of services.entries()) {
-    for (const other of services.slice(i + 1)) {
-      if (one.port === other.port && addressesOverlap(one.host, other.host)) {
-        return (
-          `The server cannot listen to ${one.what} requests and ${other.what} requests ` +
-          `at the same address and port ${one.host}:${one.port}`
-        );
+  constructor(program: Program, argv: readonly string[], env: Environment) {
+    this.#program = program;
+    this.#argv = argv;
+    this.#env = env;
+    this.#flags = serverFlags.filter((flag) => flag.only === undefined || flag.only === program);
+    this.#draft = draftOf(program);
+  }
+
+  /** @throws FlagError */
+  read(): ParsedOptions {
+    applyEnvironment(this.#draft, this.#env);
+    const strays: string[] = [];
+    for (let i = 0; i < this.#argv.length; i++) {
+      const word = this.#argv[i] ?? '';
+      if (word === '--') {
+        strays.push(...this.#argv.slice(i + 1));
+        break;
       }
+      if (!word.startsWith('-') || word === '-') {
+        strays.push(word);
+        continue;
+      }
+      if (!word.startsWith('--')) throw new FlagError(`invalid option -- '${word.charAt(1)}'`);
+      const found = findFlag(this.#flags, word);
+      if (found.name === 'help') return { kind: 'help' };
+      const { value, next } = readValue(found, word, this.#argv, i);
+      i = next;
+      this.#set(found, value);
+    }
+    if (strays.length > 0) throw new FlagError(`Unexpected argument: ${strays[0]}`);
+    return this.#finish();
+  }
+
+  #set(found: Flag<ServerOptions>, value: string): void {
+    this.flag = found.name;
+    if (found.deprecated !== undefined) this.warnings.push(found.deprecated(value));
+    // Triton passes over what stands behind a number; here a slip of the finger shall not go unseen.
+    if (this.#program === 'nereid' && found.value === '<integer>' && !/^[+-]?\d+$/.test(value)) {
+      throw new FlagError(`Invalid option value. Got ${value}`);
+    }
+    found.set(this.#draft, value);
+    this.flag = undefined;
+    const asksForDefault = value === found.defaults?.[this.#program];
+    if (found.withoutEffect !== undefined && !asksForDefault) {
+      this.#notes.add(`--${found.name} is accepted and has no effect: ${found.withoutEffect}`);
     }
   }
-  return undefined;
+
+  #finish(): ParsedOptions {
+    const draft = this.#draft;
+    if (draft.modelControlMode !== 'poll') draft.repositoryPollSecs = 0;
+    applyStorage(draft, this.#env);
+    draft.allowGpuMetrics &&= draft.allowMetrics;
+    draft.allowCpuMetrics &&= draft.allowMetrics;
+    this.warnings.push(...finishTrace(draft), ...finishStrictConfig(draft));
+    const problem = findConflict(draft) ?? findUnbuilt(draft);
+    if (problem !== undefined) throw new FlagError(problem);
+    if (draft.loadModels.includes('*') && draft.loadModels.length > 1) {
+      throw new BuildError(
+        "creating server: Invalid argument - Wildcard model name '*' must be the ONLY startup model if specified at all.",
+      );
+    }
+    return { kind: 'options', options: draft, notes: [...this.#notes], warnings: this.warnings };
+  }
 }
 
-/** Address of the metrics port: the HTTP port's unless it was given. */
-export function metricsHost(options: ServerOptions): string {
-  return options.metricsAddress === '' ? options.httpAddress : options.metricsAddress;
+function finishStrictConfig(draft: OptionsDraft): string[] {
+  if (draft.strictModelConfig === undefined) return [];
+  if (draft.autoCompleteConfig) {
+    draft.autoCompleteConfig = !draft.strictModelConfig;
+    return [];
+  }
+  if (draft.strictModelConfig) return [];
+  return [
+    "Warning: Overriding deprecated '--strict-model-config' from False to True in favor of '--disable-auto-complete-config'!",
+  ];
 }
 
-const ANY_ADDRESS = new Set(['0.0.0.0', '::', '[::]', '']);
-
-function addressesOverlap(a: string, b: string): boolean {
-  return a === b || ANY_ADDRESS.has(a) || ANY_ADDRESS.has(b);
+/** The value of a flag, and the index of the last word it took. */
+function readValue(
+  flag: Flag<ServerOptions>,
+  word: string,
+  argv: readonly string[],
+  at: number,
+): { value: string; next: number } {
+  const equals = word.indexOf('=');
+  if (equals >= 0) {
+    if (flag.value === '') throw new FlagError(`option '--${flag.name}' doesn't allow an argument`);
+    return { value: word.slice(equals + 1), next: at };
+  }
+  if (flag.value === '') return { value: '', next: at };
+  const following = argv[at + 1];
+  if (flag.value === OPTIONAL_BOOLEAN) {
+    const isValue = following !== undefined && /^(?:true|on|1|false|off|0)$/i.test(following);
+    return isValue ? { value: following, next: at + 1 } : { value: 'true', next: at };
+  }
+  if (following === undefined) {
+    throw new FlagError(`option '--${flag.name}' requires an argument`);
+  }
+  return { value: following, next: at + 1 };
 }
 
-function findFlag(
-  flags: readonly Flag<ServerOptions>[],
-  given: string,
-): Flag<ServerOptions> | string {
+/** @throws FlagError in getopt's words */
+function findFlag(flags: readonly Flag<ServerOptions>[], word: string): Flag<ServerOptions> {
+  const equals = word.indexOf('=');
+  const given = word.slice(2, equals < 0 ? undefined : equals);
   const exact = flags.find((flag) => flag.name === given);
   if (exact !== undefined) return exact;
-  const refused = refusedTritonFlags.get(given);
-  if (refused !== undefined) return `option '--${given}' is not supported: ${refused}`;
   const matches = given === '' ? [] : flags.filter((flag) => flag.name.startsWith(given));
   const [only, second] = matches;
-  if (only === undefined) return `unrecognized option '--${given}'`;
+  if (only === undefined) throw new FlagError(`unrecognized option '--${given}'`);
   if (second === undefined) return only;
   const names = matches.map((flag) => `'--${flag.name}'`).join(' ');
-  return `option '--${given}' is ambiguous; possibilities: ${names}`;
-}
-
-function failure(message: string): ParsedOptions {
-  return { kind: 'error', message };
+  throw new FlagError(`option '${word}' is ambiguous; possibilities: ${names}`);
 }
 
 function draftOf(program: Program): OptionsDraft {
@@ -173,8 +244,18 @@ function draftOf(program: Program): OptionsDraft {
     ...emptyRepositoryOptions,
     ...emptyHttpOptions,
     ...emptyGrpcOptions,
+    ...emptyGrpcTlsOptions,
+    ...emptyGrpcConnectionOptions,
+    ...emptyRestrictedOptions,
+    ...emptySagemakerOptions,
+    ...emptyVertexAiOptions,
     ...emptyMetricsOptions,
+    ...emptyTraceOptions,
     ...emptyBackendOptions,
+    ...emptyCacheOptions,
+    ...emptyRateLimitOptions,
+    ...emptyDeviceOptions,
+    ...emptyShmOptions,
     ...emptyLimitsOptions,
     ...emptyExecutionOptions,
     ...emptySetupOptions,

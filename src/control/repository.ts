@@ -1,13 +1,20 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { invalidArgument, unavailable, unimplemented } from '../base/status.ts';
+import {
+  internal,
+  invalidArgument,
+  ServeError,
+  unavailable,
+  unimplemented,
+} from '../base/status.ts';
 import type { ServerOptions } from '../config/options.ts';
-import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
+import { failedToPoll, type LoadOptions, type ModelLifecycle } from '../lifecycle/lifecycle.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
+import { readOverrideKeys } from '../repository/override-files.ts';
 
-/** A parameter of a load or unload, as either protocol carries it. */
-export type LoadParameter = string | boolean | bigint | Uint8Array;
+/** A parameter of a load or unload, as either protocol carries it; undefined when it carries no value. */
+export type LoadParameter = string | boolean | bigint | Uint8Array | undefined;
 
 export interface RepositoryCall {
   readonly repository?: string;
@@ -36,13 +43,19 @@ export class RepositoryVerbs {
   /** @throws ServeError in Triton's words */
   async load(call: RepositoryCall): Promise<void> {
     this.#checkAllowed(call);
-    await this.#lifecycle.load(call.model, { config: readLoadParameters(call.parameters) });
+    await this.#lifecycle.load(call.model, readLoadParameters(call));
   }
 
   /** @throws ServeError in Triton's words */
   async unload(call: RepositoryCall): Promise<void> {
     this.#checkAllowed(call);
-    // `unload_dependents` has no effect: without ensembles no model depends on another.
+    // Has no effect: without ensembles no model depends on another.
+    const dependents = call.parameters.get('unload_dependents') ?? false;
+    if (typeof dependents !== 'boolean') {
+      throw invalidArgument(
+        "invalid value type for 'unload_dependents' parameter, expected bool_param.",
+      );
+    }
     await this.#lifecycle.unload(call.model);
   }
 
@@ -58,30 +71,33 @@ export class RepositoryVerbs {
 
 /**
  * Checks the parameters of a load.
- * @returns the configuration that replaces config.pbtxt, if any
+ * @returns the configuration that replaces config.pbtxt and the files that replace the folder, if any
  */
-function readLoadParameters(parameters: ReadonlyMap<string, LoadParameter>): string | undefined {
+function readLoadParameters({ model, parameters }: RepositoryCall): LoadOptions {
   let config: string | undefined;
-  let file: string | undefined;
+  const files = new Map<string, Uint8Array>();
   for (const [key, value] of parameters) {
     if (key === 'config') {
-      if (typeof value !== 'string') {
-        throw invalidArgument(
-          "invalid value type for load parameter 'config', expected string_param.",
-        );
-      }
+      if (typeof value !== 'string') throw wrongType(key, 'string_param');
       config = value;
     } else if (key.startsWith('file:')) {
-      file ??= key;
+      if (!(value instanceof Uint8Array)) throw wrongType(key, 'bytes_param');
+      files.set(key, value);
     } else {
       throw invalidArgument(`unrecognized load parameter '${key}'.`);
     }
   }
-  if (file !== undefined && config === undefined) {
+  if (files.size === 0) return { config };
+  if (config === undefined) {
     throw invalidArgument("Load parameter 'config' must be specified for model file override");
   }
-  if (file !== undefined) {
-    throw unimplemented(`'${file}': this server cannot override model files yet`);
+  try {
+    return { config, files: readOverrideKeys(files) };
+  } catch (thrown) {
+    // Triton refuses keys that climb in these words.
+    throw internal(`${failedToPoll(model)}: ${ServeError.from(thrown).message}`, thrown);
   }
-  return config;
 }
+
+const wrongType = (key: string, expected: string): ServeError =>
+  invalidArgument(`invalid value type for load parameter '${key}', expected ${expected}.`);

@@ -120,8 +120,7 @@ function repositoryCall(request: Request): RepositoryCall {
   const given = request.parameters;
   if (typeof given === 'object' && given !== null) {
     for (const [key, value] of Object.entries(given)) {
-      const parameter = loadParameter(value as Request);
-      if (parameter !== undefined) parameters.set(key, parameter);
+      parameters.set(key, loadParameter(value as Request));
     }
   }
   return {
@@ -131,7 +130,7 @@ function repositoryCall(request: Request): RepositoryCall {
   };
 }
 
-function loadParameter(value: Request): LoadParameter | undefined {
+function loadParameter(value: Request): LoadParameter {
   switch (value.parameter_choice) {
     case 'bool_param':
       return value.bool_param === true;

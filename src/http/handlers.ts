@@ -128,7 +128,23 @@ function readLoadParameters(given: unknown): ReadonlyMap<string, LoadParameter> 
     }
     if (typeof value !== 'string')
       throw invalidArgument('attempt to access JSON non-string as string');
-    result.set(key, key === 'config' ? value : Buffer.from(value, 'base64'));
+    result.set(key, key === 'config' ? value : readBase64(key, value));
   }
   return result;
+}
+
+const BASE64_GROUP = 4;
+
+/** Line ends are passed over and the padding may be left out; whatever else is no base64 is refused. */
+function readBase64(key: string, given: string): Uint8Array {
+  const text = /[\r\n]/.test(given) ? given.replace(/[\r\n]+/g, '') : given;
+  const digits = text.length - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0);
+  const bytes = Buffer.from(text, 'base64');
+  // Node's decoder passes over what is no digit, and takes the alphabet of URLs too.
+  const isWhole = bytes.length === Math.floor((digits * 3) / BASE64_GROUP);
+  const isPadded = digits === text.length || text.length % BASE64_GROUP === 0;
+  if (!isWhole || !isPadded || digits % BASE64_GROUP === 1 || /[-_]/.test(text)) {
+    throw invalidArgument(`load parameter ${JSON.stringify(key)}: expected base64 text`);
+  }
+  return bytes;
 }

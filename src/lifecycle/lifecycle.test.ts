@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { addonError, FakeEngine, Gate } from '../../test/support/fake-engine.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
 import { LocalSource } from '../repository/local-source.ts';
+import { Staging } from '../repository/staging.ts';
 import { type LifecycleOptions, ModelLifecycle } from './lifecycle.ts';
 
 interface Fixture {
@@ -28,6 +29,8 @@ function make(paths: readonly string[], options: Partial<LifecycleOptions> = {})
     queueFullStatus: 'Unavailable',
     backendConfig: [],
     ensureBackend: async () => undefined,
+    staging: new Staging(),
+    allowOverrideCode: false,
     log: { info: (text) => logged.push(text), error: (text) => logged.push(`E ${text}`) },
     ...options,
   });

@@ -4,13 +4,16 @@
 import type { DispatchTable, Engine } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
-import { notFound, ServeError, type StatusCode, unavailable } from '../base/status.ts';
+import { internal, notFound, ServeError, type StatusCode, unavailable } from '../base/status.ts';
 import { ConfigError } from '../config/config-error.ts';
+import type { OverrideFiles } from '../repository/override-files.ts';
 import { checkModelName, DUPLICATE_REASON, listModels, readModel } from '../repository/scan.ts';
 import type { ModelFolder, RepositorySource } from '../repository/source.ts';
+import type { StagedModel, Staging } from '../repository/staging.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
 import { buildVersion, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
 import { type IndexRow, ModelState, noVersions, type ServedVersion } from './model-state.ts';
+import { checkOverrideCode } from './override.ts';
 import { Publisher } from './publisher.ts';
 
 export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
@@ -19,14 +22,27 @@ export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
   /** models that may load at the same time */
   readonly loadThreads: number;
   readonly strictReadiness: boolean;
+  /** where files of loads are kept */
+  readonly staging: Pick<Staging, 'stage'>;
+  /** `--allow-override-code` */
+  readonly allowOverrideCode: boolean;
   readonly log: Pick<Log, 'info' | 'error'>;
 }
 
 export interface LoadOptions {
   /** JSON of a ModelConfig that replaces config.pbtxt for this load */
   readonly config?: string | undefined;
+  /** files by their place in the model, checked: they stand instead of its folder; need `config` */
+  readonly files?: OverrideFiles | undefined;
   /** stops the waiting, not the load */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a load says instead of the repository. */
+interface Override {
+  readonly config?: string | undefined;
+  readonly files?: OverrideFiles | undefined;
+  readonly staged?: StagedModel | undefined;
 }
 
 /** One model that could not be loaded at the start. */
@@ -39,6 +55,8 @@ interface Model {
   readonly state: ModelState;
   /** fingerprint of the folder the serving builds came from; empty when the next load must build anew */
   fingerprint: string;
+  /** the files that the serving builds came from when a load brought them */
+  staged: StagedModel | undefined;
 }
 
 /**
@@ -106,7 +124,7 @@ export class ModelLifecycle {
   async load(name: string, options: LoadOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
     if (this.#isExiting) throw unavailable('Server exiting');
-    await abortable(this.#load(name, options), options.signal);
+    await abortable(this.#loadOverride(name, options), options.signal);
   }
 
   /**
@@ -122,7 +140,7 @@ export class ModelLifecycle {
       const old = model.state.beginUnload();
       await this.#publisher.publish();
       if (!model.state.hasVersions) this.#models.delete(name);
-      this.#destroy(model.state, old);
+      this.#destroy(model.state, old, takeStaged(model));
     });
     await abortable(work, signal);
   }
@@ -197,34 +215,46 @@ export class ModelLifecycle {
   /** Unloads everything and waits until it is gone. To be called after `beginExit` and a drain. */
   async close(): Promise<void> {
     await this.#exclusive.idle();
-    const all = [...this.#models.values()].map(({ state }) => ({
-      state,
-      old: state.beginUnload(),
+    const all = [...this.#models.values()].map((model) => ({
+      model,
+      old: model.state.beginUnload(),
     }));
     await this.#publisher.publish();
-    for (const { state, old } of all) this.#destroy(state, old);
+    for (const { model, old } of all) this.#destroy(model.state, old, takeStaged(model));
     await Promise.all(this.#destroying);
   }
 
-  #load(name: string, options: LoadOptions): Promise<void> {
+  async #loadOverride(name: string, { config, files }: LoadOptions): Promise<void> {
     checkModelName(name);
-    return this.#exclusive.run(name, () => this.#slots.run(() => this.#replace(name, options)));
+    if (files === undefined) return this.#load(name, { config });
+    const staged = await this.#options.staging.stage(name, files);
+    try {
+      await this.#load(name, { config, files, staged });
+    } catch (thrown) {
+      await staged.remove();
+      throw thrown;
+    } finally {
+      staged.settled();
+    }
   }
 
-  async #replace(name: string, options: LoadOptions): Promise<void> {
+  #load(name: string, override: Override): Promise<void> {
+    checkModelName(name);
+    return this.#exclusive.run(name, () => this.#slots.run(() => this.#replace(name, override)));
+  }
+
+  async #replace(name: string, override: Override): Promise<void> {
     const { log } = this.#options;
-    const folder = await this.#readFolder(name);
+    const { staged } = override;
+    const stored = await this.#readFolder(name, staged !== undefined);
+    const folder = staged?.folder ?? stored;
+    if (folder === undefined) throw internal(failedToPoll(name));
     const model = this.#model(name);
     const { state } = model;
-    const isOverride = options.config !== undefined;
+    const isOverride = override.config !== undefined;
     if (!isOverride && state.served().length > 0 && model.fingerprint === folder.fingerprint)
       return;
-    let draft: DraftModel;
-    try {
-      draft = draftModel(folder, options.config);
-    } catch (thrown) {
-      throw this.#configFailure(state, ServeError.from(thrown));
-    }
+    const draft = this.#draft(model, folder, override, stored);
     if (draft.versions.length === 0) {
       const reason = `at least one version must be available under the version policy of model '${name}'`;
       state.failBeforeVersions(reason);
@@ -239,16 +269,39 @@ export class ModelLifecycle {
       throw await this.#buildFailure(state, failed);
     }
     const old = state.finishLoad(built);
+    const oldStaged = takeStaged(model);
+    model.staged = staged;
     model.fingerprint = isOverride ? '' : folder.fingerprint;
     await this.#publisher.publish();
     log.info(`successfully loaded '${name}'`);
-    this.#destroy(state, old);
+    this.#destroy(state, old, oldStaged);
   }
 
-  async #readFolder(name: string): Promise<ModelFolder> {
+  #draft(
+    { state }: Model,
+    folder: ModelFolder,
+    { config, files }: Override,
+    stored: ModelFolder | undefined,
+  ): DraftModel {
+    try {
+      const draft = draftModel(folder, config);
+      if (config !== undefined && !this.#options.allowOverrideCode) {
+        checkOverrideCode(draft, files ?? NO_FILES, stored);
+      }
+      return draft;
+    } catch (thrown) {
+      const error = ServeError.from(thrown);
+      // A load that may not be is no failure of the model.
+      throw error.code === 'Unimplemented' ? error : this.#configFailure(state, error);
+    }
+  }
+
+  /** @returns undefined when nothing of it can be read and nothing of it is needed */
+  async #readFolder(name: string, isOptional: boolean): Promise<ModelFolder | undefined> {
     try {
       return await readModel(this.#options.sources, name);
     } catch (thrown) {
+      if (isOptional) return undefined;
       const error = ServeError.from(thrown);
       if (error.code !== 'Internal') throw error;
       throw this.#failure('Internal', `${failedToPoll(name)}: ${error.message}`, error);
@@ -301,9 +354,13 @@ export class ModelLifecycle {
     return new ServeError(code, message, cause === undefined ? undefined : { cause });
   }
 
-  /** Waits in the background until the last request left each build; `close` waits for them all. */
-  #destroy(state: ModelState, builds: readonly ServedVersion[]): void {
+  /**
+   * Waits in the background until the last request left each build; `close` waits for them all.
+   * @param staged files of these builds, removed behind them
+   */
+  #destroy(state: ModelState, builds: readonly ServedVersion[], staged?: StagedModel): void {
     const { engine, log } = this.#options;
+    const all: Promise<void>[] = [];
     for (const build of builds) {
       const gone = this.#drains
         .run(() => engine.unload(build.handle))
@@ -316,13 +373,22 @@ export class ModelLifecycle {
         })
         .finally(() => this.#destroying.delete(gone));
       this.#destroying.add(gone);
+      all.push(gone);
     }
+    if (staged === undefined) return;
+    const removed = Promise.all(all)
+      .then(() => staged.remove())
+      .catch((thrown: unknown) => {
+        log.error(`files of '${state.name}' stay behind: ${ServeError.from(thrown).message}`);
+      })
+      .finally(() => this.#destroying.delete(removed));
+    this.#destroying.add(removed);
   }
 
   #model(name: string): Model {
     let model = this.#models.get(name);
     if (model === undefined) {
-      model = { state: new ModelState(name), fingerprint: '' };
+      model = { state: new ModelState(name), fingerprint: '', staged: undefined };
       this.#models.set(name, model);
     }
     return model;
@@ -339,7 +405,16 @@ export class ModelLifecycle {
   }
 }
 
-const failedToPoll = (name: string): string =>
+const NO_FILES: OverrideFiles = new Map();
+
+function takeStaged(model: Model): StagedModel | undefined {
+  const { staged } = model;
+  model.staged = undefined;
+  return staged;
+}
+
+/** Triton's words for a load that ended before the model was looked at. */
+export const failedToPoll = (name: string): string =>
   `failed to load '${name}', failed to poll from model repository`;
 
 const TRITON_NAMES: Partial<Record<StatusCode, string>> = {

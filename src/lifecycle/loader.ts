@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { readFile, stat } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { posix } from 'node:path';
 import type { Engine, ModelInspection, ModelPlan } from '../addon/types.ts';
 import { invalidArgument, ServeError, unimplemented } from '../base/status.ts';
 import {
@@ -84,7 +84,7 @@ export async function planVersion(
 ): Promise<PlannedVersion> {
   const known = knownOf(draft, version, options);
   const resolved = resolveBackend(draft.config, known);
-  const modelFile = await modelFileOf(resolved, version);
+  const modelFile = await modelFileOf(resolved, draft.folder, version);
   const inspection = await inspect(resolved.backend, modelFile, options);
   const config = completeModelConfig(resolved, { ...known, inspection });
   const unsupported = unsupportedFeatures(config);
@@ -114,7 +114,7 @@ export async function checkVersion(
   if (resolved === undefined) return problems;
   // A model file that cannot be read says nothing about the rest of the configuration.
   const inspection = await attempt(async () =>
-    inspect(resolved.backend, await modelFileOf(resolved, version), options),
+    inspect(resolved.backend, await modelFileOf(resolved, draft.folder, version), options),
   );
   problems.push(...checkModelConfig(resolved, { ...known, inspection }));
   if (problems.length === 0) await attempt(() => planVersion(draft, version, options));
@@ -151,21 +151,25 @@ function knownOf(draft: DraftModel, version: VersionFolder, options: LoaderOptio
 }
 
 /** Absolute path of the file a version is built from; empty for backends without one. */
-async function modelFileOf(config: ModelConfig, version: VersionFolder): Promise<string> {
+async function modelFileOf(
+  config: ModelConfig,
+  folder: ModelFolder,
+  { version }: VersionFolder,
+): Promise<string> {
   if (!FILE_BACKENDS.has(config.backend)) return '';
   const name = config.default_model_filename === '' ? 'model.onnx' : config.default_model_filename;
-  const path = resolve(version.path, name);
-  if (escapes(version.path, path)) {
+  const path = posix.normalize(`${version}/${name}`);
+  if (!path.startsWith(`${version}/`)) {
     throw invalidArgument(
       `default_model_filename: expected a file inside the version folder, got '${name}'`,
     );
   }
-  const info = await stat(path).catch(() => undefined);
-  if (info === undefined) {
+  // A model may be a folder (`model.onnx/model.onnx` with its weights beside it).
+  const found = (await folder.locate(path)) ?? (await folder.locate(`${path}/model.onnx`));
+  if (found === undefined) {
     throw invalidArgument(`expected a model file '${name}' in the version folder, got none`);
   }
-  // A model may be a folder (`model.onnx/model.onnx` with its weights beside it).
-  return info.isDirectory() ? join(path, 'model.onnx') : path;
+  return found;
 }
 
 async function inspect(
@@ -190,9 +194,9 @@ async function readLabels(
   for (const output of config.output) {
     const name = output.label_filename;
     if (name === '') continue;
-    const path = resolve(folder.path, name);
-    const info = await stat(path).catch(() => undefined);
-    if (info === undefined) {
+    const path = await folder.locate(posix.normalize(name));
+    const info = path === undefined ? undefined : await stat(path).catch(() => undefined);
+    if (path === undefined || info === undefined) {
       throw invalidArgument(`label file '${name}' of output '${output.name}' cannot be read`);
     }
     if (info.size > MAX_LABEL_FILE_BYTES) {
@@ -205,9 +209,4 @@ async function readLabels(
     result.set(output.name, lines);
   }
   return result;
-}
-
-function escapes(folder: string, path: string): boolean {
-  const inside = relative(folder, path);
-  return inside === '' || inside.startsWith('..') || resolve(folder, inside) !== path;
 }

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import { internal } from '../base/status.ts';
 import type { ModelFolder, RepositorySource, VersionFolder } from './source.ts';
 import { versionOfFolder } from './version-policy.ts';
@@ -45,15 +45,15 @@ export class LocalSource implements RepositorySource {
       if (version === undefined || !(await isFolder(entry, path))) continue;
       const folder = join(path, entry.name);
       const files = (await this.#entries(folder)).map((file) => file.name).sort();
-      versions.push({ version, path: folder, files });
+      versions.push({ version, files });
     }
     versions.sort((a, b) => a.version - b.version);
     return {
       name,
-      path,
       configText: await this.#config(join(path, 'config.pbtxt')),
       versions,
       fingerprint: await fingerprint(path),
+      locate: (file) => locate(path, file),
     };
   }
 
@@ -88,6 +88,13 @@ async function isFolder(entry: Dirent, parent: string): Promise<boolean> {
   if (!entry.isSymbolicLink()) return false;
   const info = await stat(join(parent, entry.name)).catch(() => undefined);
   return info?.isDirectory() === true;
+}
+
+async function locate(folder: string, file: string): Promise<string | undefined> {
+  const path = resolve(folder, file);
+  if (!path.startsWith(`${folder}${sep}`)) return undefined;
+  const info = await stat(path).catch(() => undefined);
+  return info?.isFile() === true ? path : undefined;
 }
 
 // Size and time instead of content: model files have gigabytes, and a load that changes nothing must be quick.

@@ -4,8 +4,6 @@
 /** One numbered folder of a model. */
 export interface VersionFolder {
   readonly version: number;
-  /** absolute path */
-  readonly path: string;
   /** names directly inside, sorted */
   readonly files: readonly string[];
 }
@@ -13,14 +11,18 @@ export interface VersionFolder {
 /** One model as a repository holds it. Nothing of it was interpreted. */
 export interface ModelFolder {
   readonly name: string;
-  /** absolute path */
-  readonly path: string;
   /** text of config.pbtxt; undefined when there is none */
   readonly configText: string | undefined;
   /** ascending */
   readonly versions: readonly VersionFolder[];
   /** changes when a file of the model is added, removed, renamed or rewritten */
   readonly fingerprint: string;
+  /**
+   * Where this machine has a file of the model.
+   * @param path inside the model's folder, e.g. `1/model.onnx`
+   * @returns absolute path; undefined when the model has no such file
+   */
+  locate(path: string): Promise<string | undefined>;
 }
 
 /** A place that holds models. */

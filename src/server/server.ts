@@ -1,14 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type {
-  Binding,
-  ControlCall,
-  Engine,
-  EngineOptions,
-  ListenResult,
-  MetricsOptions,
-} from '../addon/types.ts';
+import type { Binding, ControlCall, Engine, EngineOptions, ListenResult } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
@@ -22,9 +15,9 @@ import { handleGrpc } from '../grpc/handlers.ts';
 import { type HttpHandlerOptions, handleHttp } from '../http/handlers.ts';
 import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
 import type { LoaderOptions } from '../lifecycle/loader.ts';
-import { readMetricsConfig } from '../metrics/metrics-config.ts';
 import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
+import { Staging } from '../repository/staging.ts';
 import { type Ask, BackendSetup } from './backends.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
 import { packageVersion } from './package-version.ts';
@@ -69,6 +62,7 @@ export class Server implements AsyncDisposable {
   /** how this server reads configurations and builds versions */
   readonly loaderOptions: LoaderOptions;
   readonly #log: Log;
+  readonly #staging = new Staging();
   #handlers: HttpHandlerOptions;
   #metrics: Promise<ProcessMetrics> | undefined;
   #closing: Promise<boolean> | undefined;
@@ -77,9 +71,7 @@ export class Server implements AsyncDisposable {
     this.options = options;
     this.#log = log;
     const backends = new BackendSetup(options, log, ask);
-    const { metrics, problems } = readMetricsConfig(options);
-    for (const problem of problems) log.error(problem);
-    this.engine = binding.createEngine(engineOptions(options, metrics, backends.libraryPath));
+    this.engine = binding.createEngine(engineOptions(options, backends.libraryPath));
     this.loaderOptions = {
       engine: this.engine,
       autoComplete: options.autoCompleteConfig,
@@ -95,6 +87,8 @@ export class Server implements AsyncDisposable {
       sources: options.modelRepositories.map((path) => new LocalSource(path)),
       loadThreads: options.modelLoadThreadCount,
       strictReadiness: options.strictReadiness,
+      staging: this.#staging,
+      allowOverrideCode: options.allowOverrideCode,
       log,
     });
     this.control = {
@@ -126,6 +120,7 @@ export class Server implements AsyncDisposable {
     if (this.options.inferPath === 'typescript') {
       this.#handlers = { ...this.#handlers, inferPath: await loadInferPath(this) };
     }
+    await this.#staging.removeLeftovers();
     const failures = await this.lifecycle.start(names);
     await this.#metrics;
     return failures;
@@ -172,7 +167,6 @@ export class Server implements AsyncDisposable {
   }
 
   #startMetrics(): void {
-    if (!this.options.extendedMetrics) return;
     this.#metrics ??= ProcessMetrics.start(this.engine);
     // Without its block the page still has native's part; `start` reports the failure.
     this.#metrics.catch(() => undefined);
@@ -192,6 +186,7 @@ export class Server implements AsyncDisposable {
     }
     (await this.#metrics?.catch(() => undefined))?.[Symbol.dispose]();
     await this.engine.close();
+    await this.#staging[Symbol.asyncDispose]();
     return isClean;
   }
 
@@ -289,11 +284,7 @@ function listenFailure(service: Service, host: string, port: number, thrown: unk
   );
 }
 
-function engineOptions(
-  options: ServerOptions,
-  metrics: MetricsOptions,
-  onnxRuntimeLibrary: string,
-): EngineOptions {
+function engineOptions(options: ServerOptions, onnxRuntimeLibrary: string): EngineOptions {
   return {
     program: options.program,
     ioThreads: options.ioThreads,
@@ -306,7 +297,6 @@ function engineOptions(
     httpMaxInputBytes: options.httpMaxInputBytes,
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
-    metrics,
     logVerbose: options.logVerbose,
     logInfo: options.logInfo,
     logWarning: options.logWarning,

@@ -23,7 +23,6 @@ export function makePlan(given: Partial<ModelPlan> = {}): ModelPlan {
     decoupled: false,
     parameters: {},
     metricTags: {},
-    firstResponseBoundsMs: [],
     ...given,
   };
 }

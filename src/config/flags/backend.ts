@@ -1,7 +1,15 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { both, type Flag, FlagError, INT32_MAX, ignored, integer, notEmpty } from './flag.ts';
+import {
+  type Flag,
+  FlagError,
+  INT32_MAX,
+  ignored,
+  integer,
+  type NamedSetting,
+  notEmpty,
+} from './flag.ts';
 
 /** `[backend,]key=value` of `--backend-config`; `backend` is empty for a setting of every backend. */
 export interface BackendSetting {
@@ -15,17 +23,13 @@ export interface BackendOptions {
   readonly backendConfig: readonly BackendSetting[];
   /** empty = the one `nereid setup onnxruntime` fetched */
   readonly onnxRuntimeLibrary: string;
-  readonly pinnedMemoryPoolBytes: number;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
 export const emptyBackendOptions: BackendOptions = {
   backendConfig: [],
   onnxRuntimeLibrary: '',
-  pinnedMemoryPoolBytes: 0,
 };
-
-const NO_GPU_MEMORY = 'this server does not use GPU memory yet';
 
 export const backendFlags: readonly Flag<BackendOptions>[] = [
   {
@@ -35,13 +39,7 @@ export const backendFlags: readonly Flag<BackendOptions>[] = [
     help: 'Setting of a backend, or of all. Known: default-max-batch-size; onnxruntime,intra_op_thread_count; onnxruntime,inter_op_thread_count.',
     repeats: true,
     set: (draft, value) => {
-      const parts = /^(?:([^,=]*),)?([^=]+)=(.*)$/s.exec(value);
-      if (parts === null) {
-        throw new FlagError(
-          `--backend-config option format is '<backend name>,<setting>=<value>'. Got ${value}`,
-        );
-      }
-      const [, backend = '', key = '', setting = ''] = parts;
+      const { name: backend, key, value: setting } = backendSetting(value);
       if (/^default-max-batch-size$|_op_thread_count$/.test(key)) integer(setting, 0, INT32_MAX);
       draft.backendConfig = [...draft.backendConfig, { backend, key, value: setting }];
     },
@@ -57,24 +55,23 @@ export const backendFlags: readonly Flag<BackendOptions>[] = [
   },
   ignored('backend-directory', 'Backend', '<path>', 'the backends of this server are built in'),
   ignored('repoagent-directory', 'Backend', '<path>', 'this server has no repository agents'),
-  ignored('cache-directory', 'Backend', '<path>', 'this server has no response cache yet'),
-  {
-    name: 'pinned-memory-pool-byte-size',
-    group: 'Backend',
-    value: '<integer>',
-    help: 'Shown as nv_pinned_memory_pool_total_bytes, as Triton does without a GPU too; no such memory is taken.',
-    defaults: both('268435456'),
-    set: (draft, value) => {
-      draft.pinnedMemoryPoolBytes = integer(value, 0, Number.MAX_SAFE_INTEGER);
-    },
-  },
-  { ...ignored('cuda-memory-pool-byte-size', 'Backend', '<string>', NO_GPU_MEMORY), repeats: true },
-  ignored('enable-peer-access', 'Backend', '<boolean>', NO_GPU_MEMORY),
-  ignored('min-supported-compute-capability', 'Backend', '<float>', NO_GPU_MEMORY),
-  ignored(
-    'buffer-manager-thread-count',
-    'Backend',
-    '<integer>',
-    'tensors are copied by the thread that needs them',
-  ),
 ];
+
+function backendSetting(value: string): NamedSetting {
+  const comma = value.indexOf(',');
+  if (comma === 0) {
+    throw new FlagError(
+      'No backend specified. --backend-config option format is ' +
+        `<backend name>,<setting>=<value> or <setting>=<value>. Got ${value}`,
+    );
+  }
+  const equals = value.indexOf('=', comma + 1);
+  const key = value.slice(comma + 1, Math.max(equals, comma + 1));
+  const setting = value.slice(equals + 1);
+  if (equals < 0 || key === '' || setting === '') {
+    throw new FlagError(
+      `--backend-config option format is '<backend name>,<setting>=<value>'. Got ${value}`,
+    );
+  }
+  return { name: value.slice(0, Math.max(comma, 0)), key, value: setting };
+}

@@ -1,7 +1,18 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { address, bool, both, type Flag, ignored, integer, OWN_THREADS, port } from './flag.ts';
+import {
+  address,
+  bool,
+  both,
+  type Flag,
+  FlagError,
+  ignored,
+  int32,
+  OWN_THREADS,
+  port,
+  tritonWord,
+} from './flag.ts';
 
 /** The gRPC port. */
 export interface GrpcOptions {
@@ -9,6 +20,11 @@ export interface GrpcOptions {
   readonly grpcAddress: string;
   readonly grpcPort: number;
   readonly reuseGrpcPort: boolean;
+  /** RE2, without regard to case; empty = none */
+  readonly grpcHeaderForwardPattern: string;
+  /** answers of one stream that may wait for a slow client */
+  readonly grpcMaxResponsePoolSize: number;
+  readonly grpcInferResponseCompressionLevel: 'none' | 'low' | 'medium' | 'high';
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -17,6 +33,9 @@ export const emptyGrpcOptions: GrpcOptions = {
   grpcAddress: '',
   grpcPort: 0,
   reuseGrpcPort: false,
+  grpcHeaderForwardPattern: '',
+  grpcMaxResponsePoolSize: 0,
+  grpcInferResponseCompressionLevel: 'none',
 };
 
 export const grpcFlags: readonly Flag<GrpcOptions>[] = [
@@ -61,10 +80,57 @@ export const grpcFlags: readonly Flag<GrpcOptions>[] = [
     },
   },
   {
-    ...ignored('grpc-infer-thread-count', 'GRPC', '<integer>', OWN_THREADS),
-    set: (_, value) => {
-      integer(value, 2, 128);
+    name: 'grpc-header-forward-pattern',
+    group: 'GRPC',
+    value: '<pattern>',
+    help: 'Metadata whose key fits this regular expression becomes parameters of the infer request.',
+    withoutEffect: 'headers are not forwarded yet',
+    set: (draft, value) => {
+      draft.grpcHeaderForwardPattern = value;
     },
   },
-  ignored('grpc-infer-allocation-pool-size', 'GRPC', '<integer>', 'requests take no pooled state'),
+  ignored('grpc-infer-thread-count', 'GRPC', '<integer>', OWN_THREADS, (value) => {
+    const count = int32(value);
+    if (count >= 2 && count <= 128) return;
+    throw new FlagError(
+      'invalid argument for --grpc_infer_thread_count. Must be in the range 2 to 128.',
+    );
+  }),
+  ignored(
+    'grpc-infer-allocation-pool-size',
+    'GRPC',
+    '<integer>',
+    'requests take no pooled state',
+    int32,
+  ),
+  {
+    name: 'grpc-max-response-pool-size',
+    group: 'GRPC',
+    value: '<integer>',
+    help: 'Answers of one stream that may wait for a client that reads slowly.',
+    defaults: both('2147483647'),
+    withoutEffect: 'what waits for a slow client is bounded by bytes',
+    set: (draft, value) => {
+      const count = int32(value);
+      if (count <= 0) {
+        throw new FlagError('Error: --grpc-max-response-pool-size must be greater than 0.');
+      }
+      draft.grpcMaxResponsePoolSize = count;
+    },
+  },
+  {
+    name: 'grpc-infer-response-compression-level',
+    group: 'GRPC',
+    value: '<string>',
+    help: 'Compresses infer answers with what the client takes: none, low, medium, high.',
+    defaults: both('none'),
+    withoutEffect: 'gRPC answers are not compressed yet',
+    set: (draft, value) => {
+      draft.grpcInferResponseCompressionLevel = tritonWord(
+        'grpc_infer_response_compression_level',
+        value,
+        ['none', 'low', 'medium', 'high'],
+      );
+    },
+  },
 ];

@@ -1,7 +1,18 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { address, bool, both, type Flag, ignored, integer, OWN_THREADS, port } from './flag.ts';
+import {
+  address,
+  bool,
+  both,
+  type Flag,
+  FlagError,
+  ignored,
+  int32,
+  integer,
+  OWN_THREADS,
+  port,
+} from './flag.ts';
 
 /** The HTTP port. */
 export interface HttpOptions {
@@ -10,6 +21,8 @@ export interface HttpOptions {
   readonly httpPort: number;
   readonly reuseHttpPort: boolean;
   readonly httpMaxInputBytes: number;
+  /** RE2, without regard to case; empty = none */
+  readonly httpHeaderForwardPattern: string;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -19,6 +32,7 @@ export const emptyHttpOptions: HttpOptions = {
   httpPort: 0,
   reuseHttpPort: false,
   httpMaxInputBytes: 0,
+  httpHeaderForwardPattern: '',
 };
 
 export const httpFlags: readonly Flag<HttpOptions>[] = [
@@ -69,8 +83,20 @@ export const httpFlags: readonly Flag<HttpOptions>[] = [
     help: 'Largest JSON input in bytes. The binary tail of a request is bounded by --memory-limit.',
     defaults: both('67108864'),
     set: (draft, value) => {
-      draft.httpMaxInputBytes = integer(value, 1, Number.MAX_SAFE_INTEGER);
+      const bytes = integer(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+      if (bytes <= 0) throw new FlagError('Error: --http-max-input-size must be greater than 0.');
+      draft.httpMaxInputBytes = bytes;
     },
   },
-  ignored('http-thread-count', 'HTTP', '<integer>', OWN_THREADS),
+  {
+    name: 'http-header-forward-pattern',
+    group: 'HTTP',
+    value: '<pattern>',
+    help: 'Headers whose name fits this regular expression become parameters of the infer request.',
+    withoutEffect: 'headers are not forwarded yet',
+    set: (draft, value) => {
+      draft.httpHeaderForwardPattern = value;
+    },
+  },
+  ignored('http-thread-count', 'HTTP', '<integer>', OWN_THREADS, int32),
 ];

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { bool, both, type Flag, INT32_MAX, integer, oneOf } from './flag.ts';
+import { bool, both, type Flag, FlagError, int32 } from './flag.ts';
 
 /** Log lines. */
 export interface LoggingOptions {
@@ -10,6 +10,10 @@ export interface LoggingOptions {
   readonly logWarning: boolean;
   readonly logError: boolean;
   readonly logFormat: 'default' | 'ISO8601';
+  /** empty = stderr */
+  readonly logFile: string;
+  /** texts are quoted and escaped; `TRITON_SERVER_ESCAPE_LOG_MESSAGES=0` writes them as they are */
+  readonly logEscape: boolean;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -19,6 +23,8 @@ export const emptyLoggingOptions: LoggingOptions = {
   logWarning: true,
   logError: true,
   logFormat: 'default',
+  logFile: '',
+  logEscape: true,
 };
 
 export const loggingFlags: readonly Flag<LoggingOptions>[] = [
@@ -29,7 +35,7 @@ export const loggingFlags: readonly Flag<LoggingOptions>[] = [
     help: 'Level of verbose lines; 0 writes none.',
     defaults: both('0'),
     set: (draft, value) => {
-      draft.logVerbose = integer(value, 0, INT32_MAX);
+      draft.logVerbose = verboseLevel(value);
     },
   },
   {
@@ -69,7 +75,26 @@ export const loggingFlags: readonly Flag<LoggingOptions>[] = [
     help: 'Layout of a line: "default" (LMMDD hh:mm:ss.ssssss pid file:line] "text") or "ISO8601".',
     defaults: both('default'),
     set: (draft, value) => {
-      draft.logFormat = oneOf('log-format', value, ['default', 'ISO8601']);
+      if (value !== 'default' && value !== 'ISO8601') {
+        throw new FlagError('invalid argument for --log-format');
+      }
+      draft.logFormat = value;
+    },
+  },
+  {
+    name: 'log-file',
+    group: 'Logging',
+    value: '<path>',
+    help: 'File the lines are appended to instead of stderr.',
+    withoutEffect: 'lines go to stderr; redirect it',
+    set: (draft, value) => {
+      draft.logFile = value;
     },
   },
 ];
+
+function verboseLevel(value: string): number {
+  const word = value.toLowerCase();
+  if (word === 'true') return 1;
+  return word === 'false' ? 0 : Math.max(0, int32(value));
+}

@@ -1,22 +1,12 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import {
-  address,
-  bool,
-  both,
-  decimal,
-  type Flag,
-  FlagError,
-  ignored,
-  OPTIONAL_BOOLEAN,
-  port,
-} from './flag.ts';
+import { address, bool, both, decimal, type Flag, FlagError, pair, port } from './flag.ts';
 
-/** `setting=value` of `--metrics-config`, as written. */
-export interface MetricsSetting {
-  readonly setting: string;
-  readonly value: string;
+/** A quantile of a summary and how far off it may be, both between 0 and 1. */
+export interface SummaryQuantile {
+  readonly quantile: number;
+  readonly error: number;
 }
 
 /** The metrics port and page. */
@@ -25,12 +15,16 @@ export interface MetricsOptions {
   /** empty = the HTTP address */
   readonly metricsAddress: string;
   readonly metricsPort: number;
+  /** false whenever `allowMetrics` is */
+  readonly allowGpuMetrics: boolean;
+  /** false whenever `allowMetrics` is */
   readonly allowCpuMetrics: boolean;
-  /** how old a reading of the machine may be when the page shows it */
   readonly metricsIntervalMs: number;
-  readonly metricsConfig: readonly MetricsSetting[];
-  /** the `nereid_*`, `process_*` and `nodejs_*` families */
-  readonly extendedMetrics: boolean;
+  readonly metricsCounterLatencies: boolean;
+  readonly metricsHistogramLatencies: boolean;
+  readonly metricsSummaryLatencies: boolean;
+  /** undefined = Triton's five */
+  readonly metricsSummaryQuantiles: readonly SummaryQuantile[] | undefined;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -38,11 +32,16 @@ export const emptyMetricsOptions: MetricsOptions = {
   allowMetrics: true,
   metricsAddress: '',
   metricsPort: 0,
+  allowGpuMetrics: true,
   allowCpuMetrics: true,
   metricsIntervalMs: 0,
-  metricsConfig: [],
-  extendedMetrics: false,
+  metricsCounterLatencies: true,
+  metricsHistogramLatencies: false,
+  metricsSummaryLatencies: false,
+  metricsSummaryQuantiles: undefined,
 };
+
+type MetricsDraft = { -readonly [K in keyof MetricsOptions]: MetricsOptions[K] };
 
 export const metricsFlags: readonly Flag<MetricsOptions>[] = [
   {
@@ -59,16 +58,22 @@ export const metricsFlags: readonly Flag<MetricsOptions>[] = [
     name: 'allow-cpu-metrics',
     group: 'Metrics',
     value: '<boolean>',
-    help: 'Show CPU and memory of the machine on the page.',
+    help: 'Report the processors and the memory of the machine. Nothing without --allow-metrics.',
     defaults: both('true'),
+    withoutEffect: 'CPU and memory of the machine are always on the page',
     set: (draft, value) => {
       draft.allowCpuMetrics = bool(value);
     },
   },
   {
-    ...ignored('allow-gpu-metrics', 'Metrics', '<boolean>', 'this server has no GPU metrics yet'),
-    set: (_, value) => {
-      bool(value);
+    name: 'allow-gpu-metrics',
+    group: 'Metrics',
+    value: '<boolean>',
+    help: 'Report the GPUs of the machine. Nothing without --allow-metrics.',
+    defaults: both('true'),
+    withoutEffect: 'this server has no GPU metrics yet',
+    set: (draft, value) => {
+      draft.allowGpuMetrics = bool(value);
     },
   },
   {
@@ -94,35 +99,39 @@ export const metricsFlags: readonly Flag<MetricsOptions>[] = [
     name: 'metrics-interval-ms',
     group: 'Metrics',
     value: '<float>',
-    help: 'Milliseconds for which a reading of CPU and memory of the machine is kept.',
+    help: 'Milliseconds between two looks at the processors, the memory and the GPUs of the machine.',
     defaults: both('2000'),
+    withoutEffect: 'values are read when the page is asked for',
     set: (draft, value) => {
-      draft.metricsIntervalMs = decimal(value, 0);
+      draft.metricsIntervalMs = decimal(value);
     },
   },
   {
     name: 'metrics-config',
     group: 'Metrics',
-    value: '<string>=<string>',
-    help: 'counter_latencies=false, histogram_latencies=true, summary_latencies=true, summary_quantiles=<quantile>:<error>,… choose the latency families.',
+    value: '<setting=value>',
+    help: 'counter_latencies (true), histogram_latencies (false), summary_latencies (false), summary_quantiles (quantile:error, commas between them).',
     repeats: true,
-    set: (draft, value) => {
-      const parts = /^([^=,]+)=(.+)$/s.exec(value);
-      if (parts === null) {
-        throw new FlagError(`--metrics-config option format is <setting>=<value>. Got ${value}\n`);
-      }
-      const [, setting = '', given = ''] = parts;
-      draft.metricsConfig = [...draft.metricsConfig, { setting, value: given }];
-    },
-  },
-  {
-    name: 'extended-metrics',
-    group: 'Metrics',
-    value: OPTIONAL_BOOLEAN,
-    help: 'Families that Triton does not have: histograms of every stage, queues and saturation, connections, memory, the process.',
-    defaults: { tritonserver: 'false', nereid: 'true' },
-    set: (draft, value) => {
-      draft.extendedMetrics = bool(value);
-    },
+    withoutEffect: 'the page has the counters of latencies alone',
+    set: setMetricsConfig,
   },
 ];
+
+/** Unknown settings and values are passed over, as Triton does. */
+function setMetricsConfig(draft: MetricsDraft, argument: string): void {
+  const equals = argument.indexOf('=');
+  const key = argument.slice(0, Math.max(equals, 0));
+  const value = argument.slice(equals + 1);
+  if (key === '' || key.includes(',') || value === '') {
+    throw new FlagError(`--metrics-config option format is <setting>=<value>. Got ${argument}`);
+  }
+  if (key === 'counter_latencies') draft.metricsCounterLatencies = value !== 'false';
+  if (key === 'histogram_latencies') draft.metricsHistogramLatencies = value === 'true';
+  if (key === 'summary_latencies') draft.metricsSummaryLatencies = value === 'true';
+  if (key === 'summary_quantiles') {
+    draft.metricsSummaryQuantiles = value.split(',').map((part) => {
+      const [quantile, error] = pair(part, ':');
+      return { quantile: decimal(quantile), error: decimal(error) };
+    });
+  }
+}

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { both, type Flag, INT32_MAX, ignore, integer } from './flag.ts';
+import { both, type Flag, INT32_MAX, ignore, int32 } from './flag.ts';
 
 /** The server as a whole. */
 export interface ProcessOptions {
@@ -14,6 +14,9 @@ export const emptyProcessOptions: ProcessOptions = {
   id: '',
   exitTimeoutSecs: 0,
 };
+
+/** What a timer of Node can wait for. */
+const MOST_SECONDS = Math.floor(INT32_MAX / 1000) - 1;
 
 export const processFlags: readonly Flag<ProcessOptions>[] = [
   {
@@ -40,7 +43,7 @@ export const processFlags: readonly Flag<ProcessOptions>[] = [
     help: 'Seconds that requests in flight may take to finish once the server was told to stop.',
     defaults: both('30'),
     set: (draft, value) => {
-      draft.exitTimeoutSecs = integer(value, 0, INT32_MAX / 1000 - 1);
+      draft.exitTimeoutSecs = Math.min(Math.max(0, int32(value)), MOST_SECONDS);
     },
   },
 ];

@@ -1,7 +1,16 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { bool, both, type Flag, FlagError, integer, notEmpty, oneOf } from './flag.ts';
+import {
+  bool,
+  both,
+  type Flag,
+  FlagError,
+  int32,
+  notEmpty,
+  OPTIONAL_BOOLEAN,
+  tritonWord,
+} from './flag.ts';
 
 /** Where models come from and which are served. */
 export interface RepositoryOptions {
@@ -9,10 +18,20 @@ export interface RepositoryOptions {
   readonly exitOnError: boolean;
   readonly autoCompleteConfig: boolean;
   readonly strictReadiness: boolean;
-  readonly modelControlMode: 'none' | 'explicit';
+  readonly modelControlMode: 'none' | 'poll' | 'explicit';
+  /** 0 unless the mode is poll */
+  readonly repositoryPollSecs: number;
   /** `--load-model`, in order; `*` alone stands for all */
   readonly loadModels: readonly string[];
   readonly modelLoadThreadCount: number;
+  /** a load may bring native libraries, scripts, another `backend` or `runtime` */
+  readonly allowOverrideCode: boolean;
+  readonly modelLoadRetryCount: number;
+  /** name of the configuration to take from `configs/`; empty = config.pbtxt */
+  readonly modelConfigName: string;
+  readonly modelNamespacing: boolean;
+  /** the deprecated `--strict-model-config`; undefined = not given */
+  readonly strictModelConfig: boolean | undefined;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -24,7 +43,15 @@ export const emptyRepositoryOptions: RepositoryOptions = {
   modelControlMode: 'none',
   loadModels: [],
   modelLoadThreadCount: 0,
+  allowOverrideCode: false,
+  repositoryPollSecs: 0,
+  modelLoadRetryCount: 0,
+  modelConfigName: '',
+  modelNamespacing: false,
+  strictModelConfig: undefined,
 };
+
+const MOST_LOAD_THREADS = 1024;
 
 export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
   {
@@ -34,7 +61,7 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     help: 'Folder of models. May be given several times; a model found in two of them is not served.',
     repeats: true,
     set: (draft, value) => {
-      draft.modelRepositories = [...draft.modelRepositories, notEmpty(value)];
+      draft.modelRepositories = [...new Set([...draft.modelRepositories, notEmpty(value)])];
     },
   },
   {
@@ -44,7 +71,7 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     help: 'The same as --model-repository.',
     repeats: true,
     set: (draft, value) => {
-      draft.modelRepositories = [...draft.modelRepositories, notEmpty(value)];
+      draft.modelRepositories = [...new Set([...draft.modelRepositories, notEmpty(value)])];
     },
   },
   {
@@ -83,12 +110,22 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     help: '"none" loads every model at the start and no other; "explicit" loads those of --load-model and what the load API asks for.',
     defaults: both('none'),
     set: (draft, value) => {
-      if (value === 'poll') {
-        throw new FlagError(
-          'the mode "poll" is not built yet: use "none", or "explicit" and the load API',
-        );
-      }
-      draft.modelControlMode = oneOf('model-control-mode', value, ['none', 'explicit']);
+      draft.modelControlMode = tritonWord('model-control-mode', value, [
+        'none',
+        'poll',
+        'explicit',
+      ]);
+    },
+  },
+  {
+    name: 'repository-poll-secs',
+    group: 'Model repository',
+    value: '<integer>',
+    help: 'Seconds between two looks at the repositories in mode "poll".',
+    defaults: both('15'),
+    withoutEffect: 'only the mode "poll" looks again',
+    set: (draft, value) => {
+      draft.repositoryPollSecs = int32(value);
     },
   },
   {
@@ -98,7 +135,7 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     help: 'Model to load at the start in mode "explicit". May be given several times; * alone means all.',
     repeats: true,
     set: (draft, value) => {
-      draft.loadModels = [...draft.loadModels, notEmpty(value)];
+      draft.loadModels = [...new Set([...draft.loadModels, notEmpty(value)])];
     },
   },
   {
@@ -108,7 +145,64 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     help: 'Models that may load at the same time.',
     defaults: both('4'),
     set: (draft, value) => {
-      draft.modelLoadThreadCount = integer(value, 1, 1024);
+      draft.modelLoadThreadCount = Math.min(Math.max(1, int32(value)), MOST_LOAD_THREADS);
+    },
+  },
+  {
+    name: 'model-load-retry-count',
+    group: 'Model repository',
+    value: '<integer>',
+    help: 'How often a load that failed is tried again.',
+    defaults: both('0'),
+    withoutEffect: 'a load that failed is not tried again by itself',
+    set: (draft, value) => {
+      draft.modelLoadRetryCount = Math.max(0, int32(value));
+    },
+  },
+  {
+    name: 'model-config-name',
+    group: 'Model repository',
+    value: '<string>',
+    help: 'Configuration to take from the folder configs of a model instead of config.pbtxt.',
+    withoutEffect: 'config.pbtxt is the only configuration that is read',
+    set: (draft, value) => {
+      if (value === '') throw new FlagError('Error: empty argument for --model-config-name');
+      draft.modelConfigName = value;
+    },
+  },
+  {
+    name: 'model-namespacing',
+    group: 'Model repository',
+    value: '<boolean>',
+    help: 'Serve models of one name from several repositories.',
+    defaults: both('false'),
+    withoutEffect: 'a name that two repositories have is not served',
+    set: (draft, value) => {
+      draft.modelNamespacing = bool(value);
+    },
+  },
+  {
+    name: 'allow-override-code',
+    group: 'Model repository',
+    value: OPTIONAL_BOOLEAN,
+    help: 'Let the load API bring native libraries and scripts, and name another backend, runtime or operator library than the repository.',
+    defaults: both('false'),
+    set: (draft, value) => {
+      draft.allowOverrideCode = bool(value);
+    },
+  },
+];
+
+export const deprecatedRepositoryFlags: readonly Flag<RepositoryOptions>[] = [
+  {
+    name: 'strict-model-config',
+    group: 'Deprecated',
+    value: '<boolean>',
+    help: 'Use --disable-auto-complete-config.',
+    deprecated: () =>
+      "Warning: '--strict-model-config' has been deprecated! Please use '--disable-auto-complete-config' instead.",
+    set: (draft, value) => {
+      draft.strictModelConfig = bool(value);
     },
   },
 ];

@@ -1,0 +1,141 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Answers that are sent in pieces, and requests that come in pieces meanwhile.
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "net/testing.h"
+
+namespace serving::net {
+namespace {
+
+constexpr std::string_view kChat =
+    "POST /chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+class Streaming : public testing::Test {
+ protected:
+  void Start(const Limits& limits = {}, const base::Clock* clock = nullptr) {
+    server.emplace(limits, 1, clock);
+    port = server->Listen();
+  }
+  void SetUp() override { Start(); }
+  void TearDown() override {
+    server->Stop();
+    EXPECT_EQ(TestBuffer::live(), 0);
+  }
+
+  std::optional<TestServer> server;
+  uint16_t port = 0;
+};
+
+TEST_F(Streaming, AnAbortedHttp2AnswerEndsWithAReset) {
+  Http2Client client(port);
+  Response response = client.Wait(client.Request("GET", "/abort?100000"));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, Pattern(100'000));
+  EXPECT_EQ(response.reset, 2u);
+  EXPECT_TRUE(server->WaitFor("closed /abort not answered"));
+  EXPECT_EQ(client.Wait(client.Request("GET", "/abort?0")).reset, 8u);
+  EXPECT_EQ(client.Wait(client.Request("GET", "/hello")).body, "hello");
+}
+
+TEST_F(Streaming, AnAbortedChunkedAnswerLacksItsLastChunk) {
+  Client client(port);
+  client.Send("GET /abort?10 HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string answer = client.ReceiveAll();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
+  EXPECT_TRUE(answer.ends_with("\r\n\r\na\r\n" + Pattern(10) + "\r\n")) << answer;
+  EXPECT_TRUE(server->WaitFor("closed /abort not answered"));
+}
+
+TEST_F(Streaming, AnAbortedBodyThatEndsWithTheConnectionEndsWithAReset) {
+  Client client(port);
+  client.Send("GET /abort?10 HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(client.ReceiveUntil("\r\n\r\n" + Pattern(10)).ends_with(Pattern(10)));
+  client.ReceiveAll();
+  EXPECT_TRUE(client.was_reset());
+  EXPECT_TRUE(server->WaitFor("closed /abort not answered"));
+}
+
+TEST_F(Streaming, AnAbortBeforeTheHeadClosesAfterTheAnswersBeforeIt) {
+  Client client(port);
+  client.Send(
+      "GET /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /abort?0 HTTP/1.1\r\nHost: x\r\n\r\n"
+      "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(ReadResponse(client).body, "hello");
+  EXPECT_EQ(client.ReceiveAll(), "");
+  EXPECT_TRUE(server->WaitFor("closed /abort not answered"));
+}
+
+TEST_F(Streaming, PiecesLeaveAtTheEndOfTheirTurnAndTheRequestGoesOnMeanwhile) {
+  Http2Client http2(port);
+  const int32_t chat = http2.Request("POST", "/chat", "one", {}, false);
+  ASSERT_TRUE(http2.Until([&] { return http2.response(chat).body == "one"; }));
+  http2.Continue(chat, "two", false);
+  ASSERT_TRUE(http2.Until([&] { return http2.response(chat).body == "onetwo"; }));
+  http2.Continue(chat, "three", true);
+  EXPECT_EQ(http2.Wait(chat).body, "onetwothree");
+
+  Client http1(port);
+  http1.Send(kChat);
+  http1.ReceiveUntil("\r\n\r\n");
+  http1.Send("3\r\none\r\n");
+  EXPECT_EQ(http1.ReceiveExactly(8), "3\r\none\r\n");
+  http1.Send("5\r\nthree\r\n0\r\n\r\n");
+  EXPECT_EQ(http1.ReceiveExactly(15), "5\r\nthree\r\n0\r\n\r\n");
+}
+
+TEST_F(Streaming, DrainedIsSaidOnceForEveryTimeThatAllHasLeft) {
+  Http2Client http2(port, 4 << 20);
+  EXPECT_EQ(http2.Wait(http2.Request("GET", "/stream?20")).body.size(), 20u * 65'536);
+  EXPECT_EQ(server->Count("drained /stream"), 19u);
+  Client http1(port);
+  http1.Send("GET /stream?20 HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(ReadResponse(http1).body.size(), 20u * 65'536);
+  EXPECT_EQ(server->Count("drained /stream"), 38u);
+}
+
+TEST_F(Streaming, BytesThatThePeersWindowHoldsBackCountAsUnsent) {
+  Http2Client client(port, 10, false);
+  const int32_t stream = client.Request("GET", "/abort?1000");
+  ASSERT_TRUE(client.Until([&] { return client.response(stream).body.size() == 10; }));
+  // The socket is empty, the window is not open: nothing has drained.
+  EXPECT_EQ(client.Wait(client.Request("GET", "/hello")).body.size(), 5u);
+  EXPECT_EQ(server->Count("drained /abort"), 0u);
+  EXPECT_EQ(server->most_unsent(), 1'000u);
+  client.Update(stream, 989);
+  ASSERT_TRUE(client.Until([&] { return client.response(stream).body.size() == 999; }));
+  EXPECT_EQ(client.Wait(client.Request("GET", "/hello")).body.size(), 5u);
+  EXPECT_EQ(server->Count("drained /abort"), 0u);
+  client.Update(stream, 1);
+  EXPECT_EQ(client.Wait(stream).reset, 2u);
+  EXPECT_EQ(server->Count("drained /abort"), 1u);
+}
+
+TEST_F(Streaming, SlowBodiesMayTakeForEverWhereAllowed) {
+  Limits limits;
+  limits.body_timeout = std::chrono::seconds(10);
+  limits.min_body_bytes_per_second = 100;
+  TestClock clock;
+  Start(limits, &clock);
+  Http2Client http2(port);
+  const int32_t chat = http2.Request("POST", "/chat", "a", {}, false);
+  Client http1(port);
+  http1.Send(kChat);
+  http1.ReceiveUntil("\r\n\r\n");
+  ASSERT_TRUE(http2.Until([&] { return http2.response(chat).body == "a"; }));
+  for (int i = 0; i < 10; ++i) {
+    clock.Advance(std::chrono::seconds(60));
+    server->Wake();
+  }
+  http2.Continue(chat, "b", true);
+  EXPECT_EQ(http2.Wait(chat).body, "ab");
+  http1.Send("1\r\nb\r\n");
+  EXPECT_EQ(http1.ReceiveExactly(6), "1\r\nb\r\n");
+}
+
+}  // namespace
+}  // namespace serving::net

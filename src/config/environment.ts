@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { port } from './flags/flag.ts';
+import type { ServerOptions } from './options.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+type OptionsDraft = { -readonly [K in keyof ServerOptions]: ServerOptions[K] };
+
+/** What each variable means; docs/flags.md lists them. */
+export const environmentHelp: readonly (readonly [name: string, meaning: string])[] = [
+  [
+    'AIP_MODE',
+    'PREDICTION turns the Vertex AI port on and the HTTP and gRPC ports off, unless flags say otherwise',
+  ],
+  ['AIP_HTTP_PORT', 'the Vertex AI port, unless its flag is given'],
+  [
+    'AIP_PREDICT_ROUTE, AIP_HEALTH_ROUTE',
+    'paths of the Vertex AI port; it does not start without them',
+  ],
+  ['AIP_STORAGE_URI', 'the model repository when no flag names one'],
+  ['SAGEMAKER_TRITON_PING_MODE', 'live or ready (default): what GET /ping asks'],
+  ['SAGEMAKER_TRITON_DEFAULT_MODEL_NAME', 'model of POST /invocations'],
+  [
+    'SAGEMAKER_TRITON_INFERENCE_TYPE',
+    'infer (default), generate or generate_stream: what POST /invocations does',
+  ],
+  ['SAGEMAKER_MULTI_MODEL', 'true: models are loaded and unloaded over the SageMaker port'],
+  [
+    'TRITON_SERVER_ESCAPE_LOG_MESSAGES',
+    '0: log texts are written as they are, without quotes and escapes',
+  ],
+];
+
+/**
+ * What the environment says before any flag does.
+ * @throws FlagError when AIP_HTTP_PORT is no port
+ */
+export function applyEnvironment(draft: OptionsDraft, env: Environment): void {
+  if (env['AIP_MODE'] === 'PREDICTION') {
+    draft.allowVertexAi = true;
+    draft.allowHttp = false;
+    draft.allowGrpc = false;
+  }
+  if (env['AIP_HTTP_PORT'] !== undefined) draft.vertexAiPort = port(env['AIP_HTTP_PORT']);
+  draft.vertexAiPredictRoute = env['AIP_PREDICT_ROUTE'] ?? '';
+  draft.vertexAiHealthRoute = env['AIP_HEALTH_ROUTE'] ?? '';
+  draft.sagemakerPingMode = env['SAGEMAKER_TRITON_PING_MODE'] ?? draft.sagemakerPingMode;
+  draft.sagemakerDefaultModel =
+    env['SAGEMAKER_TRITON_DEFAULT_MODEL_NAME'] ?? draft.sagemakerDefaultModel;
+  draft.sagemakerInferenceType =
+    env['SAGEMAKER_TRITON_INFERENCE_TYPE'] ?? draft.sagemakerInferenceType;
+  draft.sagemakerMultiModel = env['SAGEMAKER_MULTI_MODEL'] === 'true';
+  draft.logEscape = env['TRITON_SERVER_ESCAPE_LOG_MESSAGES'] !== '0';
+}
+
+/** What the environment says where no flag did. */
+export function applyStorage(draft: OptionsDraft, env: Environment): void {
+  const uri = env['AIP_STORAGE_URI'];
+  if (draft.modelRepositories.length === 0 && uri !== undefined && uri !== '') {
+    draft.modelRepositories = [uri];
+  }
+}

@@ -1,0 +1,51 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { ServerOptions } from './options.ts';
+
+/** What a flag of Triton may ask for that this server does not do and that must not be passed over. */
+export interface Unbuilt {
+  readonly flag: string;
+  asks(options: ServerOptions): boolean;
+  readonly why: string;
+}
+
+/** These end the start: serving without them would open or change what a deployment relies on. */
+export const unbuilt: readonly Unbuilt[] = [
+  {
+    flag: 'model-control-mode',
+    asks: (options) => options.modelControlMode === 'poll',
+    why: 'the mode "poll" is not built yet: use "none", or "explicit" and the load API',
+  },
+  {
+    flag: 'grpc-use-ssl',
+    asks: (options) => options.grpcUseSsl,
+    why: 'TLS is not built yet, and the port would be open to everybody',
+  },
+  {
+    flag: 'http-restricted-api',
+    asks: (options) => options.httpRestrictedApis.length > 0,
+    why: 'restrictions are not built yet, and these APIs would be open to everybody',
+  },
+  {
+    flag: 'grpc-restricted-protocol',
+    asks: (options) => options.grpcRestrictedProtocols.length > 0,
+    why: 'restrictions are not built yet, and these protocols would be open to everybody',
+  },
+  {
+    flag: 'allow-sagemaker',
+    asks: (options) => options.allowSagemaker,
+    why: 'the SageMaker port is not built yet',
+  },
+  {
+    flag: 'allow-vertex-ai',
+    asks: (options) => options.allowVertexAi,
+    why: 'the Vertex AI port is not built yet',
+  },
+];
+
+/** @returns a sentence about the first thing asked for that is not built, or undefined */
+export function findUnbuilt(options: ServerOptions): string | undefined {
+  const found = unbuilt.find(({ asks }) => asks(options));
+  return found && `option '--${found.flag}' is not supported: ${found.why}`;
+}

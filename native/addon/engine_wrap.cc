@@ -52,6 +52,10 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
   options.native_infer_path = reader.Text("inferPath") == "native";
   options.json_health_bodies = reader.Bool("jsonHealthBodies");
   options.max_input_bytes = static_cast<size_t>(reader.Integer("httpMaxInputBytes"));
+  const auto level =
+      protocol::ParseCompressionLevel(reader.Text("grpcInferResponseCompressionLevel"));
+  if (!level) reader.Fail("grpcInferResponseCompressionLevel", "none, low, medium or high");
+  options.grpc_answer_level = level.value_or(protocol::CompressionLevel::kNone);
   options.control_timeout = milliseconds(reader.Integer("controlTimeoutMs"));
   net::Limits& limits = options.limits;
   limits.max_header_bytes = static_cast<size_t>(reader.Integer("maxHeaderBytes"));

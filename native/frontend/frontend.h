@@ -18,6 +18,7 @@
 #include "frontend/mailbox.h"
 #include "metrics/exposition.h"
 #include "net/server.h"
+#include "protocol/content_coding.h"
 
 namespace serving::frontend {
 
@@ -27,6 +28,8 @@ struct FrontendOptions {
   bool native_infer_path = true;      // false: infer calls go to TypeScript too
   bool json_health_bodies = false;    // KServe's bodies instead of Triton's empty ones
   size_t max_input_bytes = 64 << 20;  // --http-max-input-size
+  // --grpc-infer-response-compression-level
+  protocol::CompressionLevel grpc_answer_level = protocol::CompressionLevel::kNone;
   base::Nanoseconds control_timeout = std::chrono::seconds(30);
 };
 

@@ -41,6 +41,7 @@ const OPTIONS: EngineOptions = {
   onnxRuntimeLibrary: '',
   memoryLimitBytes: 64 * 1024 * 1024,
   httpMaxInputBytes: 1024 * 1024,
+  grpcInferResponseCompressionLevel: 'none',
   maxHeaderBytes: 16 * 1024,
   idleTimeoutMs: 10_000,
   bodyTimeoutMs: 10_000,

@@ -201,6 +201,7 @@ export interface EngineOptions {
   readonly memoryLimitBytes: number;
   /** --http-max-input-size */
   readonly httpMaxInputBytes: number;
+  readonly grpcInferResponseCompressionLevel: 'none' | 'low' | 'medium' | 'high';
   /** largest request line plus headers */
   readonly maxHeaderBytes: number;
   readonly idleTimeoutMs: number;

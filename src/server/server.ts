@@ -295,6 +295,7 @@ function engineOptions(options: ServerOptions, onnxRuntimeLibrary: string): Engi
     memoryLimitBytes:
       options.memoryLimitBytes > 0 ? options.memoryLimitBytes : defaultMemoryLimit(),
     httpMaxInputBytes: options.httpMaxInputBytes,
+    grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
     logVerbose: options.logVerbose,

@@ -15,6 +15,7 @@
 #include "addon/plan_reader.h"
 #include "addon/policy_reader.h"
 #include "addon/snapshot.h"
+#include "addon/tls_reader.h"
 #include "addon/values.h"
 #include "backend/identity/identity.h"
 #include "backend/onnxruntime/onnxruntime.h"
@@ -85,6 +86,18 @@ net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
                                           : service == "metrics" ? frontend::Service::kMetrics
                                                                  : frontend::Service::kHttp);
   options.reuse_port = reader.Bool("reusePort");
+  if (reader.Has("tls") && reader.status().ok()) {
+    ObjectReader tls_reader(reader.Get("tls"), "listen.tls");
+    net::TlsOptions tls = ReadTls(tls_reader);
+    tls.offers_http1 = options.allow_http1;
+    tls.offers_http2 = options.allow_http2;
+    reader.Merge(tls_reader.status());
+    if (reader.status().ok()) {
+      auto context = net::TlsContext::Make(tls);
+      reader.Merge(context.status());
+      if (context.ok()) options.tls = context.Take();
+    }
+  }
   return options;
 }
 
@@ -116,23 +129,27 @@ std::string BytesOf(Napi::Value value) {
 }  // namespace
 
 Napi::Function EngineWrap::Define(Napi::Env env) {
-  return DefineClass(
-      env, "Engine",
-      {InstanceMethod("inspect", &EngineWrap::Inspect), InstanceMethod("load", &EngineWrap::Load),
-       InstanceMethod("unload", &EngineWrap::Unload),
-       InstanceMethod("publish", &EngineWrap::Publish),
-       InstanceMethod("setPolicy", &EngineWrap::SetPolicy),
-       InstanceMethod("listen", &EngineWrap::Listen),
-       InstanceMethod("stopListening", &EngineWrap::StopListening),
-       InstanceMethod("drain", &EngineWrap::Drain),
-       InstanceMethod("onControl", &EngineWrap::OnControl),
-       InstanceMethod("replyHttp", &EngineWrap::ReplyHttp),
-       InstanceMethod("replyGrpc", &EngineWrap::ReplyGrpc),
-       InstanceMethod("infer", &EngineWrap::Infer), InstanceMethod("cancel", &EngineWrap::Cancel),
-       InstanceMethod("snapshot", &EngineWrap::Snapshot),
-       InstanceMethod("setMetricsText", &EngineWrap::SetMetricsText),
-       InstanceMethod("testControl", &EngineWrap::TestControl),
-       InstanceMethod("log", &EngineWrap::Log), InstanceMethod("close", &EngineWrap::Close)});
+  return DefineClass(env, "Engine",
+                     {InstanceMethod("inspect", &EngineWrap::Inspect),
+                      InstanceMethod("load", &EngineWrap::Load),
+                      InstanceMethod("unload", &EngineWrap::Unload),
+                      InstanceMethod("publish", &EngineWrap::Publish),
+                      InstanceMethod("setPolicy", &EngineWrap::SetPolicy),
+                      InstanceMethod("listen", &EngineWrap::Listen),
+                      InstanceMethod("checkTls", &EngineWrap::CheckTls),
+                      InstanceMethod("renewTls", &EngineWrap::RenewTls),
+                      InstanceMethod("stopListening", &EngineWrap::StopListening),
+                      InstanceMethod("drain", &EngineWrap::Drain),
+                      InstanceMethod("onControl", &EngineWrap::OnControl),
+                      InstanceMethod("replyHttp", &EngineWrap::ReplyHttp),
+                      InstanceMethod("replyGrpc", &EngineWrap::ReplyGrpc),
+                      InstanceMethod("infer", &EngineWrap::Infer),
+                      InstanceMethod("cancel", &EngineWrap::Cancel),
+                      InstanceMethod("snapshot", &EngineWrap::Snapshot),
+                      InstanceMethod("setMetricsText", &EngineWrap::SetMetricsText),
+                      InstanceMethod("testControl", &EngineWrap::TestControl),
+                      InstanceMethod("log", &EngineWrap::Log),
+                      InstanceMethod("close", &EngineWrap::Close)});
 }
 
 EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -268,11 +285,34 @@ Napi::Value EngineWrap::Listen(const Napi::CallbackInfo& info) {
   auto listening = frontend_->Listen(options);
   if (!listening.ok()) return Throw(env, listening.status()), env.Undefined();
   if (listeners_++ == 0) queue_->Hold(env);
+  if (options.tls) tls_[listening.value().id] = options.tls;
   Napi::Object object = Napi::Object::New(env);
   object.Set("id", listening.value().id);
   object.Set("host", listening.value().host);
   object.Set("port", listening.value().port);
   return object;
+}
+
+void EngineWrap::CheckTls(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  ObjectReader reader(info[0], "checkTls");
+  const net::TlsOptions options = ReadTls(reader);
+  if (reader.status().ok()) reader.Merge(net::TlsContext::Make(options).status());
+  if (!reader.status().ok()) Throw(env, reader.status());
+}
+
+void EngineWrap::RenewTls(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return;
+  const auto found = tls_.find(static_cast<int>(IntegerArgument(info[0])));
+  if (found == tls_.end()) {
+    Throw(env, base::NotFound("renewTls: expected the id of a listener with TLS"));
+    return;
+  }
+  ObjectReader reader(info[1], "renewTls");
+  const net::TlsOptions options = ReadTls(reader);
+  if (reader.status().ok()) reader.Merge(found->second->Renew(options));
+  if (!reader.status().ok()) Throw(env, reader.status());
 }
 
 Napi::Value EngineWrap::StopListening(const Napi::CallbackInfo& info) {

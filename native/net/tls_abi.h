@@ -25,7 +25,6 @@ struct Key;
 struct Method;
 struct Ssl;
 struct StoreContext;
-struct Time;
 
 // Commands of SSL_CTX_ctrl, which the headers hide behind macros.
 inline constexpr int kControlMode = 33;
@@ -115,9 +114,7 @@ using BioControl = long (*)(Bio*, int command, long number, void* pointer);
   F(SSL_write, int, (Ssl*, const void* from, int size))                                       \
   F(TLS_server_method, const Method*, ())                                                     \
   F(X509_STORE_add_cert, int, (CertificateStore*, Certificate*))                              \
-  F(X509_cmp_current_time, int, (const Time*))                                                \
-  F(X509_free, void, (Certificate*))                                                          \
-  F(X509_get0_notAfter, const Time*, (const Certificate*))
+  F(X509_free, void, (Certificate*))
 
 struct Api {
 #define SERVING_OPENSSL_MEMBER(name, result, arguments) result(*name) arguments = nullptr;

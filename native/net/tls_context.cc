@@ -9,7 +9,6 @@
 #include <string_view>
 #include <utility>
 
-#include "base/log.h"
 #include "net/tls_channel.h"
 
 namespace serving::net {
@@ -105,10 +104,6 @@ base::Status UseCertificate(const Api& api, openssl::Context* context, const Tls
           return Wrong(file, "certificate " + std::to_string(index + 1) +
                                  " cannot be used: " + openssl::TakeErrorText(api));
         }
-        if (index == 0 && api.X509_cmp_current_time(api.X509_get0_notAfter(certificate)) < 0) {
-          SERVING_LOG(kWarning, "the certificate in '" + file.name +
-                                    "' has expired: clients will refuse it until it is renewed");
-        }
         return {};
       });
 }
@@ -176,8 +171,8 @@ base::Result<openssl::Context*> MakeContext(const Api& api, const TlsOptions& op
   api.SSL_CTX_set_alpn_select_cb(context, &SelectAlpn, const_cast<AlpnOffer*>(&offer));
   RETURN_IF_ERROR(UseCertificate(api, context, options.certificate));
   RETURN_IF_ERROR(UseKey(api, context, options.key, options.certificate));
-  if (!options.client_ca.pem.empty()) {
-    RETURN_IF_ERROR(AskForClientCertificate(api, context, options.client_ca));
+  if (options.client_ca) {
+    RETURN_IF_ERROR(AskForClientCertificate(api, context, *options.client_ca));
   }
   return owned.release();
 }
@@ -187,12 +182,14 @@ base::Result<openssl::Context*> MakeContext(const Api& api, const TlsOptions& op
 base::Result<base::Ref<TlsContext>> TlsContext::Make(const TlsOptions& options) {
   ASSIGN_OR_RETURN(const Api* const api, openssl::Load());
   ASSIGN_OR_RETURN(openssl::Context* const context, MakeContext(*api, options));
-  return base::Ref<TlsContext>::Adopt(new TlsContext(*api, context));
+  return base::Ref<TlsContext>::Adopt(new TlsContext(*api, options, context));
 }
 
 TlsContext::~TlsContext() { api_.SSL_CTX_free(context_); }
 
-base::Status TlsContext::Renew(const TlsOptions& options) {
+base::Status TlsContext::Renew(TlsOptions options) {
+  options.offers_http1 = offers_http1_;
+  options.offers_http2 = offers_http2_;
   ASSIGN_OR_RETURN(openssl::Context* const made, MakeContext(api_, options));
   openssl::Context* before;
   {

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/ref.h"
@@ -23,9 +24,9 @@ struct TlsFile {
 };
 
 struct TlsOptions {
-  TlsFile certificate;  // the server's, then those that lead to its root
-  TlsFile key;          // without a password
-  TlsFile client_ca;    // who may sign clients' certificates; empty text: none is asked for
+  TlsFile certificate;               // the server's, then those that lead to its root
+  TlsFile key;                       // without a password
+  std::optional<TlsFile> client_ca;  // who may sign clients' certificates; none: none is asked for
   // ALPN: what the port speaks.
   bool offers_http1 = true;
   bool offers_http2 = true;
@@ -41,17 +42,23 @@ class TlsContext final : public base::RefCounted {
   static base::Result<base::Ref<TlsContext>> Make(const TlsOptions& options);
   ~TlsContext() override;
 
-  // Other certificates for the connections to come; those that are open keep theirs. On failure
-  // nothing has changed.
-  base::Status Renew(const TlsOptions& options);
+  // Other certificates for the connections to come; those that are open keep theirs, and what ALPN
+  // offers stays. On failure nothing has changed.
+  base::Status Renew(TlsOptions options);
 
   // The server's end of a connection over `fd`, which it does not own; null when memory is short.
   std::unique_ptr<TlsChannel> Accept(int fd, ChunkPool& chunks);
 
  private:
-  TlsContext(const openssl::Api& api, openssl::Context* context) : api_(api), context_(context) {}
+  TlsContext(const openssl::Api& api, const TlsOptions& options, openssl::Context* context)
+      : api_(api),
+        offers_http1_(options.offers_http1),
+        offers_http2_(options.offers_http2),
+        context_(context) {}
 
   const openssl::Api& api_;
+  const bool offers_http1_;
+  const bool offers_http2_;
   std::mutex mutex_;
   openssl::Context* context_;  // under mutex_; one reference is ours
 };

@@ -91,6 +91,11 @@ TEST(TlsContext, RefusesAnAuthorityThatIsNone) {
             "got none (no start line)");
 }
 
+// Nobody to trust must not mean that everybody is.
+TEST(TlsContext, RefusesAnEmptyListOfAuthorities) {
+  EXPECT_TRUE(ErrorOf(ServerTlsOptions("")).starts_with("'client-ca.crt': expected certificates"));
+}
+
 TEST(TlsContext, KeepsWhatItHasWhenRenewalFails) {
   const auto context = ServerTls();
   TlsOptions broken = ServerTlsOptions();

@@ -311,7 +311,9 @@ TEST_F(TlsServer, LivesThroughManyKeyUpdates) {
 }
 
 TEST_F(TlsServer, NewConnectionsGetRenewedCertificates) {
-  Start();
+  TlsOptions tls = ServerTlsOptions();
+  tls.offers_http2 = false;
+  Start(tls);
   Client before(port, TlsPeerOptions());
   EXPECT_EQ(Hello(before), "hello");
   const TestAuthority other("other authority");
@@ -325,6 +327,10 @@ TEST_F(TlsServer, NewConnectionsGetRenewedCertificates) {
   trusting.ca = other.certificate();
   Client after(port, trusting);
   EXPECT_EQ(Hello(after), "hello");
+  trusting.alpn = kAlpnBoth;
+  Client choosing(port, trusting);
+  ASSERT_TRUE(choosing.tls().Handshake());
+  EXPECT_EQ(choosing.tls().alpn(), "http/1.1");
   Client distrusting(port, TlsPeerOptions());
   EXPECT_FALSE(distrusting.tls().Handshake());
 }

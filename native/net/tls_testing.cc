@@ -142,10 +142,12 @@ const TestIdentity& CommonServer() {
   return identity;
 }
 
-TlsOptions ServerTlsOptions(std::string client_ca) {
-  return {{"server.crt", CommonServer().certificate},
-          {"server.key", CommonServer().key},
-          {"client-ca.crt", std::move(client_ca)}};
+TlsOptions ServerTlsOptions(std::optional<std::string> client_ca) {
+  TlsOptions options;
+  options.certificate = {"server.crt", CommonServer().certificate};
+  options.key = {"server.key", CommonServer().key};
+  if (client_ca) options.client_ca = {"client-ca.crt", *std::move(client_ca)};
+  return options;
 }
 
 base::Ref<TlsContext> ServerTls(const TlsOptions& options) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -48,7 +49,7 @@ const TestAuthority& CommonAuthority();
 const TestIdentity& CommonServer();
 
 // Of CommonServer; `client_ca` as in TlsOptions.
-TlsOptions ServerTlsOptions(std::string client_ca = {});
+TlsOptions ServerTlsOptions(std::optional<std::string> client_ca = std::nullopt);
 base::Ref<TlsContext> ServerTls(const TlsOptions& options = ServerTlsOptions());
 
 struct TlsPeerOptions {

@@ -17,6 +17,8 @@ const ENGINE: Record<keyof Engine, true> = {
   publish: true,
   setPolicy: true,
   listen: true,
+  checkTls: true,
+  renewTls: true,
   stopListening: true,
   drain: true,
   onControl: true,
@@ -117,6 +119,8 @@ describe('misuse of the addon', () => {
       const label = String(value);
       assert.throws(() => loadBinding().createEngine(wrong), Error, `createEngine ${label}`);
       assert.throws(() => engine.listen(wrong), Error, `listen ${label}`);
+      assert.throws(() => engine.checkTls(wrong), Error, `checkTls ${label}`);
+      assert.throws(() => engine.renewTls(wrong, wrong), Error, `renewTls ${label}`);
       await assert.rejects(async () => engine.load(wrong), Error, `load ${label}`);
       await assert.rejects(async () => engine.publish(wrong), Error, `publish ${label}`);
       assert.throws(() => engine.setPolicy(wrong), Error, `setPolicy ${label}`);

@@ -170,6 +170,22 @@ export interface AccessPolicy {
   readonly restricted: readonly RestrictedApi[];
 }
 
+/** What a PEM file holds; `name` appears in messages. */
+export interface PemFile {
+  readonly name: string;
+  readonly pem: Uint8Array;
+}
+
+/** TLS 1.2 and 1.3 on a listener, with ALPN for its protocols. */
+export interface TlsOptions {
+  /** the server's certificate, then those that lead to its root */
+  readonly certificate: PemFile;
+  /** without a password */
+  readonly key: PemFile;
+  /** clients must show a certificate that one of these has signed; absent = they need none */
+  readonly clientCa?: PemFile;
+}
+
 /** One listening socket. Port 0 picks a free one. */
 export interface ListenOptions {
   readonly host: string;
@@ -179,6 +195,8 @@ export interface ListenOptions {
   /** protocols recognised on it: HTTP/1.1, HTTP/2 (prior knowledge) or both */
   readonly protocols: readonly ('http1' | 'http2')[];
   readonly reusePort: boolean;
+  /** absent = no TLS */
+  readonly tls?: TlsOptions;
 }
 
 export interface ListenResult {
@@ -340,6 +358,10 @@ export interface Engine {
    */
   setPolicy(policy: AccessPolicy): Promise<void>;
   listen(options: ListenOptions): ListenResult;
+  /** throws InvalidArgument that names the file and says what is wrong with it */
+  checkTls(tls: TlsOptions): void;
+  /** other certificates for the connections to come; throws as `checkTls` and then changes nothing. `id` is of `listen`. */
+  renewTls(id: number, tls: TlsOptions): void;
   /** stops accepting on every listener; open connections live on */
   stopListening(): Promise<void>;
   /** resolves when nothing is in flight, or false after `timeoutMs` */

@@ -18,6 +18,7 @@ import type {
   ModelInspection,
   ModelPlan,
   ModelStatistics,
+  TlsOptions,
 } from '../../src/addon/types.ts';
 
 /** An error as the addon throws it: a canonical gRPC number and a sentence. */
@@ -67,6 +68,7 @@ export class FakeEngine implements Engine {
   inferGate: Gate | undefined;
   drains = true;
   listenError: Error | undefined;
+  tlsError: Error | undefined;
   runningLoads = 0;
   mostRunningLoads = 0;
   statistics: ModelStatistics[] = [];
@@ -116,9 +118,18 @@ export class FakeEngine implements Engine {
 
   listen(options: ListenOptions): ListenResult {
     if (this.listenError !== undefined) throw this.listenError;
-    this.events.push(`listen ${options.service}`);
+    this.events.push(`listen ${options.service}${options.tls === undefined ? '' : ' with TLS'}`);
     const port = options.port === 0 ? this.#nextPort++ : options.port;
     return { id: port, host: options.host, port };
+  }
+
+  checkTls(): void {
+    if (this.tlsError !== undefined) throw this.tlsError;
+  }
+
+  renewTls(id: number, tls: TlsOptions): void {
+    if (this.tlsError !== undefined) throw this.tlsError;
+    this.events.push(`renewTls ${id} ${tls.certificate.name}`);
   }
 
   async stopListening(): Promise<void> {

@@ -104,10 +104,10 @@ export class Certificates implements Disposable {
       this.#engine.renewTls(id, tls);
       const until = endOf(tls)?.toISOString() ?? 'an unknown time';
       if (!isQuiet)
-        this.#log.info(`the certificates of the ${what} port are read again: valid until ${until}`);
+        this.#log.info(`the certificates of ${what} were read again: valid until ${until}`);
     } catch (thrown) {
       const { message } = ServeError.from(thrown);
-      this.#log.warning(`the certificates of the ${what} port stay as they were: ${message}`);
+      this.#log.warning(`the certificates of ${what} stay as they were: ${message}`);
     }
   }
 }

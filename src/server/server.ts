@@ -158,7 +158,7 @@ export class Server implements AsyncDisposable {
     } catch (thrown) {
       throw listenFailure(service, host, port, thrown);
     }
-    if (files !== undefined) this.#certificates.follow(service, opened.id, files);
+    if (files !== undefined) this.#certificates.follow(`--${service}-port`, opened.id, files);
     return opened;
   }
 

@@ -267,7 +267,7 @@ void Connection::Flush() {
   size_t budget = kWriteBytesPerTurn;
   while (true) {
     if (session_) session_->Fill(kFillBytes);
-    if (tls_ && state_ == State::kClosing && output_.empty()) tls_->EndSending();
+    if (tls_ && state_ == State::kClosing && output_.empty() && !resets_) tls_->EndSending();
     if (!has_output() || !is_writable_) break;
     if (budget == 0) {
       ScheduleFlush();
@@ -328,7 +328,7 @@ void Connection::Close() {
   if (session_) session_->Abort();
   if (tls_) {
     // An end of the stream in front of missing bytes would be a lie.
-    if (output_.empty()) tls_->EndSending();
+    if (output_.empty() && !resets_) tls_->EndSending();
     tls_->SendOnce();
   }
   output_.Clear();

@@ -9,7 +9,7 @@ import { addonError, FakeEngine } from '../../test/support/fake-engine.ts';
 import { FakeServer } from '../../test/support/fake-server.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
 import { Log } from '../base/log.ts';
-import type { TlsFiles } from '../config/flags/tls.ts';
+import type { TlsFiles } from '../config/tls-files.ts';
 import { Certificates, readTls } from './certificates.ts';
 
 function filesIn(folder: string): TlsFiles {

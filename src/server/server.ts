@@ -4,8 +4,8 @@
 import type { Binding, ControlCall, Engine, EngineOptions, ListenResult } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
-import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
+import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import { ModelQueries } from '../control/models.ts';
 import { RepositoryVerbs } from '../control/repository.ts';

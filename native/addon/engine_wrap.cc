@@ -15,7 +15,6 @@
 #include "addon/plan_reader.h"
 #include "addon/policy_reader.h"
 #include "addon/snapshot.h"
-#include "addon/tls_reader.h"
 #include "addon/values.h"
 #include "backend/identity/identity.h"
 #include "backend/onnxruntime/onnxruntime.h"
@@ -40,6 +39,7 @@ base::LogOptions ReadLogOptions(ObjectReader& reader) {
   log.info = reader.Bool("logInfo");
   log.warning = reader.Bool("logWarning");
   log.error = reader.Bool("logError");
+  log.file = reader.Text("logFile");
   log.format =
       reader.Text("logFormat") == "ISO8601" ? base::LogFormat::kIso8601 : base::LogFormat::kDefault;
   return log;
@@ -53,10 +53,10 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
   options.native_infer_path = reader.Text("inferPath") == "native";
   options.json_health_bodies = reader.Bool("jsonHealthBodies");
   options.max_input_bytes = static_cast<size_t>(reader.Integer("httpMaxInputBytes"));
-  const auto level =
-      protocol::ParseCompressionLevel(reader.Text("grpcInferResponseCompressionLevel"));
-  if (!level) reader.Fail("grpcInferResponseCompressionLevel", "none, low, medium or high");
-  options.grpc_answer_level = level.value_or(protocol::CompressionLevel::kNone);
+  options.access_log = reader.Text("accessLog");
+  options.access_log_every =
+      static_cast<uint64_t>(std::max<int64_t>(1, reader.Integer("accessLogEvery")));
+  options.server_timing = reader.Bool("serverTiming");
   options.control_timeout = milliseconds(reader.Integer("controlTimeoutMs"));
   net::Limits& limits = options.limits;
   limits.max_header_bytes = static_cast<size_t>(reader.Integer("maxHeaderBytes"));
@@ -86,18 +86,6 @@ net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
                                           : service == "metrics" ? frontend::Service::kMetrics
                                                                  : frontend::Service::kHttp);
   options.reuse_port = reader.Bool("reusePort");
-  if (reader.Has("tls") && reader.status().ok()) {
-    ObjectReader tls_reader(reader.Get("tls"), "listen.tls");
-    net::TlsOptions tls = ReadTls(tls_reader);
-    tls.offers_http1 = options.allow_http1;
-    tls.offers_http2 = options.allow_http2;
-    reader.Merge(tls_reader.status());
-    if (reader.status().ok()) {
-      auto context = net::TlsContext::Make(tls);
-      reader.Merge(context.status());
-      if (context.ok()) options.tls = context.Take();
-    }
-  }
   return options;
 }
 
@@ -135,9 +123,11 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                       InstanceMethod("unload", &EngineWrap::Unload),
                       InstanceMethod("publish", &EngineWrap::Publish),
                       InstanceMethod("setPolicy", &EngineWrap::SetPolicy),
+                      InstanceMethod("setTracing", &EngineWrap::SetTracing),
+                      InstanceMethod("traceCounts", &EngineWrap::TraceCounts),
+                      InstanceMethod("takeTraces", &EngineWrap::TakeTraces),
+                      InstanceMethod("setLog", &EngineWrap::SetLog),
                       InstanceMethod("listen", &EngineWrap::Listen),
-                      InstanceMethod("checkTls", &EngineWrap::CheckTls),
-                      InstanceMethod("renewTls", &EngineWrap::RenewTls),
                       InstanceMethod("stopListening", &EngineWrap::StopListening),
                       InstanceMethod("drain", &EngineWrap::Drain),
                       InstanceMethod("onControl", &EngineWrap::OnControl),
@@ -166,7 +156,10 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     Throw(env, reader.status());
     return;
   }
-  base::SetLogOptions(log);
+  if (const base::Status status = base::SetLogOptions(log); !status.ok()) {
+    Throw(env, status);
+    return;
+  }
   queue_ = JsQueue::Make(env);
   control_ = std::make_shared<ControlBridge>(queue_);
   engine_ = std::make_shared<engine::Engine>(engine_options);
@@ -265,6 +258,29 @@ Napi::Value EngineWrap::SetPolicy(const Napi::CallbackInfo& info) {
   return deferred.Promise();
 }
 
+Napi::Value EngineWrap::SetTracing(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  auto plan = tracing_.ReadPlan(info[0]);
+  if (!plan.ok()) return Throw(env, plan.status()), env.Undefined();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  frontend_->SetTracing(plan.Take(), ResolveLater(env, deferred));
+  return deferred.Promise();
+}
+
+Napi::Value EngineWrap::TraceCounts(const Napi::CallbackInfo& info) {
+  return tracing_.Counts(info.Env());
+}
+
+Napi::Value EngineWrap::TakeTraces(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  const auto records = frontend_->traces().TakeAll();
+  Napi::Array array = Napi::Array::New(env, records.size());
+  for (uint32_t i = 0; i < records.size(); ++i) array.Set(i, ToObject(env, *records[i]));
+  return array;
+}
+
 // Resolves the promise on the JavaScript thread, from whatever thread calls the result.
 std::function<void()> EngineWrap::ResolveLater(Napi::Env env, Napi::Promise::Deferred deferred) {
   queue_->Hold(env);
@@ -285,34 +301,11 @@ Napi::Value EngineWrap::Listen(const Napi::CallbackInfo& info) {
   auto listening = frontend_->Listen(options);
   if (!listening.ok()) return Throw(env, listening.status()), env.Undefined();
   if (listeners_++ == 0) queue_->Hold(env);
-  if (options.tls) tls_[listening.value().id] = options.tls;
   Napi::Object object = Napi::Object::New(env);
   object.Set("id", listening.value().id);
   object.Set("host", listening.value().host);
   object.Set("port", listening.value().port);
   return object;
-}
-
-void EngineWrap::CheckTls(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  ObjectReader reader(info[0], "checkTls");
-  const net::TlsOptions options = ReadTls(reader);
-  if (reader.status().ok()) reader.Merge(net::TlsContext::Make(options).status());
-  if (!reader.status().ok()) Throw(env, reader.status());
-}
-
-void EngineWrap::RenewTls(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  if (!IsOpen(env)) return;
-  const auto found = tls_.find(static_cast<int>(IntegerArgument(info[0])));
-  if (found == tls_.end()) {
-    Throw(env, base::NotFound("renewTls: expected the id of a listener with TLS"));
-    return;
-  }
-  ObjectReader reader(info[1], "renewTls");
-  const net::TlsOptions options = ReadTls(reader);
-  if (reader.status().ok()) reader.Merge(found->second->Renew(options));
-  if (!reader.status().ok()) Throw(env, reader.status());
 }
 
 Napi::Value EngineWrap::StopListening(const Napi::CallbackInfo& info) {
@@ -414,6 +407,14 @@ Napi::Value EngineWrap::TestControl(const Napi::CallbackInfo& info) {
         return model->backend_model().Control(json);
       },
       [](Napi::Env env, std::string& json) -> Napi::Value { return Napi::String::New(env, json); });
+}
+
+void EngineWrap::SetLog(const Napi::CallbackInfo& info) {
+  ObjectReader reader(info[0], "log");
+  const base::LogOptions log = ReadLogOptions(reader);
+  if (!reader.status().ok()) return Throw(info.Env(), reader.status());
+  const base::Status status = base::SetLogOptions(log);
+  if (!status.ok()) Throw(info.Env(), status);
 }
 
 void EngineWrap::Log(const Napi::CallbackInfo& info) {

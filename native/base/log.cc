@@ -3,17 +3,24 @@
 
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
+#include <mutex>
 #include <string>
 
 namespace serving::base {
 namespace {
 
-LogOptions g_options;
+// Lines are rare: a lock for each costs nothing that matters.
+std::mutex g_mutex;
+LogOptions g_options;        // guarded by g_mutex
+int g_file = STDERR_FILENO;  // guarded by g_mutex
 
 bool IsOn(Severity severity) {
   switch (severity) {
@@ -84,9 +91,26 @@ std::string Stamp(Severity severity) {
 
 }  // namespace
 
-void SetLogOptions(const LogOptions& options) { g_options = options; }
+Status SetLogOptions(const LogOptions& options) {
+  std::lock_guard lock(g_mutex);
+  if (options.file != g_options.file) {
+    int file = STDERR_FILENO;
+    if (!options.file.empty()) {
+      file = open(options.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+      if (file < 0) {
+        return InvalidArgument("cannot open the log file '" + options.file +
+                               "': " + std::strerror(errno));
+      }
+    }
+    if (g_file != STDERR_FILENO) close(g_file);
+    g_file = file;
+  }
+  g_options = options;
+  return {};
+}
 
 void Log(Severity severity, std::string_view file, int line, std::string_view message) {
+  std::lock_guard lock(g_mutex);
   if (!IsOn(severity)) return;
   if (const size_t slash = file.rfind('/'); slash != std::string_view::npos) {
     file.remove_prefix(slash + 1);
@@ -95,7 +119,7 @@ void Log(Severity severity, std::string_view file, int line, std::string_view me
   text.append(file).append(":").append(std::to_string(line)).append("] \"");
   AppendEscaped(text, message);
   text += "\"\n";
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
+  [[maybe_unused]] const ssize_t written = write(g_file, text.data(), text.size());
 }
 
 }  // namespace serving::base

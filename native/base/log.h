@@ -3,7 +3,10 @@
 
 #pragma once
 
+#include <string>
 #include <string_view>
+
+#include "base/status.h"
 
 namespace serving::base {
 
@@ -16,12 +19,14 @@ struct LogOptions {
   bool warning = true;
   bool error = true;
   LogFormat format = LogFormat::kDefault;
+  std::string file = {};  // appended to; empty = standard error
 };
 
-// Process-wide, as standard error is. Set before threads start.
-void SetLogOptions(const LogOptions& options);
+// Process-wide, as standard error is. Fails, with the options of before, when the file cannot be
+// opened. Any thread.
+Status SetLogOptions(const LogOptions& options);
 
-// One event, one line on standard error in Triton's format (F-08), one write. Any thread.
+// One event, one line in Triton's format (F-08), one write. Any thread.
 void Log(Severity severity, std::string_view file, int line, std::string_view message);
 
 }  // namespace serving::base

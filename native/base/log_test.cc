@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 namespace serving::base {
@@ -26,7 +28,7 @@ std::string Masked(std::string text) {
 
 class LogLine : public testing::Test {
  protected:
-  ~LogLine() override { SetLogOptions({}); }
+  ~LogLine() override { EXPECT_TRUE(SetLogOptions({}).ok()); }
 };
 
 TEST_F(LogLine, HasTritonsDefaultForm) {
@@ -36,7 +38,7 @@ TEST_F(LogLine, HasTritonsDefaultForm) {
 }
 
 TEST_F(LogLine, HasTritonsIsoForm) {
-  SetLogOptions({.format = LogFormat::kIso8601});
+  ASSERT_TRUE(SetLogOptions({.format = LogFormat::kIso8601}).ok());
   EXPECT_EQ(
       Masked(Written(Severity::kError, "hello")),
       Masked("9999-99-99T99:99:99Z E " + std::to_string(getpid()) + " room.cc:99] \"hello\"\n"));
@@ -53,12 +55,28 @@ TEST_F(LogLine, ClientBytesCannotForgeALine) {
 
 TEST_F(LogLine, EachSeverityHasItsSwitch) {
   EXPECT_EQ(Written(Severity::kVerbose, "x"), "");
-  SetLogOptions({.verbose = 1});
+  ASSERT_TRUE(SetLogOptions({.verbose = 1}).ok());
   EXPECT_NE(Written(Severity::kVerbose, "x"), "");
-  SetLogOptions({.info = false, .warning = false, .error = false});
+  ASSERT_TRUE(SetLogOptions({.info = false, .warning = false, .error = false}).ok());
   for (const Severity severity : {Severity::kInfo, Severity::kWarning, Severity::kError}) {
     EXPECT_EQ(Written(severity, "x"), "");
   }
+}
+
+TEST_F(LogLine, GoesToAFile) {
+  const std::string path = testing::TempDir() + "log_test." + std::to_string(getpid());
+  ASSERT_TRUE(SetLogOptions({.file = path}).ok());
+  EXPECT_EQ(Written(Severity::kError, "one"), "");
+  EXPECT_FALSE(SetLogOptions({.file = path + "/below/a/file"}).ok());
+  EXPECT_EQ(Written(Severity::kError, "two"), "");  // the file of before is kept
+  ASSERT_TRUE(SetLogOptions({}).ok());
+  EXPECT_NE(Written(Severity::kError, "three"), "");
+  std::ifstream file(path);
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  EXPECT_NE(text.find("\"one\"\n"), std::string::npos);
+  EXPECT_NE(text.find("\"two\"\n"), std::string::npos);
+  EXPECT_EQ(text.find("three"), std::string::npos);
+  unlink(path.c_str());
 }
 
 }  // namespace

@@ -4,7 +4,8 @@
 #include "frontend/answers.h"
 
 #include <charconv>
-#include <cstring>
+#include <chrono>
+#include <cstdio>
 #include <span>
 #include <vector>
 
@@ -27,6 +28,18 @@ constexpr std::string_view kNotOneResponse =
     "generate expects model to produce exactly 1 response, use generate stream for model that "
     "generates various number of responses";
 
+// Stages in milliseconds, as browsers and proxies read them.
+std::string ServerTiming(const core::StageTimes& times) {
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  char text[96];
+  const int size =
+      std::snprintf(text, sizeof(text), "queue;dur=%.3f, compute;dur=%.3f, total;dur=%.3f",
+                    Milliseconds(times.compute_start - times.queued).count(),
+                    Milliseconds(times.output_end - times.compute_start).count(),
+                    Milliseconds(std::chrono::steady_clock::now() - times.received).count());
+  return {text, static_cast<size_t>(size)};
+}
+
 std::span<const std::byte> AsBytes(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
@@ -37,6 +50,7 @@ void Answers::Http(Call& call, int status, std::string_view content_type, std::s
                    std::string_view retry_after) {
   net::Stream& stream = *call.stream;
   call.MarkAnswered();
+  call.answer_status = status;
   const net::Header headers[] = {{"content-type", content_type}, {"retry-after", retry_after}};
   stream.SendHead(status, {headers, retry_after.empty() ? 1u : 2u}, body.size());
   if (!body.empty()) stream.SendBytes(AsBytes(body));
@@ -60,7 +74,8 @@ void Answers::Error(Call& call, const base::Status& status) {
 void Answers::GrpcStatus(Call& call, const base::Status& status) {
   net::Stream& stream = *call.stream;
   call.MarkAnswered();
-  const std::string code = std::to_string(static_cast<int>(status.code()));
+  call.answer_status = static_cast<int>(status.code());
+  const std::string code = std::to_string(call.answer_status);
   std::string message;
   protocol::AppendGrpcMessage(message, status.message());
   const net::Header fields[] = {
@@ -78,38 +93,26 @@ void Answers::GrpcMessage(Call& call, std::string_view message) {
 }
 
 bool Answers::CompressParts(const Call& call) {
-  if (call.answer_coding == protocol::Coding::kIdentity) return false;
+  if (call.is_grpc || call.answer_coding == protocol::Coding::kIdentity) return false;
   text_.clear();
   for (const protocol::MessagePart& part : writer_.Parts()) {
     text_.append(reinterpret_cast<const char*>(part.bytes.data()), part.bytes.size());
   }
-  const size_t skipped = call.is_grpc ? protocol::kGrpcPrefixBytes : 0;
-  const std::string_view plain = std::string_view(text_).substr(skipped);
-  compressed_.assign(skipped, '\0');
-  if (!protocol::Compress(AsBytes(plain), call.answer_coding, compressed_)) return false;
-  if (!call.is_grpc) return true;
-  // gRPC core sends a message as it is when compression does not make it smaller.
-  const size_t length = compressed_.size() - skipped;
-  if (length >= plain.size()) return false;
-  const auto prefix =
-      protocol::WriteGrpcPrefix({.compressed = true, .length = static_cast<uint32_t>(length)});
-  std::memcpy(compressed_.data(), prefix.data(), prefix.size());
-  return true;
+  compressed_.clear();
+  return protocol::Compress(AsBytes(text_), call.answer_coding, compressed_);
 }
 
 // The writer's bytes as a gRPC answer with status OK, or as an HTTP infer answer.
-void Answers::SendParts(Call& call) {
+void Answers::SendParts(Call& call, std::string_view timing) {
   net::Stream& stream = *call.stream;
   const bool is_compressed = CompressParts(call);
   call.MarkAnswered();
   if (call.is_grpc) {
-    const bool names_coding = call.answer_coding != protocol::Coding::kIdentity;
-    const net::Header head[] = {{"content-type", kGrpcContentType},
-                                {"grpc-encoding", protocol::CodingName(call.answer_coding)}};
-    stream.SendHead(200, {head, names_coding ? 2u : 1u}, std::nullopt);
+    static constexpr net::Header kHead[] = {{"content-type", kGrpcContentType}};
+    stream.SendHead(200, kHead, std::nullopt);
   } else {
     char digits[24];
-    net::Header head[3] = {{"content-type", kJson}};
+    net::Header head[4] = {{"content-type", kJson}};
     size_t count = 1;
     if (const auto json_size = writer_.json_size()) {
       head[0].value = "application/octet-stream";
@@ -120,6 +123,8 @@ void Answers::SendParts(Call& call) {
     if (is_compressed) {
       head[count++] = {"content-encoding", protocol::CodingName(call.answer_coding)};
     }
+    if (!timing.empty()) head[count++] = {"server-timing", timing};
+    call.answer_status = 200;
     stream.SendHead(200, {head, count}, is_compressed ? compressed_.size() : writer_.size());
   }
   if (is_compressed) {
@@ -148,6 +153,7 @@ void Answers::Infer(Call& call, core::InferResponse& response) {
                           : protocol::WriteHttpInferResponse(plan, form, response, writer_);
   }
   if (!status.ok()) return Error(call, status);
+  if (server_timing_ && !call.is_grpc) return SendParts(call, ServerTiming(response.times));
   SendParts(call);
 }
 
@@ -197,6 +203,7 @@ void Answers::Generate(Call& call, const core::InferResponse& response) {
   }
   if (is_first || (is_empty && generated.responses == 0)) {
     static constexpr net::Header kHead[] = {{"content-type", kEventStream}};
+    call.answer_status = generated.status;
     call.stream->SendHead(generated.status, kHead, std::nullopt);
   }
   if (!is_empty) SendEvent(call, text_);
@@ -214,6 +221,7 @@ void Answers::Reply(Call& call, const ControlReply& reply) {
   for (const auto& [name, value] : reply.headers) headers.push_back({name, value});
   net::Stream& stream = *call.stream;
   call.MarkAnswered();
+  call.answer_status = reply.http_status;
   stream.SendHead(reply.http_status, headers, reply.body.size());
   if (!reply.body.empty()) stream.SendBytes(AsBytes(reply.body));
   stream.Finish({});

@@ -23,7 +23,9 @@ inline constexpr std::string_view kGrpcContentType = "application/grpc";
 class Answers {
  public:
   // `allocator` makes the tensors that an answer needs beyond the model's (classification).
-  explicit Answers(base::BufferAllocator& allocator) : allocator_(allocator) {}
+  // `server_timing`: HTTP infer answers carry the header of that name.
+  Answers(base::BufferAllocator& allocator, bool server_timing)
+      : allocator_(allocator), server_timing_(server_timing) {}
 
   void Http(Call& call, int status, std::string_view content_type, std::string_view body,
             std::string_view retry_after = {});
@@ -39,7 +41,8 @@ class Answers {
   void Reply(Call& call, const ControlReply& reply);
 
  private:
-  void SendParts(Call& call);
+  // `timing`: value of Server-Timing, empty = none.
+  void SendParts(Call& call, std::string_view timing = {});
   // The JSON text of one response into text_; gives its HTTP status.
   int WriteGenerated(const Call& call, const core::InferResponse& response);
   void SendEvent(Call& call, std::string_view json);
@@ -47,6 +50,7 @@ class Answers {
   bool CompressParts(const Call& call);
 
   base::BufferAllocator& allocator_;
+  const bool server_timing_;
   protocol::ResponseWriter writer_;
   std::string text_;  // scratch for errors and joined parts
   std::string compressed_;

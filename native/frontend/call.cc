@@ -33,6 +33,10 @@ void Call::Reset() {
   generated.reset();
   binary_by_default = false;
   deadline = queue_expires = retry_body_at = control_expires = timer_at = base::kNever;
+  access.reset();
+  answer_status = 0;
+  trace.reset();
+  trace_parent.clear();
   control.reset();
 }
 

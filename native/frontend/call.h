@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/ref.h"
 #include "core/infer_request.h"
+#include "frontend/access_log.h"
 #include "frontend/control_call.h"
 #include "frontend/mailbox.h"
 #include "frontend/routes.h"
@@ -21,6 +22,7 @@
 #include "net/exchange.h"
 #include "protocol/content_coding.h"
 #include "protocol/grpc_frame.h"
+#include "trace/record.h"
 
 namespace serving::frontend {
 
@@ -95,7 +97,7 @@ class Call final : public net::Exchange {
   std::string model_version;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
   protocol::Coding request_coding = protocol::Coding::kIdentity;
-  protocol::Coding answer_coding = protocol::Coding::kIdentity;  // what the client takes
+  protocol::Coding answer_coding = protocol::Coding::kIdentity;  // HTTP: what the client likes best
   base::Ref<model::Model> model;
   base::Ref<NetSink> sink;
   std::string id;
@@ -109,6 +111,14 @@ class Call final : public net::Exchange {
 
   // Generate, from the submission on.
   std::optional<Generated> generated;
+
+  // Of a call that the access log takes; null for all others.
+  std::unique_ptr<AccessEntry> access;
+  int answer_status = 0;  // HTTP status or gRPC code of the answer, once there is one
+
+  // Of a traced call; null for all others.
+  std::unique_ptr<trace::Record> trace;
+  std::string trace_parent;
 
   // Control.
   std::unique_ptr<ControlCall> control;

@@ -37,6 +37,9 @@ void Frontend::Attach(int thread_index, base::Ref<Mailbox> mailbox) {
 }
 
 base::Status Frontend::StartThreads() {
+  if (!options_.access_log.empty()) {
+    ASSIGN_OR_RETURN(access_log_, AccessLog::Open(options_.access_log, options_.access_log_every));
+  }
   auto server = net::Server::Start(
       options_.io_threads, options_.limits, [this](int index, base::Ref<base::Waker> waker) {
         return std::unique_ptr<net::RequestHandler>(
@@ -78,7 +81,9 @@ void Frontend::CountClosed() {
 
 void Frontend::Publish(engine::DispatchTableRef table, std::function<void()> seen) {
   engine_.SetTable(table);
-  NotifyThreads({.table = std::move(table), .policy = {}, .acknowledgement = {}}, std::move(seen));
+  TableNotice notice;
+  notice.table = std::move(table);
+  NotifyThreads(notice, std::move(seen));
 }
 
 PolicyRef Frontend::policy() {
@@ -91,7 +96,24 @@ void Frontend::SetPolicy(PolicyRef policy, std::function<void()> seen) {
     std::lock_guard lock(mutex_);
     policy_ = policy;
   }
-  NotifyThreads({.table = {}, .policy = std::move(policy), .acknowledgement = {}}, std::move(seen));
+  TableNotice notice;
+  notice.policy = std::move(policy);
+  NotifyThreads(notice, std::move(seen));
+}
+
+trace::PlanRef Frontend::tracing() {
+  std::lock_guard lock(mutex_);
+  return tracing_;
+}
+
+void Frontend::SetTracing(trace::PlanRef plan, std::function<void()> seen) {
+  {
+    std::lock_guard lock(mutex_);
+    tracing_ = plan;
+  }
+  TableNotice notice;
+  notice.tracing = std::move(plan);
+  NotifyThreads(notice, std::move(seen));
 }
 
 void Frontend::NotifyThreads(const TableNotice& notice, std::function<void()> seen) {

@@ -14,11 +14,13 @@
 
 #include "base/status.h"
 #include "engine/engine.h"
+#include "frontend/access_log.h"
 #include "frontend/control_call.h"
 #include "frontend/mailbox.h"
 #include "metrics/exposition.h"
 #include "net/server.h"
-#include "protocol/content_coding.h"
+#include "trace/record_queue.h"
+#include "trace/sampler.h"
 
 namespace serving::frontend {
 
@@ -28,8 +30,9 @@ struct FrontendOptions {
   bool native_infer_path = true;      // false: infer calls go to TypeScript too
   bool json_health_bodies = false;    // KServe's bodies instead of Triton's empty ones
   size_t max_input_bytes = 64 << 20;  // --http-max-input-size
-  // --grpc-infer-response-compression-level
-  protocol::CompressionLevel grpc_answer_level = protocol::CompressionLevel::kNone;
+  std::string access_log;             // file, "-" = standard output, empty = none
+  uint64_t access_log_every = 1;      // a line for every so-manyth request
+  bool server_timing = false;         // Server-Timing header on HTTP infer answers
   base::Nanoseconds control_timeout = std::chrono::seconds(30);
 };
 
@@ -55,6 +58,12 @@ class Frontend {
   // has it and has submitted what it had read under the old one.
   void Publish(engine::DispatchTableRef table, std::function<void()> seen);
 
+  // The same for the tracing plan; null = trace nothing.
+  void SetTracing(trace::PlanRef plan, std::function<void()> seen);
+  // Records of requests that have ended. Any thread.
+  trace::RecordQueue& traces() { return traces_; }
+  // Null when none is written.
+  AccessLog* access_log() { return access_log_.get(); }
   // The same for the policy. Threads that start later have it from the start.
   void SetPolicy(PolicyRef policy, std::function<void()> seen);
 
@@ -76,6 +85,7 @@ class Frontend {
   void CountOpened() { in_flight_.fetch_add(1); }
   void CountClosed();
   PolicyRef policy();
+  trace::PlanRef tracing();
   void Attach(int thread_index, base::Ref<Mailbox> mailbox);
 
  private:
@@ -91,9 +101,12 @@ class Frontend {
   std::condition_variable drained_;
   std::mutex mutex_;
   std::vector<base::Ref<Mailbox>> mailboxes_;  // by thread; guarded by mutex_
-  PolicyRef policy_;                           // guarded by mutex_
-  std::string metrics_text_;                   // guarded by mutex_
-  metrics::HostMetrics host_metrics_;          // guarded by mutex_
+  trace::PlanRef tracing_;                     // guarded by mutex_
+  trace::RecordQueue traces_;
+  std::unique_ptr<AccessLog> access_log_;
+  PolicyRef policy_;                   // guarded by mutex_
+  std::string metrics_text_;           // guarded by mutex_
+  metrics::HostMetrics host_metrics_;  // guarded by mutex_
   bool is_stopped_ = false;
   std::unique_ptr<net::Server> server_;
 };

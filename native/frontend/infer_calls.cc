@@ -100,6 +100,7 @@ void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model
   call.body.Reset();  // the request has it
   request->sink = call.sink;
   request->deadline = call.deadline;
+  if (tracing_) StartTrace(call, *request, model->plan());
   if (const auto timeout = model->QueueTimeout(*request)) {
     call.queue_expires = steady_clock::now() + *timeout;
     call.Rearm();

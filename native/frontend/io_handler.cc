@@ -26,12 +26,14 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
       mailbox_(base::MakeRef<Mailbox>(std::move(waker), frontend.engine().budget())),
       pool_(base::MakeRef<device::HostPool>(frontend.engine().budget())),
       calls_(this),
-      answers_(*pool_) {
+      answers_(*pool_, options_.server_timing) {
   SetCurrentMailbox(mailbox_.get());
   // Attached first: a table published from here on comes as a notice as well.
   frontend_.Attach(index, mailbox_);
   table_ = frontend_.engine().table();
   policy_ = frontend_.policy();
+  tracing_ = frontend_.tracing();
+  access_log_ = frontend_.access_log();
 }
 
 IoHandler::~IoHandler() {
@@ -48,6 +50,7 @@ net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead&
   const bool is_http2 = head.protocol == net::Protocol::kHttp2;
   const auto content_type = head.Find("content-type");
   call.is_grpc = is_http2 && content_type && content_type->starts_with(kGrpcContentType);
+  if (access_log_ != nullptr && access_log_->Sample()) StartAccessEntry(call, head);
   if (!call.is_grpc && call.service == Service::kGrpc) {
     answers_.Http(call, 415, kJson,
                   R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
@@ -56,6 +59,7 @@ net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead&
   const Route route = MatchRoute(call.is_grpc ? Service::kGrpc : call.service, head.path);
   call.kind = route.kind;
   if (!Admit(call, head, route)) return &call;
+  if (tracing_) NoteTraceParent(call, head);
   if (call.is_grpc) {
     StartGrpc(call, head);
   } else {
@@ -119,6 +123,8 @@ void IoHandler::AnswerResponse(core::InferResponse& response) {
   const auto* sink = static_cast<NetSink*>(response.sink);
   Call* call = calls_.Find(sink->slot(), sink->generation());
   if (call == nullptr || call->state != Call::State::kWaiting) return;  // nobody waits any more
+  if (call->trace) TraceResponse(*call, response);
+  if (call->access) call->access->times = response.times;
   if (call->generated) return answers_.Generate(*call, response);
   if (response.status.ok()) {
     answers_.Infer(*call, response);
@@ -140,6 +146,7 @@ void IoHandler::OnWake() {
     notice = notice->next;
     if (owned->table) table_ = owned->table;
     if (owned->policy) policy_ = owned->policy;
+    if (owned->tracing) tracing_ = *owned->tracing;
     // Seen is said after the turn: what was read under the old table has been submitted by then.
     unacknowledged_.push_back(std::move(owned->acknowledgement));
   }
@@ -207,6 +214,8 @@ void IoHandler::OnCallClosed(Call& call, bool answered) {
     call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
                              metrics::FailureReason::kCanceled);
   }
+  if (call.trace) FinishTrace(call);
+  if (call.access) FinishAccessEntry(call, answered);
   calls_.Close(call);
   frontend_.CountClosed();
 }

@@ -69,6 +69,14 @@ class IoHandler final : public net::RequestHandler {
   // generate_calls.cc
   void SubmitGenerate(Call& call);
 
+  // call_records.cc
+  void NoteTraceParent(Call& call, const net::RequestHead& head);
+  void StartTrace(Call& call, const core::InferRequest& request, const core::ModelPlan& plan);
+  void TraceResponse(Call& call, const core::InferResponse& response);
+  void FinishTrace(Call& call);
+  void StartAccessEntry(Call& call, const net::RequestHead& head);
+  void FinishAccessEntry(Call& call, bool answered);
+
   // health.cc
   void AnswerHttpHealth(Call& call);
   void AnswerGrpcHealth(Call& call);
@@ -87,6 +95,8 @@ class IoHandler final : public net::RequestHandler {
   base::Ref<device::HostPool> pool_;
   engine::DispatchTableRef table_;
   PolicyRef policy_;
+  trace::PlanRef tracing_;  // null while nothing is traced
+  AccessLog* access_log_ = nullptr;
   CallTable calls_;
   Answers answers_;
   std::vector<Pending> pending_;  // by model, of this turn

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "engine/dispatch_table.h"
 #include "frontend/control_call.h"
 #include "frontend/policy.h"
+#include "trace/sampler.h"
 
 namespace serving::frontend {
 
@@ -37,10 +39,11 @@ class Acknowledgement final : public base::RefCounted {
   std::function<void()> done_;
 };
 
-// A new table, a new policy or both for one I/O thread; null = the one it has stays.
+// A new table, policy or tracing plan for one I/O thread; null or nothing = the one it has stays.
 struct TableNotice {
   engine::DispatchTableRef table;
   PolicyRef policy;
+  std::optional<trace::PlanRef> tracing;  // of null: nothing is traced any more
   base::Ref<Acknowledgement> acknowledgement;
   TableNotice* next = nullptr;
 };

@@ -16,9 +16,11 @@ const ENGINE: Record<keyof Engine, true> = {
   unload: true,
   publish: true,
   setPolicy: true,
+  setTracing: true,
+  traceCounts: true,
+  takeTraces: true,
+  setLog: true,
   listen: true,
-  checkTls: true,
-  renewTls: true,
   stopListening: true,
   drain: true,
   onControl: true,
@@ -43,7 +45,6 @@ const OPTIONS: EngineOptions = {
   onnxRuntimeLibrary: '',
   memoryLimitBytes: 64 * 1024 * 1024,
   httpMaxInputBytes: 1024 * 1024,
-  grpcInferResponseCompressionLevel: 'none',
   maxHeaderBytes: 16 * 1024,
   idleTimeoutMs: 10_000,
   bodyTimeoutMs: 10_000,
@@ -57,6 +58,10 @@ const OPTIONS: EngineOptions = {
   logWarning: false,
   logError: false,
   logFormat: 'default',
+  logFile: '',
+  accessLog: '',
+  accessLogEvery: 1,
+  serverTiming: false,
 };
 
 const PLAN: ModelPlan = {
@@ -119,8 +124,6 @@ describe('misuse of the addon', () => {
       const label = String(value);
       assert.throws(() => loadBinding().createEngine(wrong), Error, `createEngine ${label}`);
       assert.throws(() => engine.listen(wrong), Error, `listen ${label}`);
-      assert.throws(() => engine.checkTls(wrong), Error, `checkTls ${label}`);
-      assert.throws(() => engine.renewTls(wrong, wrong), Error, `renewTls ${label}`);
       await assert.rejects(async () => engine.load(wrong), Error, `load ${label}`);
       await assert.rejects(async () => engine.publish(wrong), Error, `publish ${label}`);
       assert.throws(() => engine.setPolicy(wrong), Error, `setPolicy ${label}`);

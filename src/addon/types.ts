@@ -170,22 +170,6 @@ export interface AccessPolicy {
   readonly restricted: readonly RestrictedApi[];
 }
 
-/** What a PEM file holds; `name` appears in messages. */
-export interface PemFile {
-  readonly name: string;
-  readonly pem: Uint8Array;
-}
-
-/** TLS 1.2 and 1.3 on a listener, with ALPN for its protocols. */
-export interface TlsOptions {
-  /** the server's certificate, then those that lead to its root */
-  readonly certificate: PemFile;
-  /** without a password */
-  readonly key: PemFile;
-  /** clients must show a certificate that one of these has signed; absent = they need none */
-  readonly clientCa?: PemFile;
-}
-
 /** One listening socket. Port 0 picks a free one. */
 export interface ListenOptions {
   readonly host: string;
@@ -195,8 +179,6 @@ export interface ListenOptions {
   /** protocols recognised on it: HTTP/1.1, HTTP/2 (prior knowledge) or both */
   readonly protocols: readonly ('http1' | 'http2')[];
   readonly reusePort: boolean;
-  /** absent = no TLS */
-  readonly tls?: TlsOptions;
 }
 
 export interface ListenResult {
@@ -219,7 +201,6 @@ export interface EngineOptions {
   readonly memoryLimitBytes: number;
   /** --http-max-input-size */
   readonly httpMaxInputBytes: number;
-  readonly grpcInferResponseCompressionLevel: 'none' | 'low' | 'medium' | 'high';
   /** largest request line plus headers */
   readonly maxHeaderBytes: number;
   readonly idleTimeoutMs: number;
@@ -232,11 +213,74 @@ export interface EngineOptions {
   readonly controlTimeoutMs: number;
   /** health answers carry KServe's JSON bodies when true, Triton's empty bodies when false */
   readonly jsonHealthBodies: boolean;
+  /** file of the access log, `-` = standard output, empty = none */
+  readonly accessLog: string;
+  /** the access log has a line for every so-manyth request; at least 1 */
+  readonly accessLogEvery: number;
+  /** HTTP infer answers carry a Server-Timing header */
+  readonly serverTiming: boolean;
   readonly logVerbose: number;
   readonly logInfo: boolean;
   readonly logWarning: boolean;
   readonly logError: boolean;
   readonly logFormat: 'default' | 'ISO8601';
+  /** appended to; empty = standard error */
+  readonly logFile: string;
+}
+
+/** Which lines native writes, and where. */
+export type LogOptions = Pick<
+  EngineOptions,
+  'logVerbose' | 'logInfo' | 'logWarning' | 'logError' | 'logFormat' | 'logFile'
+>;
+
+/** Chooses every `rate`-th request until `count` were chosen (-1 = without end). */
+export interface TraceSampler {
+  /** a new number for new settings; a sampler that is known goes on counting */
+  readonly id: number;
+  readonly timestamps: boolean;
+  readonly tensors: boolean;
+  readonly rate: number;
+  readonly count: number;
+}
+
+/** Which requests are traced. */
+export interface TracePlan {
+  readonly global: TraceSampler;
+  /** models with settings of their own */
+  readonly models: readonly { readonly name: string; readonly sampler: TraceSampler }[];
+  /** a request with a W3C `traceparent` is traced whatever the samplers say */
+  readonly takesContext: boolean;
+}
+
+/** A copy of one tensor at one place of its way. */
+export interface TracedTensor {
+  readonly activity: 'TENSOR_QUEUE_INPUT' | 'TENSOR_BACKEND_OUTPUT';
+  readonly name: string;
+  readonly datatype: DataType;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/** What one traced request left. Times in nanoseconds of the steady clock. */
+export interface TraceRecord {
+  /** unique in the life of the process, from 1 */
+  readonly id: number;
+  readonly sampler: number;
+  readonly protocol: 'http' | 'grpc';
+  readonly model: string;
+  readonly version: number;
+  readonly requestId: string;
+  /** W3C `traceparent` as it came, or empty */
+  readonly traceParent: string;
+  readonly timestamps: boolean;
+  readonly failed: boolean;
+  /** tensors were left out because the record was full */
+  readonly cut: boolean;
+  /** to be added for nanoseconds since the epoch */
+  readonly wallOffsetNs: bigint;
+  readonly stamps: readonly { readonly name: string; readonly ns: bigint }[];
+  readonly tensors: readonly TracedTensor[];
 }
 
 /** A call that native hands to TypeScript. `headers` is flat: name, value, name, value … (names in lower case). */
@@ -357,11 +401,15 @@ export interface Engine {
    * @throws Error that says what is wrong with the policy
    */
   setPolicy(policy: AccessPolicy): Promise<void>;
+  /** In force everywhere when it resolves; undefined = nothing is traced. */
+  setTracing(plan: TracePlan | undefined): Promise<void>;
+  /** requests that the samplers of the last plan may still choose; -1 = without end */
+  traceCounts(): { readonly id: number; readonly remaining: number }[];
+  /** records of requests that have ended since the last call, oldest first; bounded, what does not fit is dropped */
+  takeTraces(): TraceRecord[];
+  /** @throws Error when the file cannot be opened; the options of before stay */
+  setLog(options: LogOptions): void;
   listen(options: ListenOptions): ListenResult;
-  /** throws InvalidArgument that names the file and says what is wrong with it */
-  checkTls(tls: TlsOptions): void;
-  /** other certificates for the connections to come; throws as `checkTls` and then changes nothing. `id` is of `listen`. */
-  renewTls(id: number, tls: TlsOptions): void;
   /** stops accepting on every listener; open connections live on */
   stopListening(): Promise<void>;
   /** resolves when nothing is in flight, or false after `timeoutMs` */

@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { writeSync } from 'node:fs';
+import { openSync, writeSync } from 'node:fs';
 import { type Clock, systemClock } from './clock.ts';
+import { invalidArgument } from './status.ts';
 
 export type LogSeverity = 'error' | 'warning' | 'info' | 'verbose';
 export type LogFormat = 'default' | 'ISO8601';
@@ -15,6 +16,10 @@ export interface LogSettings {
   /** 0 = nothing verbose; a line of level n is written when n is at most this */
   readonly verboseLevel: number;
   readonly format: LogFormat;
+  /** appended to; empty = standard error */
+  readonly file: string;
+  /** texts are quoted and escaped; false writes them as they are */
+  readonly escape: boolean;
 }
 
 export const defaultLogSettings: LogSettings = {
@@ -23,6 +28,8 @@ export const defaultLogSettings: LogSettings = {
   info: true,
   verboseLevel: 0,
   format: 'default',
+  file: '',
+  escape: true,
 };
 
 /**
@@ -34,9 +41,10 @@ export class Log {
   readonly #clock: Clock;
   readonly #write: (line: string) => void;
 
+  /** @throws ServeError InvalidArgument when the log file cannot be opened */
   constructor(
     settings: LogSettings = defaultLogSettings,
-    write: (line: string) => void = writeToStderr,
+    write: (line: string) => void = writerTo(settings.file),
     clock: Clock = systemClock,
   ) {
     this.#settings = settings;
@@ -48,7 +56,7 @@ export class Log {
     return this.#settings;
   }
 
-  update(settings: Partial<LogSettings>): void {
+  update(settings: Partial<Omit<LogSettings, 'file' | 'escape'>>): void {
     this.#settings = { ...this.#settings, ...settings };
   }
 
@@ -78,7 +86,8 @@ export class Log {
 
   #line(letter: 'E' | 'W' | 'I', message: string): void {
     const stamp = formatStamp(letter, this.#clock.wall(), this.#settings.format);
-    this.#write(`${stamp} ${process.pid} ${callSite()}] ${quote(message)}\n`);
+    const text = this.#settings.escape ? quote(message) : message;
+    this.#write(`${stamp} ${process.pid} ${callSite()}] ${text}\n`);
   }
 }
 
@@ -101,11 +110,23 @@ function callSite(): string {
   return /([^\\/(]+:\d+):\d+\)?$/.exec(outside ?? '')?.[1] ?? 'unknown:0';
 }
 
-// A full pipe or a closed terminal must not take the server down, so a line that cannot be written is lost.
-function writeToStderr(line: string): void {
+// A full disk or a closed terminal must not take the server down, so a line that cannot be written is lost.
+function writerTo(file: string): (line: string) => void {
+  const descriptor = file === '' ? 2 : openForAppend(file);
+  return (line) => {
+    try {
+      writeSync(descriptor, line);
+    } catch {
+      // nowhere left to say it
+    }
+  };
+}
+
+function openForAppend(file: string): number {
   try {
-    writeSync(2, line);
-  } catch {
-    // nowhere left to say it
+    return openSync(file, 'a');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw invalidArgument(`cannot open the log file '${file}': ${reason}`);
   }
 }

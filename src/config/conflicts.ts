@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ServerOptions } from './options.ts';
-import { findMissingTlsFile } from './tls-files.ts';
 
 /**
  * What is wrong with a set of options that are right one by one.
@@ -18,7 +17,7 @@ export function findConflict(options: ServerOptions): string | undefined {
       'Please provide one or the other.'
     );
   }
-  return findMissingTlsFile(options) ?? findPortCollision(options);
+  return findPortCollision(options);
 }
 
 interface Service {

@@ -1,10 +1,12 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import type { LogSettingsVerbs } from './log-settings.ts';
 import type { ModelQueries } from './models.ts';
 import type { RepositoryVerbs } from './repository.ts';
 import type { ServerMetadata } from './server.ts';
 import type { StatisticsQueries } from './statistics.ts';
+import type { TraceVerbs } from './trace.ts';
 
 /** The control verbs, written once; HTTP and gRPC are two thin columns over it. */
 export interface ControlService {
@@ -12,4 +14,6 @@ export interface ControlService {
   readonly models: ModelQueries;
   readonly repository: RepositoryVerbs;
   readonly statistics: StatisticsQueries;
+  readonly logSettings: LogSettingsVerbs;
+  readonly trace: TraceVerbs;
 }

@@ -167,8 +167,6 @@ describe('the gRPC control column', () => {
         "invalid value type for 'unload_dependents' parameter, expected bool_param.",
       ],
       ['SystemSharedMemoryRegister', { name: 'r' }, 12, /^Client shared memory is disabled\./],
-      ['TraceSetting', {}, 12, /trace extension/],
-      ['LogSettings', {}, 12, /logging extension/],
     ];
     for (const [name, request, code, message] of table) {
       const [gotCode, gotMessage] = (await call(server, name, request)) as [number, string];

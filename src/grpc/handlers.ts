@@ -10,6 +10,7 @@ import type { LoadParameter, RepositoryCall } from '../control/repository.ts';
 import type { ControlService } from '../control/service.ts';
 import type * as Codec from './codec.ts';
 import { errorReply, messageReply } from './error.ts';
+import { logSettingsMap, readLogChanges, readTraceChanges, traceSettingsMap } from './settings.ts';
 
 export interface GrpcHandlerOptions {
   readonly control: ControlService;
@@ -50,6 +51,21 @@ const verbs: ReadonlyMap<string, Verb> = new Map<string, Verb>([
       return {};
     },
   ],
+  [
+    'TraceSetting',
+    async (request, { trace }) => {
+      const model = String(request.model_name ?? '');
+      await trace.update(model, readTraceChanges(request.settings, trace.read(model)));
+      return { settings: traceSettingsMap(trace.read(model)) };
+    },
+  ],
+  [
+    'LogSettings',
+    (request, { logSettings }) => {
+      logSettings.update(readLogChanges(request.settings));
+      return { settings: logSettingsMap(logSettings.read()) };
+    },
+  ],
   ['SystemSharedMemoryStatus', () => ({})],
   ['SystemSharedMemoryUnregister', () => ({})],
   ['CudaSharedMemoryStatus', () => ({})],
@@ -61,8 +77,6 @@ const absent: ReadonlyMap<string, string> = new Map([
   ['ModelStreamInfer', notBuilt('ModelStreamInfer')],
   ['SystemSharedMemoryRegister', SHARED_MEMORY_ABSENT],
   ['CudaSharedMemoryRegister', SHARED_MEMORY_ABSENT],
-  ['TraceSetting', notBuilt('the trace extension')],
-  ['LogSettings', notBuilt('the logging extension')],
 ]);
 
 /** Every method that is answered here; those of the infer path and of health are native's. */

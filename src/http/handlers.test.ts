@@ -163,13 +163,6 @@ describe('the HTTP control column', () => {
       ],
       ['GET', '/v2/systemsharedmemory/status', '', 200, '[]'],
       ['POST', '/v2/cudasharedmemory/unregister', '', 200, ''],
-      [
-        'GET',
-        '/v2/logging',
-        '',
-        501,
-        '{"error":"this server does not have the logging extension yet"}',
-      ],
       ['POST', '/v2/test/m', '{}', 404, '{"error":"Not Found"}'],
     ];
     for (const [method, path, body, status, expected] of table) {

@@ -4,7 +4,7 @@
 import type { ControlCall, HttpReply } from '../addon/types.ts';
 import { internal, invalidArgument, unimplemented } from '../base/status.ts';
 import { modelConfigJson } from '../config/write.ts';
-import { notBuilt, SHARED_MEMORY_ABSENT } from '../control/absent.ts';
+import { SHARED_MEMORY_ABSENT } from '../control/absent.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import type { LoadParameter } from '../control/repository.ts';
 import type { ControlService } from '../control/service.ts';
@@ -12,6 +12,7 @@ import type { IndexRow } from '../lifecycle/model-state.ts';
 import { errorReply, jsonReply, methodReply, notFoundReply } from './error.ts';
 import { readJsonObject, writeJson } from './json.ts';
 import { matchRoute, type Route } from './routes.ts';
+import { readLogChanges, readTraceChanges } from './settings.ts';
 
 export interface HttpHandlerOptions {
   readonly control: ControlService;
@@ -69,6 +70,22 @@ async function answer(
       const rows = control.statistics.read(route.model, route.version);
       return jsonReply(`{"model_stats":${writeJson(rows)}}`);
     }
+    case 'log-settings':
+      if (call.method === 'POST') {
+        control.logSettings.update(readLogChanges(readJsonObject(call.body, 'required')));
+      }
+      return jsonReply(writeJson(control.logSettings.read()));
+    case 'trace-settings': {
+      const { trace } = control;
+      if (call.method === 'POST') {
+        const now = trace.read(route.model);
+        await trace.update(
+          route.model,
+          readTraceChanges(readJsonObject(call.body, 'required'), now),
+        );
+      }
+      return jsonReply(writeJson(trace.read(route.model)));
+    }
     case 'repository-index': {
       const ready = readJsonObject(call.body).ready ?? false;
       if (typeof ready !== 'boolean') {
@@ -99,8 +116,6 @@ async function answer(
       return EMPTY;
     case 'shared-memory-register':
       throw unimplemented(SHARED_MEMORY_ABSENT);
-    case 'absent':
-      throw unimplemented(notBuilt(route.what));
   }
 }
 

@@ -19,11 +19,14 @@ export function writeJson(value: unknown): string {
 }
 
 /**
- * Reads the body of a control request: an object, or nothing at all.
+ * Reads the body of a control request: an object, or nothing at all unless one is required.
  * @throws ServeError InvalidArgument
  */
-export function readJsonObject(body: Uint8Array): Record<string, unknown> {
-  if (body.length === 0) return {};
+export function readJsonObject(
+  body: Uint8Array,
+  presence: 'optional' | 'required' = 'optional',
+): Record<string, unknown> {
+  if (body.length === 0 && presence === 'optional') return {};
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));

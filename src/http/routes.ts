@@ -8,15 +8,16 @@ export type Route =
   | { readonly kind: 'model-config'; readonly model: string; readonly version: string }
   | { readonly kind: 'infer'; readonly model: string; readonly version: string }
   | { readonly kind: 'statistics'; readonly model: string; readonly version: string }
+  | { readonly kind: 'log-settings' }
+  /** model empty: the settings of the server */
+  | { readonly kind: 'trace-settings'; readonly model: string }
   | { readonly kind: 'repository-index' }
   | { readonly kind: 'load'; readonly repository: string; readonly model: string }
   | { readonly kind: 'unload'; readonly repository: string; readonly model: string }
   | { readonly kind: 'test-backend'; readonly model: string; readonly version: string }
   | { readonly kind: 'shared-memory-status' }
   | { readonly kind: 'shared-memory-register' }
-  | { readonly kind: 'shared-memory-unregister' }
-  /** known to the protocol, absent here */
-  | { readonly kind: 'absent'; readonly what: string };
+  | { readonly kind: 'shared-memory-unregister' };
 
 /** A route and the methods it answers. */
 export interface RouteMatch {
@@ -45,8 +46,10 @@ export function matchRoute(path: string): RouteMatch | undefined {
   if (path === '/v2/models/stats') {
     return { route: { kind: 'statistics', model: '', version: '' }, methods: GET };
   }
-  if (path === '/v2/logging') return absent('the logging extension', GET_OR_POST);
-  if (path === '/v2/trace/setting') return absent('the trace extension', GET_OR_POST);
+  if (path === '/v2/logging') return { route: { kind: 'log-settings' }, methods: GET_OR_POST };
+  if (path === '/v2/trace/setting') {
+    return { route: { kind: 'trace-settings', model: '' }, methods: GET_OR_POST };
+  }
   return matchModel(path) ?? matchRepository(path) ?? matchSharedMemory(path) ?? matchTest(path);
 }
 
@@ -66,7 +69,8 @@ function matchModel(path: string): RouteMatch | undefined {
     case 'infer':
       return { route: { kind: 'infer', model, version }, methods: POST };
     default:
-      return version === '' ? absent('the trace extension', GET_OR_POST) : undefined;
+      if (version !== '') return undefined;
+      return { route: { kind: 'trace-settings', model }, methods: GET_OR_POST };
   }
 }
 
@@ -101,10 +105,6 @@ function matchTest(path: string): RouteMatch | undefined {
   const model = decode(match[1]);
   if (model === undefined) return undefined;
   return { route: { kind: 'test-backend', model, version: match[2] ?? '' }, methods: POST };
-}
-
-function absent(what: string, methods: readonly string[]): RouteMatch {
-  return { route: { kind: 'absent', what }, methods };
 }
 
 function decode(text: string | undefined): string | undefined {

@@ -102,6 +102,8 @@ export class NereidServer implements AsyncDisposable {
         info: options.log === 'info',
         verboseLevel: 0,
         format: 'default',
+        file: '',
+        escape: true,
       }),
     });
     const server = new NereidServer(inner, options.exitTimeoutMs ?? 30_000);

@@ -5,13 +5,14 @@ import type { Binding, ControlCall, Engine, EngineOptions, ListenResult } from '
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
-import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
 import type { InferPath } from '../control/infer-path.ts';
+import { LogSettingsVerbs } from '../control/log-settings.ts';
 import { ModelQueries } from '../control/models.ts';
 import { RepositoryVerbs } from '../control/repository.ts';
 import { serverMetadata } from '../control/server.ts';
 import type { ControlService } from '../control/service.ts';
 import { StatisticsQueries } from '../control/statistics.ts';
+import { TraceVerbs } from '../control/trace.ts';
 import { handleGrpc } from '../grpc/handlers.ts';
 import { type HttpHandlerOptions, handleHttp } from '../http/handlers.ts';
 import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
@@ -20,9 +21,9 @@ import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { Staging } from '../repository/staging.ts';
 import { type Ask, BackendSetup } from './backends.ts';
-import { Certificates, readTls } from './certificates.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
 import { packageVersion } from './package-version.ts';
+import { makeTracing, type Tracing } from './tracing.ts';
 
 /** Triton's batch size for models that are auto-completed. */
 const DEFAULT_MAX_BATCH_SIZE = 4;
@@ -64,9 +65,9 @@ export class Server implements AsyncDisposable {
   /** how this server reads configurations and builds versions */
   readonly loaderOptions: LoaderOptions;
   readonly #log: Log;
+  readonly #tracing: Tracing;
   readonly #staging = new Staging();
   #handlers: HttpHandlerOptions;
-  readonly #certificates: Certificates;
   #metrics: Promise<ProcessMetrics> | undefined;
   #closing: Promise<boolean> | undefined;
 
@@ -75,7 +76,6 @@ export class Server implements AsyncDisposable {
     this.#log = log;
     const backends = new BackendSetup(options, log, ask);
     this.engine = binding.createEngine(engineOptions(options, backends.libraryPath));
-    this.#certificates = new Certificates(this.engine, log);
     this.loaderOptions = {
       engine: this.engine,
       autoComplete: options.autoCompleteConfig,
@@ -95,11 +95,17 @@ export class Server implements AsyncDisposable {
       allowOverrideCode: options.allowOverrideCode,
       log,
     });
+    this.#tracing = makeTracing(options, this.engine, log);
     this.control = {
       metadata: serverMetadata(options.program, options.id, packageVersion()),
       models: new ModelQueries(this.lifecycle),
       repository: new RepositoryVerbs(this.lifecycle, options.modelControlMode),
       statistics: new StatisticsQueries(this.engine, this.lifecycle),
+      logSettings: new LogSettingsVerbs(log, this.engine),
+      trace: new TraceVerbs(this.#tracing.tracer, this.lifecycle, {
+        file: options.traceFile,
+        mode: options.traceMode,
+      }),
     };
     this.#handlers = {
       control: this.control,
@@ -119,16 +125,13 @@ export class Server implements AsyncDisposable {
    * @throws ServeError Internal when a repository cannot be read
    */
   async start(names: readonly string[] | '*'): Promise<StartFailure[]> {
-    for (const service of enabledServices(this.options)) {
-      const files = tlsFiles(service, this.options);
-      if (files !== undefined) this.#certificates.check(files);
-    }
     // Its code is read while the models load.
     if (this.options.allowMetrics) this.#startMetrics();
     if (this.options.inferPath === 'typescript') {
       this.#handlers = { ...this.#handlers, inferPath: await loadInferPath(this) };
     }
     await this.#staging.removeLeftovers();
+    await this.#tracing.start();
     const failures = await this.lifecycle.start(names);
     await this.#metrics;
     return failures;
@@ -150,21 +153,11 @@ export class Server implements AsyncDisposable {
     if (service === 'metrics') this.#startMetrics();
     const host = at.host ?? wanted.host;
     const port = at.port ?? wanted.port;
-    const files = tlsFiles(service, this.options);
-    const tls = files === undefined ? {} : { tls: readTls(files) };
-    let opened: ListenResult;
     try {
-      opened = this.engine.listen({ ...wanted, ...tls, host, port });
+      return this.engine.listen({ ...wanted, host, port });
     } catch (thrown) {
       throw listenFailure(service, host, port, thrown);
     }
-    if (files !== undefined) this.#certificates.follow(`--${service}-port`, opened.id, files);
-    return opened;
-  }
-
-  /** Reads the certificates of open ports again, for connections to come; failures are logged. */
-  async renewCertificates(): Promise<void> {
-    await this.#certificates.renew('all');
   }
 
   get isClosing(): boolean {
@@ -193,7 +186,6 @@ export class Server implements AsyncDisposable {
   async #close(timeoutMs: number): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     let isClean = false;
-    this.#certificates[Symbol.dispose]();
     try {
       await this.lifecycle.beginExit();
       await this.engine.stopListening();
@@ -203,6 +195,9 @@ export class Server implements AsyncDisposable {
       this.#log.error(`stopping: ${ServeError.from(thrown).message}`);
       isClean = false;
     }
+    await this.#tracing.tracer.close().catch((thrown: unknown) => {
+      this.#log.error(`stopping: ${ServeError.from(thrown).message}`);
+    });
     (await this.#metrics?.catch(() => undefined))?.[Symbol.dispose]();
     await this.engine.close();
     await this.#staging[Symbol.asyncDispose]();
@@ -261,17 +256,6 @@ export function enabledServices(options: ServerOptions): Service[] {
   return all.filter(([, isOn]) => isOn).map(([service]) => service);
 }
 
-function tlsFiles(service: Service, options: ServerOptions): TlsFiles | undefined {
-  switch (service) {
-    case 'http':
-      return httpTlsFiles(options);
-    case 'grpc':
-      return grpcTlsFiles(options);
-    case 'metrics':
-      return undefined;
-  }
-}
-
 function listenOptions(service: Service, options: ServerOptions) {
   const both = ['http1', 'http2'] as const;
   switch (service) {
@@ -325,7 +309,6 @@ function engineOptions(options: ServerOptions, onnxRuntimeLibrary: string): Engi
     memoryLimitBytes:
       options.memoryLimitBytes > 0 ? options.memoryLimitBytes : defaultMemoryLimit(),
     httpMaxInputBytes: options.httpMaxInputBytes,
-    grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
     logVerbose: options.logVerbose,
@@ -333,6 +316,10 @@ function engineOptions(options: ServerOptions, onnxRuntimeLibrary: string): Engi
     logWarning: options.logWarning,
     logError: options.logError,
     logFormat: options.logFormat,
+    logFile: options.logFile,
+    accessLog: options.accessLog,
+    accessLogEvery: options.accessLogEvery,
+    serverTiming: options.serverTiming,
   };
 }
 

@@ -22,8 +22,3 @@ export function firstSignal(): Promise<number> {
     }
   });
 }
-
-/** Calls `act` at every SIGHUP from now on, which would end the process otherwise. */
-export function onHangUp(act: () => void): void {
-  process.on('SIGHUP', act);
-}

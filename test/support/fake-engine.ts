@@ -15,10 +15,12 @@ import type {
   InferCall,
   ListenOptions,
   ListenResult,
+  LogOptions,
   ModelInspection,
   ModelPlan,
   ModelStatistics,
-  TlsOptions,
+  TracePlan,
+  TraceRecord,
 } from '../../src/addon/types.ts';
 
 /** An error as the addon throws it: a canonical gRPC number and a sentence. */
@@ -58,6 +60,10 @@ export class FakeEngine implements Engine {
   readonly httpReplies = new Map<number, HttpReply>();
   readonly grpcReplies = new Map<number, GrpcReply>();
   readonly cancelled: number[] = [];
+  readonly tracePlans: (TracePlan | undefined)[] = [];
+  traceRemaining: { id: number; remaining: number }[] = [];
+  readonly traces: TraceRecord[] = [];
+  readonly logOptions: LogOptions[] = [];
   metricsText = '';
   inspection: ModelInspection = { inputs: [], outputs: [] };
   /** version → error that `load` rejects with */
@@ -68,7 +74,6 @@ export class FakeEngine implements Engine {
   inferGate: Gate | undefined;
   drains = true;
   listenError: Error | undefined;
-  tlsError: Error | undefined;
   runningLoads = 0;
   mostRunningLoads = 0;
   statistics: ModelStatistics[] = [];
@@ -116,20 +121,27 @@ export class FakeEngine implements Engine {
     this.policies.push(policy);
   }
 
+  async setTracing(plan: TracePlan | undefined): Promise<void> {
+    this.tracePlans.push(plan);
+  }
+
+  traceCounts(): { id: number; remaining: number }[] {
+    return this.traceRemaining;
+  }
+
+  takeTraces(): TraceRecord[] {
+    return this.traces.splice(0);
+  }
+
+  setLog(options: LogOptions): void {
+    this.logOptions.push(options);
+  }
+
   listen(options: ListenOptions): ListenResult {
     if (this.listenError !== undefined) throw this.listenError;
-    this.events.push(`listen ${options.service}${options.tls === undefined ? '' : ' with TLS'}`);
+    this.events.push(`listen ${options.service}`);
     const port = options.port === 0 ? this.#nextPort++ : options.port;
     return { id: port, host: options.host, port };
-  }
-
-  checkTls(): void {
-    if (this.tlsError !== undefined) throw this.tlsError;
-  }
-
-  renewTls(id: number, tls: TlsOptions): void {
-    if (this.tlsError !== undefined) throw this.tlsError;
-    this.events.push(`renewTls ${id} ${tls.certificate.name}`);
   }
 
   async stopListening(): Promise<void> {

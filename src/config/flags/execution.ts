@@ -13,6 +13,7 @@ export interface ExecutionOptions {
   readonly inferPath: 'native' | 'typescript';
   readonly inlineExecution: 'auto' | 'off';
   readonly enableTestBackends: boolean;
+  readonly serverTiming: boolean;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -23,6 +24,7 @@ export const emptyExecutionOptions: ExecutionOptions = {
   inferPath: 'native',
   inlineExecution: 'auto',
   enableTestBackends: false,
+  serverTiming: false,
 };
 
 export const executionFlags: readonly Flag<ExecutionOptions>[] = [
@@ -84,6 +86,16 @@ export const executionFlags: readonly Flag<ExecutionOptions>[] = [
     defaults: { tritonserver: 'false', nereid: 'true' },
     set: (draft, value) => {
       draft.jsonHealthBodies = bool(value);
+    },
+  },
+  {
+    name: 'server-timing',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: 'HTTP infer answers carry a Server-Timing header: milliseconds in the queue, computing, and in all.',
+    defaults: both('false'),
+    set: (draft, value) => {
+      draft.serverTiming = bool(value);
     },
   },
 ];

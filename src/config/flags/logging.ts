@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { bool, both, type Flag, FlagError, int32 } from './flag.ts';
+import { bool, both, type Flag, FlagError, INT32_MAX, int32, integer, notEmpty } from './flag.ts';
 
 /** Log lines. */
 export interface LoggingOptions {
@@ -14,6 +14,9 @@ export interface LoggingOptions {
   readonly logFile: string;
   /** texts are quoted and escaped; `TRITON_SERVER_ESCAPE_LOG_MESSAGES=0` writes them as they are */
   readonly logEscape: boolean;
+  /** file of the access log, `-` = standard output, empty = none */
+  readonly accessLog: string;
+  readonly accessLogEvery: number;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -25,6 +28,8 @@ export const emptyLoggingOptions: LoggingOptions = {
   logFormat: 'default',
   logFile: '',
   logEscape: true,
+  accessLog: '',
+  accessLogEvery: 1,
 };
 
 export const loggingFlags: readonly Flag<LoggingOptions>[] = [
@@ -86,9 +91,27 @@ export const loggingFlags: readonly Flag<LoggingOptions>[] = [
     group: 'Logging',
     value: '<path>',
     help: 'File the lines are appended to instead of stderr.',
-    withoutEffect: 'lines go to stderr; redirect it',
     set: (draft, value) => {
       draft.logFile = value;
+    },
+  },
+  {
+    name: 'access-log',
+    group: 'Logging',
+    value: '<path>',
+    help: 'File that gets one line of JSON for each request; - means standard output. None is written without it.',
+    set: (draft, value) => {
+      draft.accessLog = notEmpty(value);
+    },
+  },
+  {
+    name: 'access-log-every',
+    group: 'Logging',
+    value: '<integer>',
+    help: 'Requests of which one gets a line in the access log.',
+    defaults: both('1'),
+    set: (draft, value) => {
+      draft.accessLogEvery = integer(value, 1, INT32_MAX);
     },
   },
 ];

@@ -50,8 +50,6 @@ export const emptyTraceOptions: TraceOptions = {
 type TraceDraft = { -readonly [K in keyof TraceOptions]: TraceOptions[K] };
 type Setter = (draft: TraceDraft, value: string) => void;
 
-const NOT_BUILT = 'requests are not traced yet';
-
 export const traceFlags: readonly Flag<TraceOptions>[] = [
   {
     name: 'trace-config',
@@ -59,7 +57,6 @@ export const traceFlags: readonly Flag<TraceOptions>[] = [
     value: '<[mode,]setting=value>',
     help: 'rate (1000), level (OFF, TIMESTAMPS, TENSORS), count (-1), mode (triton, opentelemetry); triton,file; triton,log-frequency (0); opentelemetry,url and further settings of its exporter.',
     repeats: true,
-    withoutEffect: NOT_BUILT,
     set: (draft, value) => {
       draft.traceConfig = [...draft.traceConfig, traceSetting(value)];
     },
@@ -229,7 +226,6 @@ function deprecatedFlag(
     value,
     help: `Use --trace-config=${instead.replace(/[<>]/g, '')}.`,
     repeats: name === 'trace-level',
-    withoutEffect: NOT_BUILT,
     // The quote that does not close is Triton's.
     deprecated: () =>
       `Warning: '--${name}' has been deprecated and will be removed in future releases. Please use '--trace-config ${instead} instead.`,

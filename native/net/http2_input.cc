@@ -124,7 +124,7 @@ Http2Session::Verdict Http2Session::JudgeData(const Http2FrameHead& head) {
       break;
     case Http2ClosedStreams::Past::kEndedByPeer:
       if (CountIdle() == Verdict::kEnd) return Verdict::kEnd;
-      api_.submit_rst_stream(session_, nghttp2::kFlagNone, head.stream_id, nghttp2::kStreamClosed);
+      RefuseClosed(head.stream_id);
       break;
     case Http2ClosedStreams::Past::kNeverOpened:
       return End(nghttp2::kStreamClosed, "DATA on a closed stream");
@@ -158,13 +158,13 @@ Http2Session::Verdict Http2Session::JudgeHeaders(const Http2FrameHead& head) {
 Http2Session::Verdict Http2Session::JudgeWindowUpdate(const Http2FrameHead& head) {
   if (CountIdle() == Verdict::kEnd) return Verdict::kEnd;
   if (head.stream_id == 0 || head.length != 4) return Verdict::kPass;
-  Http2Stream* const stream = Find(head.stream_id);
-  if (stream == nullptr) return Verdict::kPass;
   constexpr int64_t kMaxWindow = (int64_t{1} << 31) - 1;
   const int64_t window = api_.session_get_stream_remote_window_size(session_, head.stream_id);
-  if (window + head.value <= kMaxWindow) return Verdict::kPass;
+  if (window < 0 || window + head.value <= kMaxWindow) return Verdict::kPass;
   if (!CountReset()) return Verdict::kEnd;
-  ResetStream(*stream, nghttp2::kFlowControlError);
+  if (Http2Stream* const stream = Find(head.stream_id)) {
+    ResetStream(*stream, nghttp2::kFlowControlError);
+  }
   return Verdict::kDrop;
 }
 
@@ -282,6 +282,10 @@ void Http2Session::OnDataChunk(int32_t stream_id, std::span<const std::byte> dat
   if (stream == nullptr || stream->is_finished_ || stream->exchange_ == nullptr) {
     // Nobody wants it: the connection's window opens again, the stream's does not.
     unconsumed_ += data.size();
+    if (stream != nullptr && stream->lingers_) {
+      stream->lingered_bytes_ += data.size();
+      if (stream->lingered_bytes_ > kMaxLingerBytes) EndLinger(*stream);
+    }
     return;
   }
   const size_t used = stream->held_.empty() && !stream->is_paused_ ? Deliver(*stream, data) : 0;

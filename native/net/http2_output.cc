@@ -19,6 +19,12 @@ using nghttp2::Frame;
 
 constexpr size_t kFrameHeadBytes = 9;
 
+std::string BigEndian(uint32_t value, int bytes) {
+  std::string text;
+  for (int i = bytes - 1; i >= 0; --i) text += static_cast<char>(value >> (8 * i));
+  return text;
+}
+
 }  // namespace
 
 void Http2Session::AddPending(Http2Stream& stream) {
@@ -102,26 +108,35 @@ void Http2Session::Fill(size_t max_bytes) {
     }
     output.Append({reinterpret_cast<const std::byte*>(data), static_cast<size_t>(n)});
   }
+  // nghttp2 tells of a frame's end at its next call, when the frame may have left already.
+  if (output.empty() && !draining_.empty()) OnWritten();
   if (is_ending_) return FinishEnding();
   if (!has_output_) CloseIfDone();
 }
 
-// Not through nghttp2, which takes no GOAWAY any more when it has failed.
+// Past nghttp2, which takes no GOAWAY any more when it has failed and no RST_STREAM for a stream
+// that it has forgotten.
+void Http2Session::AppendFrame(uint8_t type, int32_t stream_id, std::string_view payload) {
+  std::string frame = BigEndian(static_cast<uint32_t>(payload.size()), 3);
+  frame += BigEndian(type, 1);
+  frame += BigEndian(0, 1);
+  frame += BigEndian(static_cast<uint32_t>(stream_id), 4);
+  frame += payload;
+  connection_.output().Append(std::as_bytes(std::span(frame)));
+}
+
+void Http2Session::RefuseClosed(int32_t stream_id) {
+  AppendFrame(nghttp2::kFrameResetStream, stream_id, BigEndian(nghttp2::kStreamClosed, 4));
+}
+
 void Http2Session::FinishEnding() {
   if (!is_ending_ || std::exchange(has_ended_, true)) return;
   has_failed_ = true;
-  std::string frame;
-  const auto put = [&frame](uint32_t value, int bytes) {
-    for (int i = bytes - 1; i >= 0; --i) frame += static_cast<char>(value >> (8 * i));
-  };
-  put(static_cast<uint32_t>(8 + ending_text_.size()), 3);
-  put(nghttp2::kFrameGoaway, 1);
-  put(0, 1);
-  put(0, 4);
-  put(static_cast<uint32_t>(api_.session_get_last_proc_stream_id(session_)), 4);
-  put(ending_error_, 4);
-  frame += ending_text_;
-  connection_.output().Append(std::as_bytes(std::span(frame)));
+  std::string payload =
+      BigEndian(static_cast<uint32_t>(api_.session_get_last_proc_stream_id(session_)), 4);
+  payload += BigEndian(ending_error_, 4);
+  payload += ending_text_;
+  AppendFrame(nghttp2::kFrameGoaway, 0, payload);
   connection_.CloseAfterWrite(true);
 }
 
@@ -138,10 +153,23 @@ void Http2Session::OnFrameSent(const Frame& frame) {
   Http2Stream* const stream = Find(frame.stream_id);
   if (stream == nullptr) return;
   stream->ends_framed_ = true;
-  // The answer is complete, the request is not: the peer need not send the rest (RFC 9113 §8.1).
-  if (!stream->body_ended_) {
-    api_.submit_rst_stream(session_, nghttp2::kFlagNone, stream->id_, nghttp2::kNoError);
-  }
+  if (!stream->body_ended_) Linger(*stream);
+}
+
+// The answer is complete, the request is not. What was on its way is still taken, so that errors in
+// it are answered as such; then the peer hears that it need not send the rest (RFC 9113 §8.1).
+void Http2Session::Linger(Http2Stream& stream) {
+  stream.body_started_ = base::kNever;
+  stream.lingers_ = true;
+  thread_.timers().Arm(stream, thread_.now() + kLingerTime);
+  NoteDrain(stream);
+}
+
+void Http2Session::EndLinger(Http2Stream& stream) {
+  if (!stream.is_open_ || !std::exchange(stream.lingers_, false)) return;
+  api_.submit_rst_stream(session_, nghttp2::kFlagNone, stream.id_, nghttp2::kNoError);
+  has_output_ = true;
+  connection_.ScheduleFlush();
 }
 
 void Http2Session::OnWritten() {
@@ -152,6 +180,10 @@ void Http2Session::OnWritten() {
     stream->framed_bytes_ = 0;
     if (!stream->is_open_) {
       Release(*stream, true);
+    } else if (stream->ends_framed_) {
+      if (Exchange* const exchange = std::exchange(stream->exchange_, nullptr)) {
+        exchange->OnClosed(true);
+      }
     } else if (stream->exchange_ != nullptr && !stream->is_finished_ && stream->body_.empty()) {
       stream->exchange_->OnDrained();
     }

@@ -76,6 +76,10 @@ void Http2Session::OnStreamClose(int32_t stream_id) {
     CountReset();
     return;
   }
+  if (stream->exchange_ == nullptr) {
+    Release(*stream, true);  // its answer has left already
+    return;
+  }
   NoteDrain(*stream);
 }
 

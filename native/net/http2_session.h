@@ -54,6 +54,9 @@ class Http2Session final : public Session {
   // Larger DATA frames than the usual 16 KiB, where the peer allows them, save frame heads; nghttp2
   // makes a buffer of that size, so not without bound.
   static constexpr size_t kMaxDataFrame = 128 * 1024;
+  // Of a request whose answer is complete: read and dropped before the peer is told to stop.
+  static constexpr size_t kMaxLingerBytes = 64 * 1024;
+  static constexpr base::Nanoseconds kLingerTime = std::chrono::seconds(1);
   static constexpr uint32_t kUsualFrame = 16'384;
   static constexpr uint32_t kLargestFrame = (1 << 24) - 1;
   // Streams that end before their answer because the peer reset them or made us do so: so many at
@@ -118,6 +121,10 @@ class Http2Session final : public Session {
   void ResetStream(Http2Stream& stream, uint32_t error);
   // Tells the exchange, if there is one, and gives the stream back to the pool.
   void Release(Http2Stream& stream, bool is_answered);
+  void Linger(Http2Stream& stream);
+  void EndLinger(Http2Stream& stream);
+  void AppendFrame(uint8_t type, int32_t stream_id, std::string_view payload);
+  void RefuseClosed(int32_t stream_id);
   void CloseIfDone();
   void FinishEnding();
 

@@ -60,7 +60,8 @@ void Http2Stream::Reset(Http2Session& session, int32_t id) {
   is_open_ = true;
   has_request_ = is_head_method_ = has_head_ = is_submitted_ = is_deferred_ = drops_body_ =
       is_finished_ = false;
-  body_ended_ = is_paused_ = ends_framed_ = allows_slow_body_ = false;
+  body_ended_ = is_paused_ = ends_framed_ = allows_slow_body_ = lingers_ = false;
+  lingered_bytes_ = 0;
   aborted_.reset();
 }
 
@@ -156,7 +157,11 @@ void Http2Stream::SetTimer(base::Instant when) {
 }
 
 void Http2Stream::OnExpire() {
-  if (exchange_ != nullptr) exchange_->OnTimer();
+  if (lingers_) {
+    session_->EndLinger(*this);
+  } else if (exchange_ != nullptr) {
+    exchange_->OnTimer();
+  }
 }
 
 }  // namespace serving::net

@@ -97,6 +97,8 @@ class Http2Stream final : public Stream,
   bool body_ended_ = false;  // END_STREAM has come
   bool is_paused_ = false;
   bool allows_slow_body_ = false;
+  bool lingers_ = false;  // our end is sent, the peer's is still awaited
+  size_t lingered_bytes_ = 0;
   std::optional<AbortReason> aborted_;
   bool ends_framed_ = false;  // our END_STREAM is in the connection's queue
 };

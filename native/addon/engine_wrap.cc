@@ -12,6 +12,7 @@
 
 #include "addon/async_work.h"
 #include "addon/errors.h"
+#include "addon/keepalive_reader.h"
 #include "addon/plan_reader.h"
 #include "addon/policy_reader.h"
 #include "addon/snapshot.h"
@@ -86,6 +87,11 @@ net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
                                           : service == "metrics" ? frontend::Service::kMetrics
                                                                  : frontend::Service::kHttp);
   options.reuse_port = reader.Bool("reusePort");
+  if (reader.Has("keepalive") && reader.status().ok()) {
+    ObjectReader keepalive(reader.Get("keepalive"), "listen.keepalive");
+    options.keepalive = ReadKeepalive(keepalive);
+    reader.Merge(keepalive.status());
+  }
   return options;
 }
 

@@ -170,6 +170,21 @@ export interface AccessPolicy {
   readonly restricted: readonly RestrictedApi[];
 }
 
+/** Life of an HTTP/2 connection, with the meaning of gRPC's channel arguments. A time of 0 means never, a number of 0 any. */
+export interface KeepaliveOptions {
+  /** silence after which the server pings */
+  readonly pingAfterMs: number;
+  /** silence after that ping which ends the connection */
+  readonly pingTimeoutMs: number;
+  readonly pingsWithoutCalls: boolean;
+  readonly maxPingsWithoutData: number;
+  /** between two pings of the client with nothing sent to it meanwhile; a shorter one is a strike */
+  readonly minPingIntervalMs: number;
+  readonly maxPingStrikes: number;
+  readonly maxConnectionAgeMs: number;
+  readonly maxConnectionAgeGraceMs: number;
+}
+
 /** One listening socket. Port 0 picks a free one. */
 export interface ListenOptions {
   readonly host: string;
@@ -179,6 +194,8 @@ export interface ListenOptions {
   /** protocols recognised on it: HTTP/1.1, HTTP/2 (prior knowledge) or both */
   readonly protocols: readonly ('http1' | 'http2')[];
   readonly reusePort: boolean;
+  /** absent = connections are not pinged and grow as old as they like */
+  readonly keepalive?: KeepaliveOptions;
 }
 
 export interface ListenResult {

@@ -21,6 +21,7 @@ import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { Staging } from '../repository/staging.ts';
 import { type Ask, BackendSetup } from './backends.ts';
+import { keepaliveOf } from './keepalive.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
 import { packageVersion } from './package-version.ts';
 import { makeTracing, type Tracing } from './tracing.ts';
@@ -274,6 +275,7 @@ function listenOptions(service: Service, options: ServerOptions) {
         port: options.grpcPort,
         protocols: options.singleProtocolPorts ? (['http2'] as const) : both,
         reusePort: options.reuseGrpcPort,
+        keepalive: keepaliveOf(options),
       };
     case 'metrics':
       return {

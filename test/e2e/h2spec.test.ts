@@ -42,7 +42,8 @@ function readReport(xml: string): Report {
   )) {
     const section = /package="([^"]*)"/.exec(attributes)?.[1] ?? '';
     const name = /classname="([^"]*)"/.exec(attributes)?.[1] ?? '';
-    if (selfClosed === undefined && /<(failure|error)/.test(body)) failed.push(`${section} ${name}`);
+    if (selfClosed === undefined && /<(failure|error)/.test(body))
+      failed.push(`${section} ${name}`);
     else if (selfClosed === undefined && /<skipped/.test(body)) skipped += 1;
     else passed += 1;
   }

@@ -3,8 +3,6 @@
 
 import { bool, both, type Flag, int32 } from './flag.ts';
 
-const NOT_BUILT = 'connections are not pinged and have no greatest age yet';
-
 /** Life of a gRPC connection, as gRPC core has it. */
 export interface GrpcConnectionOptions {
   readonly grpcKeepaliveTimeMs: number;
@@ -38,9 +36,8 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     name: 'grpc-keepalive-time',
     group: 'GRPC',
     value: '<integer>',
-    help: 'Milliseconds of silence after which the server pings a gRPC client.',
+    help: 'Milliseconds of silence after which the server pings a gRPC client; 2147483647 means never.',
     defaults: both('7200000'),
-    withoutEffect: NOT_BUILT,
     set: (draft, value) => {
       draft.grpcKeepaliveTimeMs = int32(value);
     },
@@ -51,7 +48,6 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     value: '<integer>',
     help: 'Milliseconds the answer to that ping may take before the connection is closed.',
     defaults: both('20000'),
-    withoutEffect: NOT_BUILT,
     set: (draft, value) => {
       draft.grpcKeepaliveTimeoutMs = int32(value);
     },
@@ -60,9 +56,8 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     name: 'grpc-keepalive-permit-without-calls',
     group: 'GRPC',
     value: '<boolean>',
-    help: 'Ping also while no call is in flight.',
+    help: 'Ping also while no call is in flight, and let clients do so.',
     defaults: both('0'),
-    withoutEffect: NOT_BUILT,
     set: (draft, value) => {
       draft.grpcKeepalivePermitWithoutCalls = bool(value);
     },
@@ -73,7 +68,6 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     value: '<integer>',
     help: 'Pings the server may send with no data between them; 0 means no limit.',
     defaults: both('2'),
-    withoutEffect: NOT_BUILT,
     set: (draft, value) => {
       draft.grpcHttp2MaxPingsWithoutData = int32(value);
     },
@@ -82,9 +76,8 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     name: 'grpc-http2-min-recv-ping-interval-without-data',
     group: 'GRPC',
     value: '<integer>',
-    help: 'Milliseconds that must lie between two pings of a client that sends no data; a shorter gap is a strike.',
+    help: 'Milliseconds that must lie between two pings of a client with nothing sent to it meanwhile; a shorter gap is a strike.',
     defaults: both('300000'),
-    withoutEffect: NOT_BUILT,
     set: (draft, value) => {
       draft.grpcHttp2MinRecvPingIntervalWithoutDataMs = int32(value);
     },
@@ -93,9 +86,8 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     name: 'grpc-http2-max-ping-strikes',
     group: 'GRPC',
     value: '<integer>',
-    help: 'Strikes after which the connection is closed with GOAWAY; 0 means never.',
+    help: 'More strikes than this close the connection with GOAWAY too_many_pings; 0 means never.',
     defaults: both('2'),
-    withoutEffect: NOT_BUILT,
     set: (draft, value) => {
       draft.grpcHttp2MaxPingStrikes = int32(value);
     },
@@ -104,8 +96,7 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     name: 'grpc-max-connection-age',
     group: 'GRPC',
     value: '<integer>',
-    help: 'Milliseconds after which a gRPC connection is asked to end (GOAWAY).',
-    withoutEffect: NOT_BUILT,
+    help: 'Milliseconds, 10 % more or less, after which a gRPC connection is asked to end (GOAWAY).',
     set: (draft, value) => {
       draft.grpcMaxConnectionAgeMs = int32(value);
     },
@@ -114,8 +105,7 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     name: 'grpc-max-connection-age-grace',
     group: 'GRPC',
     value: '<integer>',
-    help: 'Milliseconds its calls may take from then on.',
-    withoutEffect: NOT_BUILT,
+    help: 'Milliseconds its calls may take from then on; for ever unless given.',
     set: (draft, value) => {
       draft.grpcMaxConnectionAgeGraceMs = int32(value);
     },

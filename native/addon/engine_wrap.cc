@@ -71,6 +71,21 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
   return options;
 }
 
+metrics::MetricsOptions ReadMetricsOptions(ObjectReader& engine) {
+  ObjectReader reader(engine.Get("metrics"), "options.metrics");
+  metrics::MetricsOptions options;
+  options.counter_latencies = reader.Bool("counterLatencies");
+  options.histogram_latencies = reader.Bool("histogramLatencies");
+  options.summary_latencies = reader.Bool("summaryLatencies");
+  options.summary_quantiles = reader.Numbers("summaryQuantiles");
+  options.extended = reader.Bool("extended");
+  options.cpu_metrics = reader.Bool("cpu");
+  options.host_interval = milliseconds(reader.Integer("hostIntervalMs"));
+  options.pinned_memory_pool_bytes = static_cast<uint64_t>(reader.Integer("pinnedMemoryPoolBytes"));
+  engine.Merge(reader.status());
+  return options;
+}
+
 net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
   net::ListenerOptions options;
   options.host = reader.Text("host");
@@ -157,7 +172,8 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const std::string library = reader.Text("onnxRuntimeLibrary");
   const engine::EngineOptions engine_options{
       .memory_limit_bytes = static_cast<size_t>(reader.Integer("memoryLimitBytes")),
-      .allow_inline = reader.Text("inlineExecution") != "off"};
+      .allow_inline = reader.Text("inlineExecution") != "off",
+      .metrics = ReadMetricsOptions(reader)};
   if (!reader.status().ok()) {
     Throw(env, reader.status());
     return;

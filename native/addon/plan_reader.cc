@@ -133,7 +133,11 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   reader.ForEachText("metricTags", [&](std::string name, std::string text) {
     plan.metric_tags.emplace(std::move(name), std::move(text));
   });
+  plan.first_response_bounds_ms = reader.Numbers("firstResponseBoundsMs");
   RETURN_IF_ERROR(reader.status());
+  if (!std::ranges::is_sorted(plan.first_response_bounds_ms)) {
+    return base::InvalidArgument("plan.firstResponseBoundsMs: expected ascending numbers");
+  }
   return plan;
 }
 

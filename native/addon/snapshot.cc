@@ -42,6 +42,22 @@ Napi::Object Failures(Napi::Env env, const metrics::ModelStatistics& statistics)
   return object;
 }
 
+Napi::Array Responses(Napi::Env env, const metrics::ModelStatistics& statistics) {
+  Napi::Array responses = Napi::Array::New(env, statistics.responses.size());
+  uint32_t i = 0;
+  for (const metrics::ResponseStatistics& response : statistics.responses) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("computeInfer", ToObject(env, response.compute_infer));
+    object.Set("computeOutput", ToObject(env, response.compute_output));
+    object.Set("success", ToObject(env, response.success));
+    object.Set("fail", ToObject(env, response.fail));
+    object.Set("emptyResponse", ToObject(env, response.empty_response));
+    object.Set("cancel", ToObject(env, response.cancel));
+    responses.Set(i++, object);
+  }
+  return responses;
+}
+
 }  // namespace
 
 Napi::Object ToObject(Napi::Env env, const engine::Engine::NamedSample& sample) {
@@ -62,6 +78,7 @@ Napi::Object ToObject(Napi::Env env, const engine::Engine::NamedSample& sample) 
   object.Set("computeOutput", ToObject(env, statistics.compute_output));
   object.Set("batches", Batches(env, statistics));
   object.Set("failures", Failures(env, statistics));
+  object.Set("responses", Responses(env, statistics));
   return object;
 }
 

@@ -48,6 +48,17 @@ class ObjectReader {
     ForEach(key, [&](Napi::Value value) { numbers.push_back(ToInteger(value, key)); });
     return numbers;
   }
+  std::vector<double> Numbers(const char* key) {
+    std::vector<double> numbers;
+    ForEach(key, [&](Napi::Value value) {
+      if (value.IsNumber()) {
+        numbers.push_back(value.As<Napi::Number>().DoubleValue());
+      } else {
+        Fail(key, "numbers");
+      }
+    });
+    return numbers;
+  }
   std::vector<std::string> Texts(const char* key) {
     std::vector<std::string> texts;
     ForEach(key, [&](Napi::Value value) {

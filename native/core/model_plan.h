@@ -52,6 +52,8 @@ struct ModelPlan {
   bool decoupled = false;
   std::map<std::string, std::string> parameters;
   std::map<std::string, std::string> metric_tags;
+  // Bounds of nv_inference_first_response_histogram_ms, ascending; empty = Triton's.
+  std::vector<double> first_response_bounds_ms;
 };
 
 }  // namespace serving::core

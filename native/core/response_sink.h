@@ -39,14 +39,17 @@ class ResponseSink : public base::RefCounted {
   // Nobody waits for the answer any more: the client left, or its deadline passed. Schedulers look
   // at it when they form a batch, backends may look at it at any time. The request still ends with
   // one final response.
-  void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
-  bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+  void Cancel() { cancelled_->store(true, std::memory_order_relaxed); }
+  bool is_cancelled() const { return cancelled_->load(std::memory_order_relaxed); }
 
  protected:
-  void ResetCancel() { cancelled_.store(false, std::memory_order_relaxed); }
+  void ResetCancel() { cancelled_->store(false, std::memory_order_relaxed); }
+  // For a sink that stands before another, which it keeps alive: cancelling one cancels both.
+  void ShareCancel(const ResponseSink& other) { cancelled_ = other.cancelled_; }
 
  private:
-  std::atomic<bool> cancelled_{false};
+  std::atomic<bool> own_cancelled_{false};
+  std::atomic<bool>* cancelled_ = &own_cancelled_;
 };
 
 // Sends and rings at once; for single answers.

@@ -49,9 +49,10 @@ base::Result<backend::Inspection> Engine::Inspect(std::string_view name,
 
 base::Result<ModelHandle> Engine::Load(core::ModelPlan plan) {
   ASSIGN_OR_RETURN(backend::Backend * backend, FindBackend(plan.backend));
-  ASSIGN_OR_RETURN(auto model,
-                   model::Model::Load(std::move(plan), *backend,
-                                      {.budget = budget_, .allow_inline = options_.allow_inline}));
+  ASSIGN_OR_RETURN(auto model, model::Model::Load(std::move(plan), *backend,
+                                                  {.budget = budget_,
+                                                   .allow_inline = options_.allow_inline,
+                                                   .metrics = options_.metrics}));
   std::lock_guard lock(mutex_);
   const ModelHandle handle = next_handle_++;
   models_.emplace(handle, std::move(model));

@@ -13,7 +13,8 @@
 #include "base/memory_budget.h"
 #include "base/status.h"
 #include "engine/dispatch_table.h"
-#include "metrics/exposition.h"
+#include "metrics/metrics_options.h"
+#include "metrics/model_statistics.h"
 #include "model/model.h"
 
 namespace serving::engine {
@@ -24,6 +25,7 @@ using ModelHandle = int64_t;
 struct EngineOptions {
   size_t memory_limit_bytes = 0;
   bool allow_inline = true;
+  metrics::MetricsOptions metrics{};
 };
 
 // Keeps backends, loaded versions and the published table. Knows no protocol and no socket.
@@ -62,6 +64,7 @@ class Engine {
   void Stop();
 
   const std::shared_ptr<base::MemoryBudget>& budget() const { return budget_; }
+  const metrics::MetricsOptions& metrics_options() const { return options_.metrics; }
 
  private:
   base::Result<backend::Backend*> FindBackend(std::string_view name) const;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "frontend/io_handler.h"
+#include "metrics/exposition.h"
 
 namespace serving::frontend {
 namespace {
@@ -22,7 +23,11 @@ CallToken MakeToken(int thread, uint32_t generation, uint32_t slot) {
 }
 
 Frontend::Frontend(const FrontendOptions& options, engine::Engine& engine, ControlPort& control)
-    : options_(options), engine_(engine), control_(control), policy_(Policy::Open()) {}
+    : options_(options),
+      engine_(engine),
+      control_(control),
+      policy_(Policy::Open()),
+      host_metrics_(engine.metrics_options()) {}
 
 Frontend::~Frontend() {
   Stop();
@@ -154,17 +159,32 @@ void Frontend::SetMetricsText(std::string text) {
 }
 
 std::string Frontend::RenderMetrics() {
-  const auto snapshot = engine_.Snapshot();
+  const metrics::MetricsOptions& options = engine_.metrics_options();
+  auto snapshot = engine_.Snapshot();
   std::vector<metrics::ModelSample> samples;
-  for (const auto& entry : snapshot) {
-    samples.push_back({.plan = &entry.model->plan(),
-                       .statistics = entry.statistics,
-                       .load_seconds = entry.model->load_seconds()});
+  samples.reserve(snapshot.size());
+  for (auto& entry : snapshot) {
+    samples.emplace_back(entry.model->plan(), std::move(entry.statistics),
+                         entry.model->load_seconds());
   }
   std::string text;
-  metrics::AppendModelMetrics(samples, text);
+  metrics::AppendModelCounters(samples, options, text);
+  metrics::AppendModelGauges(samples, text);
+  {
+    std::lock_guard lock(mutex_);
+    host_metrics_.Append(std::chrono::steady_clock::now(), text);
+  }
+  metrics::AppendFirstResponses(samples, text);
+  metrics::AppendSummaries(samples, options, text);
+  if (options.extended) {
+    metrics::AppendExtendedMetrics(samples,
+                                   {.connections = connections(),
+                                    .requests = in_flight(),
+                                    .memory_used_bytes = engine_.budget()->used(),
+                                    .memory_limit_bytes = engine_.budget()->limit()},
+                                   text);
+  }
   std::lock_guard lock(mutex_);
-  host_metrics_.Append(text);
   text += metrics_text_;
   return text;
 }

@@ -17,7 +17,7 @@
 #include "frontend/access_log.h"
 #include "frontend/control_call.h"
 #include "frontend/mailbox.h"
-#include "metrics/exposition.h"
+#include "metrics/host_metrics.h"
 #include "net/server.h"
 #include "trace/record_queue.h"
 #include "trace/sampler.h"

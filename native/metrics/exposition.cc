@@ -3,188 +3,147 @@
 
 #include "metrics/exposition.h"
 
-#include <charconv>
-#include <cstdio>
-#include <cstring>
 #include <string_view>
 
 namespace serving::metrics {
 namespace {
 
-void AppendNumber(std::string& out, uint64_t value) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof(digits), value);
-  out.append(digits, end.ptr);
-}
-
-void AppendNumber(std::string& out, double value) {
-  char digits[40];
-  const auto end = std::to_chars(digits, digits + sizeof(digits), value);
-  out.append(digits, end.ptr);
-}
-
-void AppendLabelValue(std::string& out, std::string_view value) {
-  for (const char c : value) {
-    if (c == '\\' || c == '"') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else {
-      out += c;
-    }
-  }
-}
-
-void AppendHelp(std::string& out, std::string_view name, std::string_view help,
-                std::string_view type) {
-  out.append("# HELP ").append(name).append(" ").append(help).append("\n");
-  out.append("# TYPE ").append(name).append(" ").append(type).append("\n");
-}
-
-void AppendLabels(std::string& out, const core::ModelPlan& plan, std::string_view reason) {
-  out += "{model=\"";
-  AppendLabelValue(out, plan.name);
-  out += '"';
-  if (!reason.empty()) out.append(",reason=\"").append(reason).append("\"");
-  out += ",version=\"";
-  AppendNumber(out, static_cast<uint64_t>(plan.version));
-  out += '"';
-  for (const auto& [name, value] : plan.metric_tags) {
-    out.append(",").append(name).append("=\"");
-    AppendLabelValue(out, value);
-    out += '"';
-  }
-  out += "} ";
-}
-
-template <typename Value>
-void AppendFamily(std::span<const ModelSample> samples, std::string_view name,
-                  std::string_view help, std::string_view type, Value value, std::string& out) {
-  AppendHelp(out, name, help, type);
-  for (const ModelSample& sample : samples) {
-    out.append(name);
-    AppendLabels(out, *sample.plan, {});
-    AppendNumber(out, value(sample));
-    out += '\n';
-  }
-}
+uint64_t Micros(const Duration& duration) { return duration.ns / 1000; }
 
 void AppendFailures(std::span<const ModelSample> samples, std::string& out) {
   constexpr std::string_view kName = "nv_inference_request_failure";
   constexpr std::string_view kReasons[] = {"REJECTED", "CANCELED", "BACKEND", "OTHER"};
-  AppendHelp(out, kName, "Number of failed inference requests, all batch sizes", "counter");
+  if (samples.empty()) return;
+  AppendFamily(out, kName, "Number of failed inference requests, all batch sizes", "counter");
   for (const ModelSample& sample : samples) {
     for (size_t i = 0; i < 4; ++i) {
-      out.append(kName);
-      AppendLabels(out, *sample.plan, kReasons[i]);
-      AppendNumber(out, sample.statistics.failures[i]);
-      out += '\n';
+      sample.AppendFailures(out, kName, kReasons[i], sample.statistics().failures[i]);
     }
   }
 }
 
-void AppendGauge(std::string& out, std::string_view name, std::string_view help, double value) {
-  AppendHelp(out, name, help, "gauge");
-  out.append(name).append(" ");
-  AppendNumber(out, value);
-  out += '\n';
-}
+struct LatencyFamily {
+  std::string_view counter;
+  std::string_view counter_help;
+  std::string_view summary;
+  std::string_view summary_help;
+  Duration ModelStatistics::* duration;
+};
 
-// Sums of the first line of /proc/stat in clock ticks.
-bool ReadCpuTicks(uint64_t& busy, uint64_t& total) {
-  std::FILE* file = std::fopen("/proc/stat", "re");
-  if (file == nullptr) return false;
-  unsigned long long t[8] = {};
-  const int read = std::fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1],
-                               &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]);
-  std::fclose(file);
-  if (read != 8) return false;
-  total = 0;
-  for (const auto ticks : t) total += ticks;
-  busy = total - t[3] - t[4];  // idle and waiting for I/O
-  return true;
-}
-
-bool ReadMemory(uint64_t& total, uint64_t& available) {
-  std::FILE* file = std::fopen("/proc/meminfo", "re");
-  if (file == nullptr) return false;
-  char line[128];
-  unsigned long long kib = 0;
-  total = available = 0;
-  while (std::fgets(line, sizeof(line), file) != nullptr) {
-    if (std::sscanf(line, "MemTotal: %llu", &kib) == 1) total = kib * 1024;
-    if (std::sscanf(line, "MemAvailable: %llu", &kib) == 1) available = kib * 1024;
-  }
-  std::fclose(file);
-  return total != 0;
-}
+// By Stage. Triton's own words, which for the summaries of the compute stages are those of the
+// counters.
+constexpr LatencyFamily kLatencies[kStages] = {
+    {"nv_inference_request_duration_us",
+     "Cumulative inference request duration in microseconds (includes cached requests)",
+     "nv_inference_request_summary_us",
+     "Summary of inference request duration in microseconds (includes cached requests)",
+     &ModelStatistics::success},
+    {"nv_inference_queue_duration_us",
+     "Cumulative inference queuing duration in microseconds (includes cached requests)",
+     "nv_inference_queue_summary_us",
+     "Summary of inference queuing duration in microseconds (includes cached requests)",
+     &ModelStatistics::queue},
+    {"nv_inference_compute_input_duration_us",
+     "Cumulative compute input duration in microseconds (does not include cached requests)",
+     "nv_inference_compute_input_summary_us",
+     "Cumulative compute input duration in microseconds (does not include cached requests)",
+     &ModelStatistics::compute_input},
+    {"nv_inference_compute_infer_duration_us",
+     "Cumulative compute inference duration in microseconds (does not include cached requests)",
+     "nv_inference_compute_infer_summary_us",
+     "Cumulative compute inference duration in microseconds (does not include cached requests)",
+     &ModelStatistics::compute_infer},
+    {"nv_inference_compute_output_duration_us",
+     "Cumulative inference compute output duration in microseconds (does not include cached "
+     "requests)",
+     "nv_inference_compute_output_summary_us",
+     "Cumulative inference compute output duration in microseconds (does not include cached "
+     "requests)",
+     &ModelStatistics::compute_output},
+};
 
 }  // namespace
 
-void AppendModelMetrics(std::span<const ModelSample> samples, std::string& out) {
-  using Sample = ModelSample;
-  const auto micros = [](const Duration& duration) { return duration.ns / 1000; };
-  AppendFamily(
-      samples, "nv_inference_request_success",
-      "Number of successful inference requests, all batch sizes", "counter",
-      [](const Sample& s) { return s.statistics.success.count; }, out);
+void AppendModelCounters(std::span<const ModelSample> samples, const MetricsOptions& options,
+                         std::string& out) {
+  AppendFamily(out, samples, "nv_inference_request_success",
+               "Number of successful inference requests, all batch sizes", "counter",
+               [](const ModelSample& sample) { return sample.statistics().success.count; });
   AppendFailures(samples, out);
-  AppendFamily(
-      samples, "nv_inference_count",
-      "Number of inferences performed (does not include cached requests)", "counter",
-      [](const Sample& s) { return s.statistics.inference_count; }, out);
-  AppendFamily(
-      samples, "nv_inference_exec_count",
-      "Number of model executions performed (does not include cached requests)", "counter",
-      [](const Sample& s) { return s.statistics.execution_count; }, out);
-  AppendFamily(
-      samples, "nv_inference_request_duration_us",
-      "Cumulative inference request duration in microseconds (includes cached requests)", "counter",
-      [&](const Sample& s) { return micros(s.statistics.success); }, out);
-  AppendFamily(
-      samples, "nv_inference_queue_duration_us",
-      "Cumulative inference queuing duration in microseconds (includes cached requests)", "counter",
-      [&](const Sample& s) { return micros(s.statistics.queue); }, out);
-  AppendFamily(
-      samples, "nv_inference_compute_input_duration_us",
-      "Cumulative compute input duration in microseconds (does not include cached requests)",
-      "counter", [&](const Sample& s) { return micros(s.statistics.compute_input); }, out);
-  AppendFamily(
-      samples, "nv_inference_compute_infer_duration_us",
-      "Cumulative compute inference duration in microseconds (does not include cached requests)",
-      "counter", [&](const Sample& s) { return micros(s.statistics.compute_infer); }, out);
-  AppendFamily(
-      samples, "nv_inference_compute_output_duration_us",
-      "Cumulative inference compute output duration in microseconds (does not include cached "
-      "requests)",
-      "counter", [&](const Sample& s) { return micros(s.statistics.compute_output); }, out);
-  AppendFamily(
-      samples, "nv_inference_pending_request_count",
-      "Instantaneous number of pending requests awaiting execution per-model.", "gauge",
-      [](const Sample& s) { return s.statistics.queued; }, out);
-  AppendFamily(
-      samples, "nv_model_load_duration_secs", "Model load time in seconds", "gauge",
-      [](const Sample& s) { return s.load_seconds; }, out);
+  AppendFamily(out, samples, "nv_inference_count",
+               "Number of inferences performed (does not include cached requests)", "counter",
+               [](const ModelSample& sample) { return sample.statistics().inference_count; });
+  AppendFamily(out, samples, "nv_inference_exec_count",
+               "Number of model executions performed (does not include cached requests)", "counter",
+               [](const ModelSample& sample) { return sample.statistics().execution_count; });
+  if (!options.counter_latencies) return;
+  for (const LatencyFamily& family : kLatencies) {
+    AppendFamily(
+        out, samples, family.counter, family.counter_help, "counter",
+        [&](const ModelSample& sample) { return Micros(sample.statistics().*family.duration); });
+  }
 }
 
-void HostMetrics::Append(std::string& out) {
-  uint64_t busy = 0;
-  uint64_t total = 0;
-  if (ReadCpuTicks(busy, total)) {
-    const uint64_t passed = total - total_;
-    const double share =
-        passed == 0 ? 0 : static_cast<double>(busy - busy_) / static_cast<double>(passed);
-    AppendGauge(out, "nv_cpu_utilization", "CPU utilization rate [0.0 - 1.0]", share);
-    busy_ = busy;
-    total_ = total;
+void AppendModelGauges(std::span<const ModelSample> samples, std::string& out) {
+  AppendFamily(out, samples, "nv_inference_pending_request_count",
+               "Instantaneous number of pending requests awaiting execution per-model.", "gauge",
+               [](const ModelSample& sample) { return sample.statistics().queued; });
+  AppendFamily(out, samples, "nv_model_load_duration_secs", "Model load time in seconds", "gauge",
+               [](const ModelSample& sample) { return sample.load_seconds(); });
+}
+
+void AppendFirstResponses(std::span<const ModelSample> samples, std::string& out) {
+  constexpr std::string_view kName = "nv_inference_first_response_histogram_ms";
+  bool has_family = false;
+  for (const ModelSample& sample : samples) {
+    if (!sample.statistics().first_response_ms) continue;
+    if (!has_family) {
+      AppendFamily(out, kName, "Duration from request to first response in milliseconds",
+                   "histogram");
+      has_family = true;
+    }
+    const BoundedHistogram& histogram = *sample.statistics().first_response_ms;
+    std::string buckets;
+    uint64_t count = 0;
+    for (size_t i = 0; i < histogram.counts().size(); ++i) {
+      count += histogram.counts()[i];
+      std::string le = "le=\"";
+      if (i < histogram.bounds().size()) {
+        AppendNumber(le, histogram.bounds()[i]);
+      } else {
+        le += "+Inf";
+      }
+      sample.AppendWith(buckets, "nv_inference_first_response_histogram_ms_bucket", le + '"',
+                        count);
+    }
+    sample.AppendTo(out, "nv_inference_first_response_histogram_ms_count", count);
+    sample.AppendTo(out, "nv_inference_first_response_histogram_ms_sum", histogram.sum());
+    out += buckets;
   }
-  uint64_t available = 0;
-  if (ReadMemory(total, available)) {
-    AppendGauge(out, "nv_cpu_memory_total_bytes", "CPU total memory (RAM), in bytes",
-                static_cast<double>(total));
-    AppendGauge(out, "nv_cpu_memory_used_bytes", "CPU used memory (RAM), in bytes",
-                static_cast<double>(total - available));
+}
+
+void AppendSummaries(std::span<const ModelSample> samples, const MetricsOptions& options,
+                     std::string& out) {
+  if (!options.summary_latencies || samples.empty()) return;
+  std::vector<std::string> labels;
+  for (const double quantile : options.summary_quantiles) {
+    std::string& label = labels.emplace_back("quantile=\"");
+    AppendNumber(label, quantile);
+    label += '"';
+  }
+  for (size_t stage = 0; stage < kStages; ++stage) {
+    const LatencyFamily& family = kLatencies[stage];
+    AppendFamily(out, family.summary, family.summary_help, "summary");
+    const std::string count = std::string(family.summary) + "_count";
+    const std::string sum = std::string(family.summary) + "_sum";
+    for (const ModelSample& sample : samples) {
+      const Duration& duration = sample.statistics().*family.duration;
+      sample.AppendTo(out, count, duration.count);
+      sample.AppendTo(out, sum, Micros(duration));
+      for (size_t i = 0; i < labels.size(); ++i) {
+        sample.AppendWith(out, family.summary, labels[i], sample.statistics().summaries[stage][i]);
+      }
+    }
   }
 }
 

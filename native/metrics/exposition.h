@@ -3,31 +3,34 @@
 
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 
-#include "core/model_plan.h"
-#include "metrics/model_statistics.h"
+#include "metrics/metrics_options.h"
+#include "metrics/text_format.h"
 
 namespace serving::metrics {
 
-struct ModelSample {
-  const core::ModelPlan* plan = nullptr;
-  ModelStatistics statistics;
-  double load_seconds = 0;
+// The parts of the page in Triton's order: counters, gauges, (the host's gauges), histograms,
+// summaries. Families without a sample are left out, as Triton leaves them out.
+void AppendModelCounters(std::span<const ModelSample> samples, const MetricsOptions& options,
+                         std::string& out);
+void AppendModelGauges(std::span<const ModelSample> samples, std::string& out);
+void AppendFirstResponses(std::span<const ModelSample> samples, std::string& out);
+void AppendSummaries(std::span<const ModelSample> samples, const MetricsOptions& options,
+                     std::string& out);
+
+// What the whole server holds now.
+struct ServerState {
+  uint64_t connections = 0;
+  uint64_t requests = 0;  // from their head to the last byte of their answer
+  uint64_t memory_used_bytes = 0;
+  uint64_t memory_limit_bytes = 0;
 };
 
-// Appends Triton's `nv_*` families in the Prometheus text format 0.0.4.
-void AppendModelMetrics(std::span<const ModelSample> samples, std::string& out);
-
-// `nv_cpu_utilization` and the two memory gauges of the host, read from /proc at the call.
-class HostMetrics {
- public:
-  void Append(std::string& out);
-
- private:
-  uint64_t busy_ = 0;
-  uint64_t total_ = 0;
-};
+// The `nereid_*` families, in the units and with the endings that Prometheus recommends.
+void AppendExtendedMetrics(std::span<const ModelSample> samples, const ServerState& server,
+                           std::string& out);
 
 }  // namespace serving::metrics

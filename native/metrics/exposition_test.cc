@@ -3,6 +3,8 @@
 
 #include "metrics/exposition.h"
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <regex>
 #include <set>
@@ -24,12 +26,20 @@ struct Page {
 
 Page Parse(const std::string& text) {
   static const std::regex kHelp(R"(# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) [^\n]+)");
-  static const std::regex kType(R"(# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge))");
+  static const std::regex kType(
+      R"(# TYPE ([a-zA-Z_:][a-zA-Z0-9_:]*) (counter|gauge|histogram|summary))");
   static const std::regex kSample(
-      R"re(([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"(?:,[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*")*\})? (-?[0-9.e+-]+))re");
+      R"re(([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"(?:,[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*")*\})? (-?[0-9.e+-]+|Nan))re");
   Page page;
   std::set<std::string> ended;
   std::string family;
+  // Buckets, sums and counts belong to their histogram or summary.
+  const auto family_of = [&](const std::string& name) {
+    static const std::regex kPart("(.*)_(bucket|sum|count)");
+    std::smatch match;
+    return std::regex_match(name, match, kPart) && page.types.contains(match[1]) ? match[1].str()
+                                                                                 : name;
+  };
   const auto enter = [&](const std::string& name) {
     if (name == family) return;
     if (!ended.insert(name).second) page.complaints.push_back(name + " is in two places");
@@ -45,8 +55,8 @@ Page Parse(const std::string& text) {
       enter(match[1]);
       if (!page.types.emplace(match[1], match[2]).second) page.complaints.push_back(line);
     } else if (std::regex_match(line, match, kSample)) {
-      enter(match[1]);
-      if (!page.types.contains(match[1])) page.complaints.push_back("no type: " + line);
+      enter(family_of(match[1]));
+      if (!page.types.contains(family_of(match[1]))) page.complaints.push_back("no type: " + line);
       const std::string key = match[1].str() + match[2].str();
       if (!page.samples.emplace(key, std::stod(match[3])).second) page.complaints.push_back(line);
     } else {
@@ -78,80 +88,185 @@ ModelStatistics Busy() {
   return statistics;
 }
 
+// Every part of the page, as the frontend puts it together.
+std::string Render(const std::vector<ModelSample>& samples, const MetricsOptions& options) {
+  std::string text;
+  AppendModelCounters(samples, options, text);
+  AppendModelGauges(samples, text);
+  AppendFirstResponses(samples, text);
+  AppendSummaries(samples, options, text);
+  if (options.extended) AppendExtendedMetrics(samples, {.connections = 3}, text);
+  return text;
+}
+
+double At(const Page& page, const std::string& key) {
+  const auto found = page.samples.find(key);
+  return found == page.samples.end() ? -1.0 : found->second;
+}
+
 TEST(Exposition, GivesEveryFamilyOfTritonForEveryVersion) {
   const core::ModelPlan first = Plan("a");
   const core::ModelPlan second = Plan("a", 2);
-  const std::vector<ModelSample> samples = {{&first, Busy(), 0.25}, {&second, {}, 1e-7}};
-  std::string text;
-  AppendModelMetrics(samples, text);
-  const Page page = Parse(text);
+  const std::vector<ModelSample> samples = {{first, Busy(), 0.25}, {second, {}, 1e-7}};
+  const Page page = Parse(Render(samples, {}));
   EXPECT_EQ(page.complaints, std::vector<std::string>());
-  const auto at = [&](const std::string& key) {
-    const auto found = page.samples.find(key);
-    return found == page.samples.end() ? -1.0 : found->second;
-  };
   const std::string labels = R"({model="a",version="1"})";
-  EXPECT_EQ(at("nv_inference_request_success" + labels), 7);
-  EXPECT_EQ(at("nv_inference_count" + labels), 20);
-  EXPECT_EQ(at("nv_inference_exec_count" + labels), 5);
-  EXPECT_EQ(at("nv_inference_request_duration_us" + labels), 7000);
-  EXPECT_EQ(at("nv_inference_queue_duration_us" + labels), 1);
-  EXPECT_EQ(at("nv_inference_compute_input_duration_us" + labels), 2);
-  EXPECT_EQ(at("nv_inference_compute_infer_duration_us" + labels), 3);
-  EXPECT_EQ(at("nv_inference_compute_output_duration_us" + labels), 4);
-  EXPECT_EQ(at("nv_inference_pending_request_count" + labels), 4);
-  EXPECT_EQ(at("nv_model_load_duration_secs" + labels), 0.25);
-  EXPECT_EQ(at(R"(nv_model_load_duration_secs{model="a",version="2"})"), 1e-7);
-  EXPECT_EQ(at(R"(nv_inference_request_failure{model="a",reason="REJECTED",version="1"})"), 1);
-  EXPECT_EQ(at(R"(nv_inference_request_failure{model="a",reason="CANCELED",version="1"})"), 0);
-  EXPECT_EQ(at(R"(nv_inference_request_failure{model="a",reason="BACKEND",version="1"})"), 3);
-  EXPECT_EQ(at(R"(nv_inference_request_failure{model="a",reason="OTHER",version="2"})"), 0);
+  EXPECT_EQ(At(page, "nv_inference_request_success" + labels), 7);
+  EXPECT_EQ(At(page, "nv_inference_count" + labels), 20);
+  EXPECT_EQ(At(page, "nv_inference_exec_count" + labels), 5);
+  EXPECT_EQ(At(page, "nv_inference_request_duration_us" + labels), 7000);
+  EXPECT_EQ(At(page, "nv_inference_queue_duration_us" + labels), 1);
+  EXPECT_EQ(At(page, "nv_inference_compute_input_duration_us" + labels), 2);
+  EXPECT_EQ(At(page, "nv_inference_compute_infer_duration_us" + labels), 3);
+  EXPECT_EQ(At(page, "nv_inference_compute_output_duration_us" + labels), 4);
+  EXPECT_EQ(At(page, "nv_inference_pending_request_count" + labels), 4);
+  EXPECT_EQ(At(page, "nv_model_load_duration_secs" + labels), 0.25);
+  EXPECT_EQ(At(page, R"(nv_model_load_duration_secs{model="a",version="2"})"), 1e-7);
+  const std::string failure = R"(nv_inference_request_failure{model="a",reason=")";
+  EXPECT_EQ(At(page, failure + R"(REJECTED",version="1"})"), 1);
+  EXPECT_EQ(At(page, failure + R"(CANCELED",version="1"})"), 0);
+  EXPECT_EQ(At(page, failure + R"(BACKEND",version="1"})"), 3);
+  EXPECT_EQ(At(page, failure + R"(OTHER",version="2"})"), 0);
   EXPECT_EQ(page.types.at("nv_inference_request_success"), "counter");
   EXPECT_EQ(page.types.at("nv_inference_pending_request_count"), "gauge");
   EXPECT_EQ(page.types.size(), 11u);
 }
 
-TEST(Exposition, EscapesWhatUsersWrote) {
-  core::ModelPlan plan = Plan("q\"uo\\te\nline");
-  plan.metric_tags = {{"_team", "a\"b"}, {"_where", "c\\d\ne"}};
-  std::string text;
-  AppendModelMetrics(std::vector<ModelSample>{{&plan, {}, 0}}, text);
-  const Page page = Parse(text);
-  EXPECT_EQ(page.complaints, std::vector<std::string>());
-  EXPECT_TRUE(page.samples.contains(
-      R"(nv_inference_count{model="q\"uo\\te\nline",version="1",_team="a\"b",_where="c\\d\ne"})"));
+TEST(Exposition, LeavesTheLatencyCountersOutWhenToldTo) {
+  const core::ModelPlan plan = Plan("a");
+  const std::vector<ModelSample> samples = {{plan, Busy(), 0}};
+  const Page page = Parse(Render(samples, {.counter_latencies = false}));
+  EXPECT_EQ(At(page, R"(nv_inference_request_success{model="a",version="1"})"), 7);
+  EXPECT_FALSE(page.types.contains("nv_inference_request_duration_us"));
+  EXPECT_EQ(page.types.size(), 6u);
 }
 
-TEST(Exposition, HasItsTypesWithoutAnyModel) {
-  std::string text;
-  AppendModelMetrics({}, text);
+TEST(Exposition, EscapesWhatUsersWroteAndPutsTagsFirst) {
+  core::ModelPlan plan = Plan("q\"uo\\te\nline");
+  plan.metric_tags = {{"_where", "c\\d\ne"}, {"_team", "a\"b"}};
+  const std::string text = Render({{plan, {}, 0}}, {});
   const Page page = Parse(text);
   EXPECT_EQ(page.complaints, std::vector<std::string>());
-  EXPECT_TRUE(page.samples.empty());
+  const std::string labels = R"(_team="a\"b",_where="c\\d\ne",model="q\"uo\\te\nline")";
+  EXPECT_TRUE(page.samples.contains("nv_inference_count{" + labels + R"(,version="1"})"));
+  EXPECT_TRUE(page.samples.contains("nv_inference_request_failure{" + labels +
+                                    R"(,reason="OTHER",version="1"})"));
+}
+
+TEST(Exposition, IsEmptyWithoutAnyModel) {
+  EXPECT_EQ(Render({}, {.histogram_latencies = true, .summary_latencies = true}), "");
 }
 
 TEST(Exposition, KeepsBigCountersExact) {
   core::ModelPlan plan = Plan("m");
   ModelStatistics statistics;
   statistics.inference_count = UINT64_MAX;
-  std::string text;
-  AppendModelMetrics(std::vector<ModelSample>{{&plan, statistics, 0}}, text);
+  const std::string text = Render({{plan, statistics, 0}}, {});
   EXPECT_NE(text.find("} 18446744073709551615\n"), std::string::npos);
 }
 
-TEST(HostMetrics, ReadsThisMachine) {
-  HostMetrics host;
-  for (int round = 0; round < 2; ++round) {
-    std::string text;
-    host.Append(text);
-    const Page page = Parse(text);
-    EXPECT_EQ(page.complaints, std::vector<std::string>());
-    EXPECT_GE(page.samples.at("nv_cpu_utilization"), 0);
-    EXPECT_LE(page.samples.at("nv_cpu_utilization"), 1);
-    EXPECT_GT(page.samples.at("nv_cpu_memory_total_bytes"),
-              page.samples.at("nv_cpu_memory_used_bytes"));
-    EXPECT_GT(page.samples.at("nv_cpu_memory_used_bytes"), 0);
+TEST(Exposition, WritesSummariesAsTriton) {
+  core::ModelPlan plan = Plan("m");
+  ModelStatistics statistics = Busy();
+  statistics.summaries.assign(kStages, {12, std::nan("")});
+  const std::string text = Render({{plan, statistics, 0}},
+                                  {.summary_latencies = true, .summary_quantiles = {0.5, 0.999}});
+  EXPECT_EQ(Parse(text).complaints, std::vector<std::string>());
+  EXPECT_NE(
+      text.find("# TYPE nv_inference_queue_summary_us summary\n"
+                "nv_inference_queue_summary_us_count{model=\"m\",version=\"1\"} 7\n"
+                "nv_inference_queue_summary_us_sum{model=\"m\",version=\"1\"} 1\n"
+                "nv_inference_queue_summary_us{model=\"m\",version=\"1\",quantile=\"0.5\"} 12\n"
+                "nv_inference_queue_summary_us{model=\"m\",version=\"1\",quantile=\"0.999\"} "
+                "Nan\n"),
+      std::string::npos)
+      << text;
+  EXPECT_EQ(Parse(text).types.size(), 16u);
+}
+
+TEST(Exposition, WritesTheFirstResponsesOfDecoupledModelsOnly) {
+  core::ModelPlan plain = Plan("plain");
+  core::ModelPlan stream = Plan("stream");
+  ModelStatistics statistics;
+  BoundedHistogram histogram({-1, 0.0, 2.5, 100'000});
+  for (const uint64_t ms : {0, 1, 1, 7}) histogram.Add(ms);
+  statistics.first_response_ms = histogram;
+  const std::string text = Render({{plain, {}, 0}, {stream, statistics, 0}}, {});
+  EXPECT_EQ(Parse(text).complaints, std::vector<std::string>());
+  const std::string expected = R"(# TYPE nv_inference_first_response_histogram_ms histogram
+nv_inference_first_response_histogram_ms_count{model="stream",version="1"} 4
+nv_inference_first_response_histogram_ms_sum{model="stream",version="1"} 9
+nv_inference_first_response_histogram_ms_bucket{model="stream",version="1",le="-1"} 0
+nv_inference_first_response_histogram_ms_bucket{model="stream",version="1",le="0"} 1
+nv_inference_first_response_histogram_ms_bucket{model="stream",version="1",le="2.5"} 3
+nv_inference_first_response_histogram_ms_bucket{model="stream",version="1",le="100000"} 4
+nv_inference_first_response_histogram_ms_bucket{model="stream",version="1",le="+Inf"} 4
+)";
+  EXPECT_NE(text.find(expected), std::string::npos) << text;
+}
+
+TEST(Exposition, GivesHistogramsQueuesAndTheServerBeyondTriton) {
+  core::ModelPlan plan = Plan("m");
+  plan.queue.default_timeout = std::chrono::milliseconds(500);
+  ModelStatistics statistics = Busy();
+  for (LatencyHistogram& histogram : statistics.histograms) {
+    histogram.Add(std::chrono::microseconds(100), 4);
+    histogram.Add(std::chrono::milliseconds(3), 3);
   }
+  statistics.queue_state = {.rows = 40,
+                            .bytes = 4096,
+                            .oldest_wait = std::chrono::milliseconds(250),
+                            .predicted_wait_seconds = 0.75};
+  const Page page = Parse(Render({{plan, statistics, 0}}, {.extended = true}));
+  EXPECT_EQ(page.complaints, std::vector<std::string>());
+  const std::string labels = R"({model="m",version="1"})";
+  for (const std::string stage :
+       {"request", "queue", "compute_input", "compute_infer", "compute_output"}) {
+    const std::string name = "nereid_inference_" + stage + "_duration_seconds";
+    const auto bucket = [&](const std::string& le) {
+      return At(page, name + R"(_bucket{model="m",version="1",le=")" + le + "\"}");
+    };
+    EXPECT_EQ(page.types.at(name), "histogram");
+    EXPECT_EQ(bucket("0.0001"), 4);
+    EXPECT_EQ(bucket("0.0025"), 4);
+    EXPECT_EQ(bucket("0.005"), 7);
+    EXPECT_EQ(bucket("10"), 7);
+    EXPECT_EQ(bucket("+Inf"), 7);
+    EXPECT_EQ(At(page, name + "_count" + labels), 7);
+  }
+  EXPECT_DOUBLE_EQ(At(page, "nereid_inference_request_duration_seconds_sum" + labels), 0.007000999);
+  EXPECT_EQ(At(page, "nereid_queue_requests" + labels), 4);
+  EXPECT_EQ(At(page, "nereid_queue_bytes" + labels), 4096);
+  EXPECT_EQ(At(page, "nereid_queue_oldest_wait_seconds" + labels), 0.25);
+  EXPECT_EQ(At(page, "nereid_queue_predicted_wait_seconds" + labels), 0.75);
+  EXPECT_EQ(At(page, "nereid_queue_wait_target_seconds" + labels), 0.5);
+  EXPECT_EQ(At(page, "nereid_queue_saturation_ratio" + labels), 1.5);
+  EXPECT_EQ(At(page, "nereid_connections"), 3);
+}
+
+TEST(Exposition, TheWaitTargetIsTheTimeoutThenTheDelayThenATenthOfASecond) {
+  core::ModelPlan plan = Plan("m");
+  const auto target = [&] {
+    return At(Parse(Render({{plan, {}, 0}}, {.extended = true})),
+              R"(nereid_queue_wait_target_seconds{model="m",version="1"})");
+  };
+  EXPECT_EQ(target(), 0.1);
+  plan.batching.emplace();
+  EXPECT_EQ(target(), 0.1);
+  plan.batching->max_queue_delay = std::chrono::milliseconds(20);
+  EXPECT_EQ(target(), 0.02);
+  plan.queue.default_timeout = std::chrono::seconds(2);
+  EXPECT_EQ(target(), 2);
+}
+
+// A page that nobody would like to wait for: 500 versions, each with everything.
+TEST(Exposition, WritesFiveHundredModels) {
+  std::vector<core::ModelPlan> plans;
+  for (int i = 0; i < 500; ++i) plans.push_back(Plan("model_" + std::to_string(i)));
+  std::vector<ModelSample> samples;
+  for (const core::ModelPlan& plan : plans) samples.emplace_back(plan, Busy(), 1.5);
+  const std::string text = Render(samples, {.extended = true});
+  EXPECT_EQ(std::ranges::count(text, '\n'), 500 * (14 + 5 * 19 + 6) + 2 * (11 + 5 + 6 + 4) + 4);
 }
 
 TEST(Duration, NeverGoesBack) {

@@ -3,23 +3,20 @@
 
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
-#include <string>
+#include <optional>
+#include <vector>
 
 #include "base/clock.h"
+#include "metrics/bounded_histogram.h"
+#include "metrics/duration.h"
+#include "metrics/latency_histogram.h"
+#include "metrics/response_counters.h"
+#include "metrics/stage_summaries.h"
 
 namespace serving::metrics {
-
-struct Duration {
-  uint64_t count = 0;
-  uint64_t ns = 0;
-
-  void Add(base::Nanoseconds time, uint64_t times = 1) {
-    count += times;
-    ns += static_cast<uint64_t>(time.count() < 0 ? 0 : time.count()) * times;
-  }
-};
 
 // Why a request ended without success, in Triton's words.
 enum class FailureReason : uint8_t { kRejected, kCanceled, kBackend, kOther };
@@ -28,6 +25,14 @@ struct BatchStatistics {
   Duration compute_input;
   Duration compute_infer;
   Duration compute_output;
+};
+
+// What waits in a model's queue now, and for how long a request that came now would wait there.
+struct QueueState {
+  int64_t rows = 0;
+  uint64_t bytes = 0;  // of the inputs
+  base::Nanoseconds oldest_wait{0};
+  double predicted_wait_seconds = 0;  // rows × time per row / instances that may run at once
 };
 
 // Counters of one model version. The model's lock guards it; a copy taken under that lock is
@@ -45,8 +50,15 @@ struct ModelStatistics {
   Duration compute_input;
   Duration compute_infer;
   Duration compute_output;
-  std::map<int64_t, BatchStatistics> batches;  // by rows of the execution
-  uint64_t failures[4] = {};                   // by FailureReason
+  std::map<int64_t, BatchStatistics> batches;        // by rows of the execution
+  uint64_t failures[4] = {};                         // by FailureReason
+  std::array<LatencyHistogram, kStages> histograms;  // by Stage; empty unless they are on
+
+  // Of a snapshot only.
+  QueueState queue_state;
+  std::vector<std::vector<double>> summaries;  // µs by Stage and quantile; empty unless they are on
+  std::vector<ResponseStatistics> responses;   // by index; decoupled models only
+  std::optional<BoundedHistogram> first_response_ms{};  // decoupled models only
 };
 
 }  // namespace serving::metrics

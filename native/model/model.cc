@@ -10,6 +10,8 @@
 #include <system_error>
 #include <utility>
 
+#include "model/counting_sink.h"
+
 namespace serving::model {
 namespace {
 
@@ -26,6 +28,10 @@ constexpr Nanoseconds kInlineTooLong = std::chrono::milliseconds(1);
 constexpr int kWatchedRuns = 16;
 constexpr size_t kMaxMeasuredInputBytes = 1 << 20;
 constexpr int kMeasuredRuns = 5;
+// Weight of the newest execution in the average time per row.
+constexpr int kRowTimeWeight = 8;
+// Triton's, in milliseconds, where the configuration names none.
+constexpr double kFirstResponseBoundsMs[] = {100, 500, 2000, 5000};
 
 // What the kernel says of the calling thread.
 struct ThreadUsage {
@@ -124,14 +130,32 @@ core::RequestPtr MakeZeroRequest(const core::ModelPlan& plan, int64_t rows,
   return request;
 }
 
+base::Ref<metrics::ResponseCounters> MakeResponseCounters(const core::ModelPlan& plan,
+                                                          const metrics::MetricsOptions& options) {
+  if (!plan.decoupled) return nullptr;
+  std::optional<std::vector<double>> bounds;
+  if (options.histogram_latencies) {
+    bounds = plan.first_response_bounds_ms;
+    if (bounds->empty())
+      bounds->assign(std::begin(kFirstResponseBoundsMs), std::end(kFirstResponseBoundsMs));
+  }
+  return base::MakeRef<metrics::ResponseCounters>(std::move(bounds));
+}
+
+uint64_t InputBytes(const core::InferRequest& request) {
+  uint64_t bytes = 0;
+  for (const core::InputTensor& input : request.inputs) bytes += input.byte_size;
+  return bytes;
+}
+
 }  // namespace
 
 base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backend& backend,
                                            const ModelOptions& options) {
   const Instant start = steady_clock::now();
   ASSIGN_OR_RETURN(auto backend_model, backend.Load(plan));
-  auto model =
-      base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model)));
+  auto model = base::Ref<Model>::Adopt(
+      new Model(std::move(plan), std::move(backend_model), options.metrics));
   RETURN_IF_ERROR(model->MakeInstances(backend, options));
   if (options.allow_inline && backend.may_run_inline(model->plan_)) model->MeasureInlineCosts();
   RETURN_IF_ERROR(model->StartThreads());
@@ -139,7 +163,8 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
   return model;
 }
 
-Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model)
+Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
+             const metrics::MetricsOptions& metrics)
     : plan_(std::move(plan)),
       backend_model_(std::move(backend_model)),
       // Answers come in the order of arrival if no batch can overtake another.
@@ -147,7 +172,13 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
                        ? 1
                        : static_cast<size_t>(plan_.instance_count)),
       batch_rows_(plan_.batching ? std::max<int64_t>(plan_.max_batch_size, 1) : 1),
-      has_free_shapes_(HasFreeShapes(plan_)) {}
+      has_free_shapes_(HasFreeShapes(plan_)),
+      has_histograms_(metrics.extended),
+      is_measured_(metrics.extended || metrics.summary_latencies),
+      responses_(MakeResponseCounters(plan_, metrics)),
+      summaries_(metrics.summary_latencies
+                     ? std::make_unique<metrics::StageSummaries>(metrics.summary_quantiles)
+                     : nullptr) {}
 
 Model::~Model() { Stop(); }
 
@@ -245,6 +276,7 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   const auto timeout = QueueTimeout(*request);
   scheduler::QueuedRequest queued;
   queued.rows = request->batch_size;
+  if (is_measured_) queued.bytes = InputBytes(*request);
   queued.enqueued = now;
   queued.expires = timeout ? now + *timeout : base::kNever;
   queued.shape_key = has_free_shapes_ ? ShapeKey(*request) : 0;
@@ -394,6 +426,7 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     // A system call each, so only while there is a suspicion.
     const bool is_watched = inline_watch_ > 0;
     lock.unlock();
+    if (responses_) CountResponses(*lease->execution, start);
     const ThreadUsage before = is_watched ? UsageOfThisThread() : ThreadUsage();
     lease->execution->Run(*lease->instance, start);
     const Nanoseconds took = steady_clock::now() - start;
@@ -428,6 +461,7 @@ void Model::InstanceLoop(size_t index) {
       if (!queue_.empty()) WakeOneLocked();
       lock.unlock();
       Refuse(refusals);
+      if (responses_) CountResponses(*lease.execution, now);
       lease.execution->Run(*lease.instance, now);
       lock.lock();
     } else if (!refusals.empty()) {
@@ -495,11 +529,58 @@ void Model::CountExecutionLocked(const Execution& execution, const base::Status&
   statistics_.inference_count += static_cast<uint64_t>(execution.rows());
   ++statistics_.execution_count;
   statistics_.last_inference_ms = WallClockMs();
+  if (is_measured_) MeasureExecutionLocked(execution);
+}
+
+void Model::MeasureExecutionLocked(const Execution& execution) {
+  using metrics::Stage;
+  const ExecutionTimes& times = execution.times();
+  const auto add = [&](Stage stage, Nanoseconds time, uint32_t requests) {
+    if (has_histograms_) statistics_.histograms[static_cast<size_t>(stage)].Add(time, requests);
+    if (summaries_) summaries_->Add(stage, time, times.output_end, requests);
+  };
+  for (const auto& request : execution.owned()) {
+    add(Stage::kRequest, times.output_end - request->times.received, 1);
+    add(Stage::kQueue, times.compute_start - request->times.queued, 1);
+  }
+  const auto requests = static_cast<uint32_t>(execution.owned().size());
+  add(Stage::kComputeInput, times.input_end - times.compute_start, requests);
+  add(Stage::kComputeInfer, times.infer_end - times.input_end, requests);
+  add(Stage::kComputeOutput, times.output_end - times.infer_end, requests);
+  const Nanoseconds per_row =
+      (times.output_end - times.compute_start) / std::max<int64_t>(execution.rows(), 1);
+  const bool is_first = statistics_.execution_count == 1;
+  row_time_ = is_first ? per_row : row_time_ + (per_row - row_time_) / kRowTimeWeight;
+}
+
+void Model::CountResponses(Execution& execution, Instant now) const {
+  for (const auto& request : execution.owned()) CountingSink::Wrap(*request, responses_, now);
+}
+
+metrics::QueueState Model::QueueStateLocked(Instant now) const {
+  if (queue_.empty()) return {};
+  return {.rows = queue_.rows(),
+          .bytes = queue_.bytes(),
+          .oldest_wait = std::max(now - queue_[0].enqueued, Nanoseconds(0)),
+          .predicted_wait_seconds = std::chrono::duration<double>(row_time_).count() *
+                                    static_cast<double>(queue_.rows()) /
+                                    static_cast<double>(lease_limit_)};
 }
 
 metrics::ModelStatistics Model::Statistics() const {
-  std::lock_guard lock(mutex_);
-  return statistics_;
+  metrics::ModelStatistics copy;
+  {
+    std::lock_guard lock(mutex_);
+    const Instant now = steady_clock::now();
+    copy = statistics_;
+    copy.queue_state = QueueStateLocked(now);
+    if (summaries_) copy.summaries = summaries_->Estimate(now);
+  }
+  if (responses_) {
+    copy.responses = responses_->Statistics();
+    copy.first_response_ms = responses_->FirstResponse();
+  }
+  return copy;
 }
 
 void Model::Stop() {

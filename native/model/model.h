@@ -17,6 +17,7 @@
 #include "base/thread.h"
 #include "core/infer_request.h"
 #include "core/model_plan.h"
+#include "metrics/metrics_options.h"
 #include "metrics/model_statistics.h"
 #include "model/execution.h"
 #include "scheduler/batch_policy.h"
@@ -53,6 +54,7 @@ struct RequestChain {
 struct ModelOptions {
   std::shared_ptr<base::MemoryBudget> budget;
   bool allow_inline = true;
+  metrics::MetricsOptions metrics{};
 };
 
 // One loaded version: its queue, its instances, its counters.
@@ -109,7 +111,8 @@ class Model final : public base::RefCounted, private ExecutionListener {
     base::Status status;
   };
 
-  Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model);
+  Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
+        const metrics::MetricsOptions& metrics);
   ~Model() override;
 
   base::Status MakeInstances(backend::Backend& backend, const ModelOptions& options);
@@ -137,22 +140,32 @@ class Model final : public base::RefCounted, private ExecutionListener {
 
   void OnExecuted(int instance, const base::Status& status, bool answered) override;
   void CountExecutionLocked(const Execution& execution, const base::Status& status);
+  // Histograms, summaries and the time per row, of a model that has any of them.
+  void MeasureExecutionLocked(const Execution& execution);
+  // Each request of a decoupled model counts its responses from here on.
+  void CountResponses(Execution& execution, base::Instant now) const;
+  metrics::QueueState QueueStateLocked(base::Instant now) const;
 
   const core::ModelPlan plan_;
   std::unique_ptr<backend::BackendModel> backend_model_;
   const size_t lease_limit_;    // leases that may be held at once
   const int64_t batch_rows_;    // no batch takes requests beyond this many rows
   const bool has_free_shapes_;  // two requests may differ in shape
+  const bool has_histograms_;
+  const bool is_measured_;                                // has histograms or summaries
+  const base::Ref<metrics::ResponseCounters> responses_;  // null unless the model is decoupled
   double load_seconds_ = 0;
 
   mutable std::mutex mutex_;
-  std::condition_variable idle_;         // Stop: nothing pending
-  scheduler::RequestQueue queue_;        // guarded by mutex_
-  metrics::ModelStatistics statistics_;  // guarded by mutex_
-  size_t held_ = 0;                      // leases held; guarded by mutex_
-  bool is_stopping_ = false;             // guarded by mutex_
-  int inline_watch_ = 0;                 // inline runs to measure; guarded by mutex_
-  bool inline_allowed_ = false;          // guarded by mutex_
+  std::condition_variable idle_;                              // Stop: nothing pending
+  scheduler::RequestQueue queue_;                             // guarded by mutex_
+  metrics::ModelStatistics statistics_;                       // guarded by mutex_
+  const std::unique_ptr<metrics::StageSummaries> summaries_;  // null when off; guarded by mutex_
+  base::Nanoseconds row_time_{0};                             // moving average; guarded by mutex_
+  size_t held_ = 0;                                           // leases held; guarded by mutex_
+  bool is_stopping_ = false;                                  // guarded by mutex_
+  int inline_watch_ = 0;         // inline runs to measure; guarded by mutex_
+  bool inline_allowed_ = false;  // guarded by mutex_
   std::vector<std::pair<int64_t, base::Nanoseconds>>
       inline_costs_;  // ascending rows; set before threads start
   std::vector<std::unique_ptr<Lease>> leases_;

@@ -18,6 +18,7 @@ namespace serving::scheduler {
 struct QueuedRequest {
   core::RequestPtr request;
   int64_t rows = 1;
+  uint64_t bytes = 0;  // of its inputs, where somebody wants to know
   base::Instant enqueued;
   base::Instant expires = base::kNever;  // queue timeout
   uint64_t shape_key = 0;                // only equal keys share a batch
@@ -29,18 +30,23 @@ class RequestQueue {
  public:
   size_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
+  int64_t rows() const { return rows_; }
+  uint64_t bytes() const { return bytes_; }
   const QueuedRequest& operator[](size_t i) const {
     return ring_[(head_ + i) & (ring_.size() - 1)];
   }
 
   void Push(QueuedRequest queued) {
     if (count_ == ring_.size()) Grow();
+    rows_ += queued.rows;
+    bytes_ += queued.bytes;
     At(count_++) = std::move(queued);
   }
   QueuedRequest PopFront() {
     QueuedRequest front = std::move(At(0));
     head_ = (head_ + 1) & (ring_.size() - 1);
     --count_;
+    Subtract(front);
     return front;
   }
   // Takes out the i-th, keeping the order of the others. Moves the shorter side: what expires is
@@ -54,11 +60,16 @@ class RequestQueue {
       for (; i + 1 < count_; ++i) At(i) = std::move(At(i + 1));
     }
     --count_;
+    Subtract(removed);
     return removed;
   }
 
  private:
   QueuedRequest& At(size_t i) { return ring_[(head_ + i) & (ring_.size() - 1)]; }
+  void Subtract(const QueuedRequest& gone) {
+    rows_ -= gone.rows;
+    bytes_ -= gone.bytes;
+  }
   void Grow() {
     std::vector<QueuedRequest> larger(ring_.empty() ? 64 : ring_.size() * 2);
     for (size_t i = 0; i < count_; ++i) larger[i] = std::move(At(i));
@@ -69,6 +80,8 @@ class RequestQueue {
   std::vector<QueuedRequest> ring_;  // size is a power of two
   size_t head_ = 0;
   size_t count_ = 0;
+  int64_t rows_ = 0;    // of all
+  uint64_t bytes_ = 0;  // of all
 };
 
 }  // namespace serving::scheduler

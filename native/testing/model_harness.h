@@ -45,11 +45,13 @@ inline std::unique_ptr<backend::Backend> FindBackend(std::string_view name) {
 class ModelHarness {
  public:
   explicit ModelHarness(core::ModelPlan plan, std::unique_ptr<backend::Backend> backend = nullptr,
-                        bool allow_inline = true)
+                        bool allow_inline = true, metrics::MetricsOptions metrics = {})
       : backend_(backend ? std::move(backend) : FindBackend(plan.backend)) {
-    model_ = model::Model::Load(std::move(plan), *backend_,
-                                {.budget = Unlimited(), .allow_inline = allow_inline})
-                 .Take();
+    model_ =
+        model::Model::Load(
+            std::move(plan), *backend_,
+            {.budget = Unlimited(), .allow_inline = allow_inline, .metrics = std::move(metrics)})
+            .Take();
   }
 
   model::Model& operator*() { return *model_; }

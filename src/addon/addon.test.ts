@@ -53,6 +53,16 @@ const OPTIONS: EngineOptions = {
   maxStreamsPerConnection: 16,
   controlTimeoutMs: 10_000,
   jsonHealthBodies: true,
+  metrics: {
+    counterLatencies: true,
+    histogramLatencies: false,
+    summaryLatencies: false,
+    summaryQuantiles: [],
+    extended: false,
+    cpu: true,
+    hostIntervalMs: 0,
+    pinnedMemoryPoolBytes: 0,
+  },
   logVerbose: 0,
   logInfo: false,
   logWarning: false,
@@ -82,6 +92,7 @@ const PLAN: ModelPlan = {
   decoupled: false,
   parameters: {},
   metricTags: {},
+  firstResponseBoundsMs: [],
 };
 
 describe('the surface of the addon', () => {

@@ -89,6 +89,8 @@ export interface ModelPlan {
   readonly parameters: Readonly<Record<string, string>>;
   /** extra Prometheus labels, already prefixed with `_` */
   readonly metricTags: Readonly<Record<string, string>>;
+  /** bounds of `nv_inference_first_response_histogram_ms`, ascending; empty = Triton's */
+  readonly firstResponseBoundsMs: readonly number[];
 }
 
 /** Why a version cannot serve, as the client is told. */
@@ -204,6 +206,23 @@ export interface ListenResult {
   readonly port: number;
 }
 
+/** What is measured and what the metrics page shows. */
+export interface MetricsOptions {
+  /** Triton's latency families by kind (`--metrics-config`) */
+  readonly counterLatencies: boolean;
+  readonly histogramLatencies: boolean;
+  readonly summaryLatencies: boolean;
+  /** 0 … 1, in the order of the page */
+  readonly summaryQuantiles: readonly number[];
+  /** the `nereid_*` families */
+  readonly extended: boolean;
+  readonly cpu: boolean;
+  /** readings of the machine are at least this old when they are renewed */
+  readonly hostIntervalMs: number;
+  /** shown as it was given */
+  readonly pinnedMemoryPoolBytes: number;
+}
+
 /** Set once when the engine is made. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
   readonly program: 'tritonserver' | 'nereid';
@@ -236,6 +255,7 @@ export interface EngineOptions {
   readonly accessLogEvery: number;
   /** HTTP infer answers carry a Server-Timing header */
   readonly serverTiming: boolean;
+  readonly metrics: MetricsOptions;
   readonly logVerbose: number;
   readonly logInfo: boolean;
   readonly logWarning: boolean;
@@ -394,6 +414,15 @@ export interface ModelStatistics {
     readonly backend: bigint;
     readonly other: bigint;
   };
+  /** responses of decoupled models by their index: the first of each request, the second, … */
+  readonly responses: readonly {
+    readonly computeInfer: DurationStat;
+    readonly computeOutput: DurationStat;
+    readonly success: DurationStat;
+    readonly fail: DurationStat;
+    readonly emptyResponse: DurationStat;
+    readonly cancel: DurationStat;
+  }[];
 }
 
 export interface EngineSnapshot {

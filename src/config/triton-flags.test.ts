@@ -363,7 +363,7 @@ const rows: readonly Row[] = [
   {
     id: 'F-68',
     flag: 'metrics-config',
-    sets: ['metricsSummaryLatencies', false, true],
+    sets: ['metricsConfig', [], [{ setting: 'summary_latencies', value: 'true' }]],
     good: 'summary_latencies=true',
     bad: ['a,b=c', '--metrics-config option format is <setting>=<value>. Got a,b=c'],
   },
@@ -402,7 +402,13 @@ const rows: readonly Row[] = [
       "--rate-limit-resource option format is '<resource_name>:<count>:<device>' or '<resource_name>:<count>'. Got R",
     ],
   },
-  { id: 'F-74', flag: 'pinned-memory-pool-byte-size', good: '-5', bad: NO_NUMBER },
+  {
+    id: 'F-74',
+    flag: 'pinned-memory-pool-byte-size',
+    sets: ['pinnedMemoryPoolBytes', 268_435_456, 0],
+    good: '-5',
+    bad: NO_NUMBER,
+  },
   {
     id: 'F-75',
     flag: 'cuda-memory-pool-byte-size',

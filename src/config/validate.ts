@@ -7,6 +7,7 @@ import { isEnsemble } from './defaults.ts';
 import type { DynamicBatching, InstanceGroup, ModelConfig } from './model-config.ts';
 import { ensembleProblems } from './validate-ensemble.ts';
 import { ioProblems, staysInside } from './validate-io.ts';
+import { metricsProblems } from './validate-metrics.ts';
 import { sequenceProblems } from './validate-sequence.ts';
 
 /** What a configuration is checked against besides itself. */
@@ -34,6 +35,7 @@ export function* configProblems(
   yield* sequenceProblems(config);
   yield* ensembleProblems(config);
   yield* featureProblems(config);
+  yield* metricsProblems(config);
   yield* ioProblems(config, context.ioPhase);
   if (!isEnsemble(config)) yield* instanceProblems(config, context.gpus);
   yield* pathProblems(config);
@@ -100,17 +102,6 @@ function* featureProblems(config: ModelConfig): Generator<ConfigProblem> {
       `Response Cache does not currently support model ${config.name} with 'decoupled' transaction policy. ` +
         'Please disable the response cache.',
     );
-  for (const [index, control] of (config.model_metrics?.metric_control ?? []).entries()) {
-    const path = `model_metrics.metric_control[${index}]`;
-    if (!control.metric_identifier)
-      yield read(path, "metric control must specify 'metric_identifier'");
-    else if (!control.metric_identifier.family)
-      yield read(`${path}.metric_identifier`, "metric identifier must specify non-empty 'family'");
-    if (!control.histogram_options)
-      yield read(path, "metric control must specify 'histogram_options'");
-    else if (control.histogram_options.buckets.length === 0)
-      yield read(`${path}.histogram_options`, "histogram options must specify non-empty 'buckets'");
-  }
 }
 
 function* instanceProblems(config: ModelConfig, gpus: readonly number[]): Generator<ConfigProblem> {

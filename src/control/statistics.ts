@@ -19,6 +19,16 @@ export interface BatchStatistics {
   readonly compute_output: StatisticDuration;
 }
 
+/** Responses of a decoupled model that have one index. */
+export interface ResponseStatistics {
+  readonly compute_infer: StatisticDuration;
+  readonly compute_output: StatisticDuration;
+  readonly success: StatisticDuration;
+  readonly fail: StatisticDuration;
+  readonly empty_response: StatisticDuration;
+  readonly cancel: StatisticDuration;
+}
+
 /** One row of the statistics extension. Key order is Triton's. */
 export interface StatisticsRow {
   readonly name: string;
@@ -38,7 +48,7 @@ export interface StatisticsRow {
     readonly cache_miss: StatisticDuration;
   };
   /** per response index of decoupled models */
-  readonly response_stats: Readonly<Record<string, never>>;
+  readonly response_stats: Readonly<Record<string, ResponseStatistics>>;
   readonly batch_stats: readonly BatchStatistics[];
   readonly memory_usage: readonly never[];
 }
@@ -98,7 +108,9 @@ function rowOf(model: ModelStatistics): StatisticsRow {
       cache_hit: NONE,
       cache_miss: NONE,
     },
-    response_stats: {},
+    response_stats: Object.fromEntries(
+      model.responses.map((one, index) => [String(index), responseOf(one)]),
+    ),
     batch_stats: model.batches.map((batch) => ({
       batch_size: batch.batchSize,
       compute_input: duration(batch.computeInput),
@@ -106,6 +118,17 @@ function rowOf(model: ModelStatistics): StatisticsRow {
       compute_output: duration(batch.computeOutput),
     })),
     memory_usage: [],
+  };
+}
+
+function responseOf(one: ModelStatistics['responses'][number]): ResponseStatistics {
+  return {
+    compute_infer: duration(one.computeInfer),
+    compute_output: duration(one.computeOutput),
+    success: duration(one.success),
+    fail: duration(one.fail),
+    empty_response: duration(one.emptyResponse),
+    cancel: duration(one.cancel),
   };
 }
 

@@ -28,6 +28,8 @@ export interface PlanFiles {
   readonly labels: ReadonlyMap<string, readonly string[]>;
 }
 
+const FIRST_RESPONSE_FAMILY = 'nv_inference_first_response_histogram_ms';
+
 /** Settings of `--backend-config` that are the server's own and reach no backend. */
 const SERVER_SETTINGS = new Set(['default-max-batch-size', 'cmdline']);
 
@@ -52,6 +54,7 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     decoupled: config.model_transaction_policy?.decoupled === true,
     parameters: parametersOf(config, defaults.backendConfig),
     metricTags: Object.fromEntries([...config.metric_tags].map(([key, tag]) => [`_${key}`, tag])),
+    firstResponseBoundsMs: firstResponseBounds(config),
   };
 }
 
@@ -113,6 +116,14 @@ function countInstances(config: ModelConfig): number {
     if (!group.passive) count += group.count * Math.max(1, group.gpus.length);
   }
   return Math.max(1, count);
+}
+
+/** The last one counts. */
+function firstResponseBounds(config: ModelConfig): readonly number[] {
+  const control = config.model_metrics?.metric_control.findLast(
+    ({ metric_identifier }) => metric_identifier?.family === FIRST_RESPONSE_FAMILY,
+  );
+  return control?.histogram_options?.buckets ?? [];
 }
 
 function parametersOf(

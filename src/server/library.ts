@@ -238,6 +238,7 @@ function serverOptions(options: CreateServerOptions): ServerOptions {
     onnxRuntimeLibrary: options.onnxRuntimeLibrary ?? '',
     setup: options.fetchOnnxRuntime === true ? 'auto' : 'never',
     allowMetrics: false,
+    extendedMetrics: false,
     logError: options.log === 'error' || options.log === 'info',
     logWarning: options.log === 'info',
     logInfo: options.log === 'info',

@@ -75,18 +75,33 @@ describe('Server', () => {
     assert.equal(triton?.jsonHealthBodies, false);
     assert.equal(triton?.httpMaxInputBytes, 67_108_864);
     assert.ok((triton?.memoryLimitBytes ?? 0) > 0);
+    assert.equal(triton?.metrics.extended, false);
     const nereid = make({ ...defaultOptions('nereid'), memoryLimitBytes: 1_000_000 });
     assert.equal(nereid?.jsonHealthBodies, true);
     assert.equal(nereid?.memoryLimitBytes, 1_000_000);
+    assert.equal(nereid?.metrics.extended, true);
   });
 
   it('renders metrics before the page can be asked for', async () => {
     using repository = new TempRepository();
-    await using fake = new FakeServer(repository.path, { allowMetrics: true });
+    await using fake = new FakeServer(repository.path, {
+      allowMetrics: true,
+      extendedMetrics: true,
+    });
     await fake.server.start([]);
     assert.match(fake.engine.metricsText, /^process_cpu_user_seconds_total /m);
     assert.match(fake.engine.metricsText, /^nodejs_eventloop_lag_seconds /m);
     assert.doesNotMatch(fake.engine.metricsText, /^nv_/m);
+  });
+
+  it('adds nothing to a page of Triton’s families', async () => {
+    using repository = new TempRepository();
+    await using fake = new FakeServer(repository.path, {
+      allowMetrics: true,
+      extendedMetrics: false,
+    });
+    await fake.server.start([]);
+    assert.equal(fake.engine.metricsText, '');
   });
 });
 

@@ -1,7 +1,14 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { Binding, ControlCall, Engine, EngineOptions, ListenResult } from '../addon/types.ts';
+import type {
+  Binding,
+  ControlCall,
+  Engine,
+  EngineOptions,
+  ListenResult,
+  MetricsOptions,
+} from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
@@ -17,6 +24,7 @@ import { handleGrpc } from '../grpc/handlers.ts';
 import { type HttpHandlerOptions, handleHttp } from '../http/handlers.ts';
 import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
 import type { LoaderOptions } from '../lifecycle/loader.ts';
+import { readMetricsConfig } from '../metrics/metrics-config.ts';
 import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { Staging } from '../repository/staging.ts';
@@ -76,7 +84,9 @@ export class Server implements AsyncDisposable {
     this.options = options;
     this.#log = log;
     const backends = new BackendSetup(options, log, ask);
-    this.engine = binding.createEngine(engineOptions(options, backends.libraryPath));
+    const { metrics, problems } = readMetricsConfig(options);
+    for (const problem of problems) log.error(problem);
+    this.engine = binding.createEngine(engineOptions(options, metrics, backends.libraryPath));
     this.loaderOptions = {
       engine: this.engine,
       autoComplete: options.autoCompleteConfig,
@@ -179,6 +189,7 @@ export class Server implements AsyncDisposable {
   }
 
   #startMetrics(): void {
+    if (!this.options.extendedMetrics) return;
     this.#metrics ??= ProcessMetrics.start(this.engine);
     // Without its block the page still has native's part; `start` reports the failure.
     this.#metrics.catch(() => undefined);
@@ -300,7 +311,11 @@ function listenFailure(service: Service, host: string, port: number, thrown: unk
   );
 }
 
-function engineOptions(options: ServerOptions, onnxRuntimeLibrary: string): EngineOptions {
+function engineOptions(
+  options: ServerOptions,
+  metrics: MetricsOptions,
+  onnxRuntimeLibrary: string,
+): EngineOptions {
   return {
     program: options.program,
     ioThreads: options.ioThreads,
@@ -313,6 +328,7 @@ function engineOptions(options: ServerOptions, onnxRuntimeLibrary: string): Engi
     httpMaxInputBytes: options.httpMaxInputBytes,
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
+    metrics,
     logVerbose: options.logVerbose,
     logInfo: options.logInfo,
     logWarning: options.logWarning,

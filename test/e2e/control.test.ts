@@ -59,6 +59,7 @@ describe('a running server', () => {
         `--model-repository=${repository.path}`,
         '--model-control-mode=explicit',
         '--load-model=steady',
+        '--extended-metrics',
       ],
     });
     at = server.endpoints;

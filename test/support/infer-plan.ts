@@ -23,6 +23,7 @@ export function makePlan(given: Partial<ModelPlan> = {}): ModelPlan {
     decoupled: false,
     parameters: {},
     metricTags: {},
+    firstResponseBoundsMs: [],
     ...given,
   };
 }

@@ -4,6 +4,7 @@
 import {
   BuildError,
   bool,
+  both,
   decimal,
   type Flag,
   ignored,
@@ -20,6 +21,7 @@ export type PerDevice = ReadonlyMap<number, number>;
 
 /** Memory and devices. */
 export interface DeviceOptions {
+  readonly pinnedMemoryPoolBytes: number;
   readonly cudaMemoryPoolBytes: PerDevice;
   readonly cudaVirtualAddressBytes: PerDevice;
   /** fraction of a GPU's memory above which no model is loaded there */
@@ -30,6 +32,7 @@ export interface DeviceOptions {
 
 /** Before any flag is read; the defaults of the flags follow. */
 export const emptyDeviceOptions: DeviceOptions = {
+  pinnedMemoryPoolBytes: 0,
   cudaMemoryPoolBytes: new Map(),
   cudaVirtualAddressBytes: new Map(),
   modelLoadGpuLimits: new Map(),
@@ -40,9 +43,17 @@ const GROUP = 'Memory and devices';
 const NO_GPU_MEMORY = 'this server does not use GPU memory yet';
 
 export const deviceFlags: readonly Flag<DeviceOptions>[] = [
-  ignored('pinned-memory-pool-byte-size', GROUP, '<integer>', NO_GPU_MEMORY, (value) =>
-    integer(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
-  ),
+  {
+    name: 'pinned-memory-pool-byte-size',
+    group: GROUP,
+    value: '<integer>',
+    help: 'Shown as nv_pinned_memory_pool_total_bytes, as by a Triton without a GPU; no such memory is taken.',
+    defaults: both('268435456'),
+    set: (draft, value) => {
+      const bytes = integer(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+      draft.pinnedMemoryPoolBytes = Math.max(0, bytes);
+    },
+  },
   {
     name: 'cuda-memory-pool-byte-size',
     group: GROUP,

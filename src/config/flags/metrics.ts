@@ -1,12 +1,21 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { address, bool, both, decimal, type Flag, FlagError, pair, port } from './flag.ts';
+import {
+  address,
+  bool,
+  both,
+  decimal,
+  type Flag,
+  FlagError,
+  OPTIONAL_BOOLEAN,
+  port,
+} from './flag.ts';
 
-/** A quantile of a summary and how far off it may be, both between 0 and 1. */
-export interface SummaryQuantile {
-  readonly quantile: number;
-  readonly error: number;
+/** `setting=value` of `--metrics-config`, as written. */
+export interface MetricsSetting {
+  readonly setting: string;
+  readonly value: string;
 }
 
 /** The metrics port and page. */
@@ -19,12 +28,12 @@ export interface MetricsOptions {
   readonly allowGpuMetrics: boolean;
   /** false whenever `allowMetrics` is */
   readonly allowCpuMetrics: boolean;
+  /** how old a reading of the machine may be when the page shows it */
   readonly metricsIntervalMs: number;
-  readonly metricsCounterLatencies: boolean;
-  readonly metricsHistogramLatencies: boolean;
-  readonly metricsSummaryLatencies: boolean;
-  /** undefined = Triton's five */
-  readonly metricsSummaryQuantiles: readonly SummaryQuantile[] | undefined;
+  /** in order; `readMetricsConfig` says what they mean */
+  readonly metricsConfig: readonly MetricsSetting[];
+  /** the `nereid_*`, `process_*` and `nodejs_*` families */
+  readonly extendedMetrics: boolean;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -35,13 +44,9 @@ export const emptyMetricsOptions: MetricsOptions = {
   allowGpuMetrics: true,
   allowCpuMetrics: true,
   metricsIntervalMs: 0,
-  metricsCounterLatencies: true,
-  metricsHistogramLatencies: false,
-  metricsSummaryLatencies: false,
-  metricsSummaryQuantiles: undefined,
+  metricsConfig: [],
+  extendedMetrics: false,
 };
-
-type MetricsDraft = { -readonly [K in keyof MetricsOptions]: MetricsOptions[K] };
 
 export const metricsFlags: readonly Flag<MetricsOptions>[] = [
   {
@@ -60,7 +65,6 @@ export const metricsFlags: readonly Flag<MetricsOptions>[] = [
     value: '<boolean>',
     help: 'Report the processors and the memory of the machine. Nothing without --allow-metrics.',
     defaults: both('true'),
-    withoutEffect: 'CPU and memory of the machine are always on the page',
     set: (draft, value) => {
       draft.allowCpuMetrics = bool(value);
     },
@@ -101,7 +105,6 @@ export const metricsFlags: readonly Flag<MetricsOptions>[] = [
     value: '<float>',
     help: 'Milliseconds between two looks at the processors, the memory and the GPUs of the machine.',
     defaults: both('2000'),
-    withoutEffect: 'values are read when the page is asked for',
     set: (draft, value) => {
       draft.metricsIntervalMs = decimal(value);
     },
@@ -112,26 +115,23 @@ export const metricsFlags: readonly Flag<MetricsOptions>[] = [
     value: '<setting=value>',
     help: 'counter_latencies (true), histogram_latencies (false), summary_latencies (false), summary_quantiles (quantile:error, commas between them).',
     repeats: true,
-    withoutEffect: 'the page has the counters of latencies alone',
-    set: setMetricsConfig,
+    set: (draft, argument) => {
+      const parts = /^([^=,]+)=(.+)$/s.exec(argument);
+      if (parts === null) {
+        throw new FlagError(`--metrics-config option format is <setting>=<value>. Got ${argument}`);
+      }
+      const [, setting = '', value = ''] = parts;
+      draft.metricsConfig = [...draft.metricsConfig, { setting, value }];
+    },
+  },
+  {
+    name: 'extended-metrics',
+    group: 'Metrics',
+    value: OPTIONAL_BOOLEAN,
+    help: 'Families that Triton does not have: histograms of every stage, queues and saturation, connections, memory, the process.',
+    defaults: { tritonserver: 'false', nereid: 'true' },
+    set: (draft, value) => {
+      draft.extendedMetrics = bool(value);
+    },
   },
 ];
-
-/** Unknown settings and values are passed over, as Triton does. */
-function setMetricsConfig(draft: MetricsDraft, argument: string): void {
-  const equals = argument.indexOf('=');
-  const key = argument.slice(0, Math.max(equals, 0));
-  const value = argument.slice(equals + 1);
-  if (key === '' || key.includes(',') || value === '') {
-    throw new FlagError(`--metrics-config option format is <setting>=<value>. Got ${argument}`);
-  }
-  if (key === 'counter_latencies') draft.metricsCounterLatencies = value !== 'false';
-  if (key === 'histogram_latencies') draft.metricsHistogramLatencies = value === 'true';
-  if (key === 'summary_latencies') draft.metricsSummaryLatencies = value === 'true';
-  if (key === 'summary_quantiles') {
-    draft.metricsSummaryQuantiles = value.split(',').map((part) => {
-      const [quantile, error] = pair(part, ':');
-      return { quantile: decimal(quantile), error: decimal(error) };
-    });
-  }
-}

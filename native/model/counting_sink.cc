@@ -1,0 +1,56 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "model/counting_sink.h"
+
+#include <utility>
+
+namespace serving::model {
+namespace {
+
+using metrics::ResponseOutcome;
+using std::chrono::steady_clock;
+
+ResponseOutcome OutcomeOf(const core::InferResponse& response) {
+  if (response.status.code() == base::StatusCode::kCancelled) return ResponseOutcome::kCancel;
+  if (!response.status.ok()) return ResponseOutcome::kFail;
+  return response.outputs.empty() ? ResponseOutcome::kEmpty : ResponseOutcome::kSuccess;
+}
+
+}  // namespace
+
+void CountingSink::Wrap(core::InferRequest& request, base::Ref<metrics::ResponseCounters> counters,
+                        base::Instant compute_start) {
+  request.sink = base::Ref<CountingSink>::Adopt(new CountingSink(
+      std::move(request.sink), std::move(counters), request.times.received, compute_start));
+}
+
+CountingSink::CountingSink(base::Ref<core::ResponseSink> target,
+                           base::Ref<metrics::ResponseCounters> counters, base::Instant received,
+                           base::Instant compute_start)
+    : target_(std::move(target)),
+      counters_(std::move(counters)),
+      received_(received),
+      start_(compute_start),
+      output_start_(compute_start) {
+  ShareCancel(*target_);
+}
+
+core::InferResponse* CountingSink::NewResponse() {
+  output_start_ = steady_clock::now();
+  return target_->NewResponse();
+}
+
+base::BufferRef CountingSink::AllocateOutput(uint32_t slot, size_t bytes) {
+  return target_->AllocateOutput(slot, bytes);
+}
+
+base::Waker* CountingSink::Send(core::InferResponse* response) {
+  const base::Instant now = steady_clock::now();
+  counters_->Count(index_++, OutcomeOf(*response),
+                   {.start = start_, .output_start = output_start_, .end = now}, now - received_);
+  start_ = now;
+  return target_->Send(response);
+}
+
+}  // namespace serving::model

@@ -119,20 +119,34 @@ async function conformance(): Promise<Counts> {
   return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
 }
 
-/** The GoogleTest executables that the build in `folder` knows; those of rooms long gone do not count. */
-async function googleTests(folder: string): Promise<readonly string[]> {
+/** A GoogleTest executable with its arguments and `NAME=value` settings. */
+interface GoogleTest {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly settings: readonly string[];
+}
+
+/** The tests that the build in `folder` knows; those of rooms long gone do not count. */
+async function googleTests(folder: string): Promise<readonly GoogleTest[]> {
   const { output } = await run('ctest', ['--test-dir', folder, '--show-only=json-v1']);
   const { tests } = JSON.parse(output.slice(output.indexOf('{'))) as {
-    tests: readonly { readonly command?: readonly string[] }[];
+    tests: readonly {
+      readonly name: string;
+      readonly command?: readonly string[];
+      readonly properties?: readonly { readonly name: string; readonly value: unknown }[];
+    }[];
   };
-  return tests.flatMap(({ command }) => command?.slice(0, 1) ?? []);
+  return tests.flatMap(({ name, command, properties }) => {
+    const settings = properties?.find((property) => property.name === 'ENVIRONMENT')?.value ?? [];
+    return command === undefined ? [] : [{ name, command, settings: settings as string[] }];
+  });
 }
 
 function native(sanitize: 'off' | 'address' | 'thread'): () => Promise<Counts> {
   return async () => {
     const total = { passed: 0, failed: 0, skipped: 0 };
-    for (const file of await googleTests(buildFolder(sanitize))) {
-      const counts = await googleTest(file);
+    for (const test of await googleTests(buildFolder(sanitize))) {
+      const counts = await googleTest(test);
       total.passed += counts.passed;
       total.failed += counts.failed;
       total.skipped += counts.skipped;
@@ -141,19 +155,20 @@ function native(sanitize: 'off' | 'address' | 'thread'): () => Promise<Counts> {
   };
 }
 
-async function googleTest(file: string): Promise<Counts> {
+async function googleTest({ name, command, settings }: GoogleTest): Promise<Counts> {
   const resultFile = join(scratch, 'gtest.json');
   rmSync(resultFile, { force: true });
-  const name = file.slice(dirname(file).length + 1);
+  const [file = '', ...args] = command;
   const env = {
     ...environment,
+    ...Object.fromEntries(settings.map((setting) => setting.split('=', 2))),
     ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1',
     UBSAN_OPTIONS: 'print_stacktrace=1',
     TSAN_OPTIONS: 'second_deadlock_stack=1',
   };
   const { code, output } = await run(
     file,
-    [`--gtest_output=json:${resultFile}`, '--gtest_color=no'],
+    [...args, `--gtest_output=json:${resultFile}`, '--gtest_color=no'],
     {
       env,
       timeoutMs: 600_000,

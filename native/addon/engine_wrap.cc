@@ -16,6 +16,7 @@
 #include "addon/plan_reader.h"
 #include "addon/policy_reader.h"
 #include "addon/snapshot.h"
+#include "addon/tls_reader.h"
 #include "addon/values.h"
 #include "backend/identity/identity.h"
 #include "backend/onnxruntime/onnxruntime.h"
@@ -54,6 +55,10 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
   options.native_infer_path = reader.Text("inferPath") == "native";
   options.json_health_bodies = reader.Bool("jsonHealthBodies");
   options.max_input_bytes = static_cast<size_t>(reader.Integer("httpMaxInputBytes"));
+  const auto level =
+      protocol::ParseCompressionLevel(reader.Text("grpcInferResponseCompressionLevel"));
+  if (!level) reader.Fail("grpcInferResponseCompressionLevel", "none, low, medium or high");
+  options.grpc_answer_level = level.value_or(protocol::CompressionLevel::kNone);
   options.access_log = reader.Text("accessLog");
   options.access_log_every =
       static_cast<uint64_t>(std::max<int64_t>(1, reader.Integer("accessLogEvery")));
@@ -107,6 +112,18 @@ net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
     options.keepalive = ReadKeepalive(keepalive);
     reader.Merge(keepalive.status());
   }
+  if (reader.Has("tls") && reader.status().ok()) {
+    ObjectReader tls_reader(reader.Get("tls"), "listen.tls");
+    net::TlsOptions tls = ReadTls(tls_reader);
+    tls.offers_http1 = options.allow_http1;
+    tls.offers_http2 = options.allow_http2;
+    reader.Merge(tls_reader.status());
+    if (reader.status().ok()) {
+      auto context = net::TlsContext::Make(tls);
+      reader.Merge(context.status());
+      if (context.ok()) options.tls = context.Take();
+    }
+  }
   return options;
 }
 
@@ -149,6 +166,8 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                       InstanceMethod("takeTraces", &EngineWrap::TakeTraces),
                       InstanceMethod("setLog", &EngineWrap::SetLog),
                       InstanceMethod("listen", &EngineWrap::Listen),
+                      InstanceMethod("checkTls", &EngineWrap::CheckTls),
+                      InstanceMethod("renewTls", &EngineWrap::RenewTls),
                       InstanceMethod("stopListening", &EngineWrap::StopListening),
                       InstanceMethod("drain", &EngineWrap::Drain),
                       InstanceMethod("onControl", &EngineWrap::OnControl),
@@ -323,11 +342,34 @@ Napi::Value EngineWrap::Listen(const Napi::CallbackInfo& info) {
   auto listening = frontend_->Listen(options);
   if (!listening.ok()) return Throw(env, listening.status()), env.Undefined();
   if (listeners_++ == 0) queue_->Hold(env);
+  if (options.tls) tls_[listening.value().id] = options.tls;
   Napi::Object object = Napi::Object::New(env);
   object.Set("id", listening.value().id);
   object.Set("host", listening.value().host);
   object.Set("port", listening.value().port);
   return object;
+}
+
+void EngineWrap::CheckTls(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  ObjectReader reader(info[0], "checkTls");
+  const net::TlsOptions options = ReadTls(reader);
+  if (reader.status().ok()) reader.Merge(net::TlsContext::Make(options).status());
+  if (!reader.status().ok()) Throw(env, reader.status());
+}
+
+void EngineWrap::RenewTls(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return;
+  const auto found = tls_.find(static_cast<int>(IntegerArgument(info[0])));
+  if (found == tls_.end()) {
+    Throw(env, base::NotFound("renewTls: expected the id of a listener with TLS"));
+    return;
+  }
+  ObjectReader reader(info[1], "renewTls");
+  const net::TlsOptions options = ReadTls(reader);
+  if (reader.status().ok()) reader.Merge(found->second->Renew(options));
+  if (!reader.status().ok()) Throw(env, reader.status());
 }
 
 Napi::Value EngineWrap::StopListening(const Napi::CallbackInfo& info) {

@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "addon/control_bridge.h"
@@ -14,6 +15,7 @@
 #include "addon/tracing.h"
 #include "engine/engine.h"
 #include "frontend/frontend.h"
+#include "net/tls_context.h"
 
 namespace serving::addon {
 
@@ -40,6 +42,8 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value TakeTraces(const Napi::CallbackInfo& info);
   void SetLog(const Napi::CallbackInfo& info);
   Napi::Value Listen(const Napi::CallbackInfo& info);
+  void CheckTls(const Napi::CallbackInfo& info);
+  void RenewTls(const Napi::CallbackInfo& info);
   Napi::Value StopListening(const Napi::CallbackInfo& info);
   Napi::Value Drain(const Napi::CallbackInfo& info);
   void OnControl(const Napi::CallbackInfo& info);
@@ -67,6 +71,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   std::shared_ptr<frontend::Frontend> frontend_;
   std::shared_ptr<InferBridge> infer_;
   int listeners_ = 0;
+  std::map<int, base::Ref<net::TlsContext>> tls_;  // by the listener's id
   Tracing tracing_;
 };
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -93,13 +94,23 @@ void Answers::GrpcMessage(Call& call, std::string_view message) {
 }
 
 bool Answers::CompressParts(const Call& call) {
-  if (call.is_grpc || call.answer_coding == protocol::Coding::kIdentity) return false;
+  if (call.answer_coding == protocol::Coding::kIdentity) return false;
   text_.clear();
   for (const protocol::MessagePart& part : writer_.Parts()) {
     text_.append(reinterpret_cast<const char*>(part.bytes.data()), part.bytes.size());
   }
-  compressed_.clear();
-  return protocol::Compress(AsBytes(text_), call.answer_coding, compressed_);
+  const size_t skipped = call.is_grpc ? protocol::kGrpcPrefixBytes : 0;
+  const std::string_view plain = std::string_view(text_).substr(skipped);
+  compressed_.assign(skipped, '\0');
+  if (!protocol::Compress(AsBytes(plain), call.answer_coding, compressed_)) return false;
+  if (!call.is_grpc) return true;
+  // gRPC core sends a message as it is when compression does not make it smaller.
+  const size_t length = compressed_.size() - skipped;
+  if (length >= plain.size()) return false;
+  const auto prefix =
+      protocol::WriteGrpcPrefix({.compressed = true, .length = static_cast<uint32_t>(length)});
+  std::memcpy(compressed_.data(), prefix.data(), prefix.size());
+  return true;
 }
 
 // The writer's bytes as a gRPC answer with status OK, or as an HTTP infer answer.
@@ -108,8 +119,10 @@ void Answers::SendParts(Call& call, std::string_view timing) {
   const bool is_compressed = CompressParts(call);
   call.MarkAnswered();
   if (call.is_grpc) {
-    static constexpr net::Header kHead[] = {{"content-type", kGrpcContentType}};
-    stream.SendHead(200, kHead, std::nullopt);
+    const bool names_coding = call.answer_coding != protocol::Coding::kIdentity;
+    const net::Header head[] = {{"content-type", kGrpcContentType},
+                                {"grpc-encoding", protocol::CodingName(call.answer_coding)}};
+    stream.SendHead(200, {head, names_coding ? 2u : 1u}, std::nullopt);
   } else {
     char digits[24];
     net::Header head[4] = {{"content-type", kJson}};

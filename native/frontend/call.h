@@ -97,7 +97,7 @@ class Call final : public net::Exchange {
   std::string model_version;
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
   protocol::Coding request_coding = protocol::Coding::kIdentity;
-  protocol::Coding answer_coding = protocol::Coding::kIdentity;  // HTTP: what the client likes best
+  protocol::Coding answer_coding = protocol::Coding::kIdentity;  // what the client takes
   base::Ref<model::Model> model;
   base::Ref<NetSink> sink;
   std::string id;

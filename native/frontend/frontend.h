@@ -19,6 +19,7 @@
 #include "frontend/mailbox.h"
 #include "metrics/host_metrics.h"
 #include "net/server.h"
+#include "protocol/content_coding.h"
 #include "trace/record_queue.h"
 #include "trace/sampler.h"
 
@@ -30,6 +31,8 @@ struct FrontendOptions {
   bool native_infer_path = true;      // false: infer calls go to TypeScript too
   bool json_health_bodies = false;    // KServe's bodies instead of Triton's empty ones
   size_t max_input_bytes = 64 << 20;  // --http-max-input-size
+  // --grpc-infer-response-compression-level
+  protocol::CompressionLevel grpc_answer_level = protocol::CompressionLevel::kNone;
   std::string access_log;             // file, "-" = standard output, empty = none
   uint64_t access_log_every = 1;      // a line for every so-manyth request
   bool server_timing = false;         // Server-Timing header on HTTP infer answers

@@ -114,6 +114,11 @@ void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t l
 }
 
 void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
+  if (call.kind == RouteKind::kInfer &&
+      options_.grpc_answer_level != protocol::CompressionLevel::kNone) {
+    call.answer_coding = protocol::CodingForLevel(options_.grpc_answer_level,
+                                                  head.Find("grpc-accept-encoding").value_or(""));
+  }
   if (call.kind == RouteKind::kInfer && !options_.native_infer_path)
     call.kind = RouteKind::kControl;
   if (call.kind == RouteKind::kControl) TakeControlHead(call, head);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "net/http1_session.h"
 #include "net/http2_session.h"
 
@@ -20,6 +21,19 @@ namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // For a connection that is closing when no write timeout is set: it must not wait for ever.
 constexpr base::Nanoseconds kClosingWriteTimeout = std::chrono::seconds(30);
+
+std::string Refusal(std::string_view text) {
+  std::string body = "{\"error\":\"";
+  body += text;
+  body += "\"}";
+  std::string answer =
+      "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
+      "Content-Length: ";
+  answer += std::to_string(body.size());
+  answer += "\r\n\r\n";
+  answer += body;
+  return answer;
+}
 
 }  // namespace
 
@@ -32,6 +46,10 @@ Connection::Connection(IoThread& thread, AcceptedSocket socket)
 Connection::~Connection() = default;
 
 bool Connection::Open() {
+  if (socket_.tls) {
+    tls_ = socket_.tls->Accept(socket_.fd, thread_.chunks());
+    if (!tls_) return false;
+  }
   // Edge-triggered and for everything at once: no further epoll_ctl in the connection's life.
   if (!thread_.Watch(socket_.fd, *this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) return false;
   Arm();
@@ -50,12 +68,19 @@ void Connection::OnEvents(uint32_t events) {
   }
   if ((events & EPOLLRDHUP) != 0) peer_has_ended_ = true;
   if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) {
-    is_readable_ = true;
+    MarkReadable();
     Read();
   }
 }
 
+void Connection::MarkReadable() {
+  is_readable_ = true;
+  if (tls_) tls_->OnReadable(peer_has_ended_);
+}
+
 bool Connection::CanRead() const {
+  // A peer that takes no answer of TLS itself is not heard either.
+  if (tls_ && tls_->unsent() >= limits().max_queued_write_bytes) return false;
   switch (state_) {
     case State::kOpening:
     case State::kLingering:
@@ -82,14 +107,14 @@ void Connection::Read() {
     if (!CanRead()) break;  // the body was paused just now
     const bool is_direct = space.size() >= kDirectFrom;
     if (!is_direct) space = thread_.read_buffer();
-    const ssize_t n = recv(socket_.fd, space.data(), space.size(), MSG_DONTWAIT);
+    const ssize_t n = Receive(space);
     if (n < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        is_readable_ = false;
+        is_readable_ = tls_ && tls_->has_more();
         break;
       }
-      Close();
+      OnReadFailed();
       return;
     }
     if (n == 0) {
@@ -99,7 +124,9 @@ void Connection::Read() {
     }
     const auto got = static_cast<size_t>(n);
     // A short read means an empty socket, unless the end of the stream waits behind it.
-    if (got < space.size() && !peer_has_ended_) is_readable_ = false;
+    if (got < space.size() && !peer_has_ended_ && !(tls_ && tls_->has_more())) {
+      is_readable_ = false;
+    }
     budget -= std::min(budget, got);
     if (is_direct) {
       session_->DirectArrived(got);
@@ -108,6 +135,7 @@ void Connection::Read() {
     }
   }
   if (state_ == State::kClosed) return;
+  if (tls_ && tls_->unsent() > 0) ScheduleFlush();  // the handshake, an alert
   if (peer_has_ended_ && state_ == State::kOpen && !CanRead()) {
     Close();
     return;
@@ -116,11 +144,38 @@ void Connection::Read() {
   SetLowWater();
 }
 
+ssize_t Connection::Receive(std::span<std::byte> to) {
+  // What comes while lingering is dropped, encrypted or not.
+  if (tls_ && state_ != State::kLingering) return tls_->Receive(to);
+  return recv(socket_.fd, to.data(), to.size(), MSG_DONTWAIT);
+}
+
+void Connection::OnReadFailed() {
+  if (!tls_ || state_ != State::kOpening) {
+    Close();
+    return;
+  }
+  SERVING_LOG(kVerbose,
+              "TLS handshake with " + socket_.remote_address + " failed: " + tls_->failure());
+  if (tls_->is_plain_text()) {
+    const std::string answer =
+        Refusal("this port speaks TLS only: use https, or a secure gRPC channel");
+    tls_->SendPlain(std::as_bytes(std::span(answer)));
+  }
+  if (tls_->unsent() == 0) {
+    Close();
+  } else {
+    CloseAfterWrite(true);
+  }
+}
+
 // Wakes for a large body are saved by letting the kernel gather: measured at 4 MiB, about a quarter
 // of the server's CPU. The mark is never over what the peer still owes, or the end of the body
 // would not wake the thread.
 void Connection::SetLowWater() {
-  const uint64_t owed = state_ == State::kOpen ? session_->BytesOwed() : 0;
+  uint64_t owed = state_ == State::kOpen ? session_->BytesOwed() : 0;
+  // Part of it may be in OpenSSL's hands already.
+  if (tls_) owed -= std::min<uint64_t>(owed, TlsChannel::kReadAheadBytes);
   const auto wanted = static_cast<int>(std::clamp<uint64_t>(owed, 1, kLargestLowWater));
   if (wanted == low_water_) return;
   if (setsockopt(socket_.fd, SOL_SOCKET, SO_RCVLOWAT, &wanted, sizeof(wanted)) == 0) {
@@ -189,15 +244,7 @@ void Connection::StartSession(bool is_http2) {
 }
 
 void Connection::RefuseProtocol(std::string_view text) {
-  std::string body = "{\"error\":\"";
-  body += text;
-  body += "\"}";
-  std::string answer =
-      "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
-      "Content-Length: ";
-  answer += std::to_string(body.size());
-  answer += "\r\n\r\n";
-  answer += body;
+  const std::string answer = Refusal(text);
   output_.Append(std::as_bytes(std::span(answer)));
   CloseAfterWrite(true);
 }
@@ -220,18 +267,19 @@ void Connection::Flush() {
   size_t budget = kWriteBytesPerTurn;
   while (true) {
     if (session_) session_->Fill(kFillBytes);
-    if (output_.empty() || !is_writable_) break;
+    if (tls_ && state_ == State::kClosing && output_.empty() && !resets_) tls_->EndSending();
+    if (!has_output() || !is_writable_) break;
     if (budget == 0) {
       ScheduleFlush();
       break;
     }
-    const uint64_t before = output_.taken();
-    const WriteResult result = output_.WriteTo(socket_.fd, budget);
+    const uint64_t before = sent();
+    const WriteResult result = Write(budget);
     if (result == WriteResult::kFailed) {
       Close();
       return;
     }
-    const auto written = static_cast<size_t>(output_.taken() - before);
+    const auto written = static_cast<size_t>(sent() - before);
     budget -= std::min(budget, written);
     if (written > 0) write_stalled_since_ = base::kNever;
     if (result == WriteResult::kBlocked) {
@@ -240,11 +288,15 @@ void Connection::Flush() {
     }
     if (written > 0 && session_) session_->OnWritten();
   }
-  if (state_ == State::kClosing && output_.empty()) {
+  if (state_ == State::kClosing && !has_output()) {
     FinishClosing();
     if (state_ == State::kClosed) return;
   }
   if (is_readable_ && CanRead()) ScheduleRead();
+}
+
+WriteResult Connection::Write(size_t max_bytes) {
+  return tls_ ? tls_->Write(output_, max_bytes) : output_.WriteTo(socket_.fd, max_bytes);
 }
 
 void Connection::CloseAfterWrite(bool expects_more) {
@@ -274,6 +326,11 @@ void Connection::Close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   if (session_) session_->Abort();
+  if (tls_) {
+    // An end of the stream in front of missing bytes would be a lie.
+    if (output_.empty() && !resets_) tls_->EndSending();
+    tls_->SendOnce();
+  }
   output_.Clear();
   thread_.timers().Cancel(*this);
   close(socket_.fd);
@@ -302,14 +359,17 @@ void Connection::OnExpire() {
                          now >= first_byte_ + limits.head_timeout;
     const bool is_idle = first_byte_ == base::kNever && limits.idle_timeout.count() > 0 &&
                          now >= opened_ + limits.idle_timeout;
-    if (is_slow || is_idle) {
+    const bool is_handshake_slow = tls_ && !tls_->is_established() &&
+                                   limits.head_timeout.count() > 0 &&
+                                   now >= opened_ + limits.head_timeout;
+    if (is_slow || is_idle || is_handshake_slow) {
       Close();
       return;
     }
   }
   if (low_water_ > 1) {
     // Bytes below the mark count too when a body's speed is judged.
-    is_readable_ = true;
+    MarkReadable();
     Read();
     if (state_ == State::kClosed) return;
   }

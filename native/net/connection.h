@@ -14,13 +14,16 @@
 #include "net/output_queue.h"
 #include "net/session.h"
 #include "net/timer_wheel.h"
+#include "net/tls_channel.h"
 
 namespace serving::net {
 
-// One socket: moves bytes between it and the session, decides when it ends.
+// One socket: moves bytes between it and the session, through TLS where the listener has
+// certificates, and decides when it ends.
 //
 // States:
-//   kOpening   fewer bytes than tell HTTP/2's preface from HTTP/1.1 have come; no session
+//   kOpening   TLS shakes hands, or fewer bytes than tell HTTP/2's preface from HTTP/1.1 have come;
+//   no session
 //   kOpen      the session speaks
 //   kClosing   the session has said its last: what is queued is written, nothing is parsed
 //   kLingering all is written and the sending side shut; the peer's bytes are dropped for a while,
@@ -82,7 +85,15 @@ class Connection final : public Pollable, private Timer {
 
   void OnExpire() override;
   void Arm();
+  void MarkReadable();
   bool CanRead() const;
+  // As recv: n bytes, 0 at the end of the stream, -1 with errno.
+  ssize_t Receive(std::span<std::byte> to);
+  WriteResult Write(size_t max_bytes);
+  bool has_output() const { return !output_.empty() || (tls_ && tls_->unsent() > 0); }
+  // Bytes that the socket ever took.
+  uint64_t sent() const { return tls_ ? tls_->sent() : output_.taken(); }
+  void OnReadFailed();
   void Dispatch(std::span<std::byte> data);
   void Recognise(std::span<std::byte> data);
   void RefuseProtocol(std::string_view text);
@@ -91,6 +102,7 @@ class Connection final : public Pollable, private Timer {
 
   IoThread& thread_;
   const AcceptedSocket socket_;
+  std::unique_ptr<TlsChannel> tls_;  // null = the socket's bytes as they are
   OutputQueue output_;
   std::unique_ptr<Session> session_;
   std::string opening_;  // bytes of a preface that is not whole yet

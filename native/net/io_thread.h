@@ -25,6 +25,7 @@
 #include "net/output_queue.h"
 #include "net/server.h"
 #include "net/timer_wheel.h"
+#include "net/tls_context.h"
 
 namespace serving::net {
 
@@ -54,6 +55,7 @@ struct AcceptedSocket {
   bool allow_http2 = true;
   std::shared_ptr<const KeepaliveOptions> keepalive;  // never null
   std::string remote_address;
+  base::Ref<TlsContext> tls;  // null = the socket's bytes as they are
 };
 
 // One epoll loop and everything that lives on it.

@@ -163,7 +163,7 @@ Listener::Accepted Listener::AcceptOne() {
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   counts_.open.fetch_add(1, std::memory_order_relaxed);
   hand_({fd, options_.service, options_.allow_http1, options_.allow_http2, keepalive_,
-         AddressText(address)});
+         AddressText(address), options_.tls});
   return Accepted::kOne;
 }
 

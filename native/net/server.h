@@ -15,6 +15,7 @@
 #include "base/waker.h"
 #include "net/exchange.h"
 #include "net/keepalive.h"
+#include "net/tls_context.h"
 
 namespace serving::net {
 
@@ -44,6 +45,7 @@ struct ListenerOptions {
   bool allow_http2 = true;  // prior knowledge (h2c)
   bool reuse_port = false;
   KeepaliveOptions keepalive;  // of its HTTP/2 connections
+  base::Ref<TlsContext> tls;  // null = no TLS
 };
 
 struct Listening {

@@ -304,6 +304,7 @@ TestServer::~TestServer() { Stop(); }
 
 uint16_t TestServer::Listen(ListenerOptions options) {
   options.host = "127.0.0.1";
+  if (RunsOverTls() && !options.tls) options.tls = ServerTls();
   const auto listening = server_->Listen(options);
   SERVING_CHECK(listening.ok(), "the test server does not listen");
   return listening.value().port;
@@ -391,6 +392,17 @@ void TestServer::Wake() {
 }
 
 Client::Client(uint16_t port, int receive_buffer)
+    : Client(port, receive_buffer, RunsOverTls() ? std::optional(TlsPeerOptions()) : std::nullopt) {
+}
+
+Client::Client(uint16_t port, const TlsPeerOptions& tls, int receive_buffer)
+    : Client(port, receive_buffer, std::optional(tls)) {}
+
+std::unique_ptr<Client> Client::Plain(uint16_t port) {
+  return std::unique_ptr<Client>(new Client(port, 0, std::nullopt));
+}
+
+Client::Client(uint16_t port, int receive_buffer, const std::optional<TlsPeerOptions>& tls)
     : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   EXPECT_GE(fd_, 0) << std::strerror(errno);
   if (receive_buffer > 0)
@@ -406,16 +418,22 @@ Client::Client(uint16_t port, int receive_buffer)
   setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0)
       << std::strerror(errno);
+  if (tls) tls_ = std::make_unique<TlsPeer>(fd_, *tls);
 }
 
 Client::~Client() { Close(); }
 
 void Client::Close() {
+  tls_.reset();
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
 }
 
 void Client::Send(std::string_view bytes) {
+  if (tls_) {
+    if (!tls_->Send(bytes)) was_reset_ = true;
+    return;
+  }
   while (!bytes.empty()) {
     const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n <= 0) {
@@ -428,14 +446,16 @@ void Client::Send(std::string_view bytes) {
 }
 
 size_t Client::TrySend(std::string_view bytes) {
+  if (tls_) return tls_->TrySend(bytes);
   const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   return n > 0 ? static_cast<size_t>(n) : 0;
 }
 
 std::string Client::Receive(size_t most) {
   std::string text(most, '\0');
-  const ssize_t n = recv(fd_, text.data(), text.size(), 0);
-  EXPECT_TRUE(n >= 0 || errno == ECONNRESET) << std::strerror(errno);
+  const ssize_t n =
+      tls_ ? tls_->Receive(text.data(), text.size()) : recv(fd_, text.data(), text.size(), 0);
+  EXPECT_TRUE(n >= 0 || errno == ECONNRESET || tls_) << std::strerror(errno);
   if (n < 0) was_reset_ = true;
   text.resize(n > 0 ? static_cast<size_t>(n) : 0);
   return text;
@@ -468,11 +488,15 @@ std::string Client::ReceiveAll() {
 }
 
 bool Client::HasInput() {
+  if (tls_ && tls_->HasInput()) return true;
   pollfd wanted{fd_, POLLIN, 0};
   return poll(&wanted, 1, 0) > 0;
 }
 
-void Client::EndSending() { shutdown(fd_, SHUT_WR); }
+void Client::EndSending() {
+  if (tls_) tls_->EndSending();
+  shutdown(fd_, SHUT_WR);
+}
 
 void Client::Reset() {
   const linger now{1, 0};
@@ -613,7 +637,11 @@ struct Http2Client::Callbacks {
 };
 
 Http2Client::Http2Client(uint16_t port, std::optional<uint32_t> window, bool updates_windows)
-    : api_(*nghttp2::Load().value()), client_(port) {
+    : Http2Client(std::make_unique<Client>(port), window, updates_windows) {}
+
+Http2Client::Http2Client(std::unique_ptr<Client> client, std::optional<uint32_t> window,
+                         bool updates_windows)
+    : api_(*nghttp2::Load().value()), client_(std::move(client)) {
   nghttp2::Callbacks* callbacks = nullptr;
   api_.session_callbacks_new(&callbacks);
   api_.session_callbacks_set_on_begin_headers_callback(callbacks, &Callbacks::OnBeginHeaders);
@@ -679,7 +707,7 @@ void Http2Client::Update(int32_t stream, int32_t by) {
   Flush();
 }
 
-void Http2Client::SendRaw(std::string_view bytes) { client_.Send(bytes); }
+void Http2Client::SendRaw(std::string_view bytes) { client_->Send(bytes); }
 
 void Http2Client::Flush() {
   while (true) {
@@ -690,7 +718,7 @@ void Http2Client::Flush() {
       output_.append(reinterpret_cast<const char*>(data), static_cast<size_t>(n));
     }
     if (output_.empty()) return;
-    const size_t sent = client_.TrySend(output_);
+    const size_t sent = client_->TrySend(output_);
     if (sent == 0) return;
     output_.erase(0, sent);
   }
@@ -698,9 +726,9 @@ void Http2Client::Flush() {
 
 void Http2Client::Pump(int wait_ms) {
   Flush();
-  pollfd wanted{client_.fd(), static_cast<short>(output_.empty() ? POLLIN : POLLIN | POLLOUT), 0};
+  pollfd wanted{client_->fd(), static_cast<short>(output_.empty() ? POLLIN : POLLIN | POLLOUT), 0};
   if (poll(&wanted, 1, wait_ms) <= 0 || (wanted.revents & ~POLLOUT) == 0) return;
-  const std::string text = client_.Receive();
+  const std::string text = client_->Receive();
   if (text.empty()) {
     is_closed_ = true;
     return;

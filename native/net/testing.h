@@ -26,6 +26,7 @@
 #include "base/waker.h"
 #include "net/nghttp2_abi.h"
 #include "net/server.h"
+#include "net/tls_testing.h"
 
 namespace serving::net {
 
@@ -120,11 +121,16 @@ class Client {
  public:
   // `receive_buffer` > 0 makes the kernel hold little for a reader that does not read.
   explicit Client(uint16_t port, int receive_buffer = 0);
+  // Speaks TLS.
+  Client(uint16_t port, const TlsPeerOptions& tls, int receive_buffer = 0);
+  // Does not, whatever the others do.
+  static std::unique_ptr<Client> Plain(uint16_t port);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
   int fd() const { return fd_; }
+  TlsPeer& tls() { return *tls_; }
   void Send(std::string_view bytes);
   // As much as the server takes at once; returns how much.
   size_t TrySend(std::string_view bytes);
@@ -143,7 +149,10 @@ class Client {
   void Close();
 
  private:
+  Client(uint16_t port, int receive_buffer, const std::optional<TlsPeerOptions>& tls);
+
   int fd_ = -1;
+  std::unique_ptr<TlsPeer> tls_;  // null = no TLS
   bool was_reset_ = false;
 };
 
@@ -177,6 +186,8 @@ class Http2Client {
   // `window`: SETTINGS_INITIAL_WINDOW_SIZE that the client announces.
   explicit Http2Client(uint16_t port, std::optional<uint32_t> window = std::nullopt,
                        bool updates_windows = true);
+  explicit Http2Client(std::unique_ptr<Client> client,
+                       std::optional<uint32_t> window = std::nullopt, bool updates_windows = true);
   ~Http2Client();
 
   // Returns the stream's id. Without `ends` the body stays open: Continue sends more.
@@ -219,7 +230,7 @@ class Http2Client {
   void Pump(int wait_ms);
 
   const nghttp2::Api& api_;
-  Client client_;
+  std::unique_ptr<Client> client_;
   nghttp2::Session* session_ = nullptr;
   std::map<int32_t, Response> responses_;
   std::map<int32_t, Body> bodies_;

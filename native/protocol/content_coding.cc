@@ -142,6 +142,27 @@ Coding PreferredCoding(std::string_view accept_encoding) {
   return best;
 }
 
+std::optional<CompressionLevel> ParseCompressionLevel(std::string_view name) {
+  if (name == "none") return CompressionLevel::kNone;
+  if (name == "low") return CompressionLevel::kLow;
+  if (name == "medium") return CompressionLevel::kMedium;
+  if (name == "high") return CompressionLevel::kHigh;
+  return std::nullopt;
+}
+
+Coding CodingForLevel(CompressionLevel level, std::string_view accept_encoding) {
+  if (level == CompressionLevel::kNone) return Coding::kIdentity;
+  bool takes_gzip = false;
+  bool takes_deflate = false;
+  while (!accept_encoding.empty()) {
+    const auto coding = ParseCoding(TakePart(accept_encoding, ','));
+    takes_gzip |= coding == Coding::kGzip;
+    takes_deflate |= coding == Coding::kDeflate;
+  }
+  if (takes_gzip && (level == CompressionLevel::kLow || !takes_deflate)) return Coding::kGzip;
+  return takes_deflate ? Coding::kDeflate : Coding::kIdentity;
+}
+
 base::Result<Decompressed> Decompress(std::span<const std::byte> bytes, Coding coding,
                                       size_t max_bytes, base::BufferAllocator& allocator) {
   const ZlibApi* api = FindZlib();

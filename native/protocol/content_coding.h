@@ -25,6 +25,15 @@ std::string_view CodingName(Coding coding);
 // What an Accept-Encoding header likes best of the three by its q-values; of equals the first.
 Coding PreferredCoding(std::string_view accept_encoding);
 
+// --grpc-infer-response-compression-level.
+enum class CompressionLevel : uint8_t { kNone, kLow, kMedium, kHigh };
+
+std::optional<CompressionLevel> ParseCompressionLevel(std::string_view name);
+
+// What gRPC core makes of a level for a client with this grpc-accept-encoding: of gzip and deflate,
+// as far as the client takes them, the first for low, the last for medium and high.
+Coding CodingForLevel(CompressionLevel level, std::string_view accept_encoding);
+
 struct Decompressed {
   base::BufferRef buffer;
   size_t size = 0;

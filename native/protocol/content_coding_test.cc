@@ -105,5 +105,33 @@ TEST(PreferredCoding, FollowsTheWeights) {
     EXPECT_EQ(PreferredCoding(header), expected) << header;
 }
 
+TEST(CodingForLevel, IsWhatGrpcCoreChooses) {
+  struct Case {
+    const char* accepts;
+    Coding low;
+    Coding high;
+  };
+  const Case cases[] = {
+      {"identity,deflate,gzip", Coding::kGzip, Coding::kDeflate},
+      {"gzip, deflate", Coding::kGzip, Coding::kDeflate},
+      {"gzip", Coding::kGzip, Coding::kGzip},
+      {"deflate", Coding::kDeflate, Coding::kDeflate},
+      {"identity", Coding::kIdentity, Coding::kIdentity},
+      {"br", Coding::kIdentity, Coding::kIdentity},
+      {"", Coding::kIdentity, Coding::kIdentity},
+  };
+  for (const Case& each : cases) {
+    EXPECT_EQ(CodingForLevel(CompressionLevel::kNone, each.accepts), Coding::kIdentity);
+    EXPECT_EQ(CodingForLevel(CompressionLevel::kLow, each.accepts), each.low) << each.accepts;
+    EXPECT_EQ(CodingForLevel(CompressionLevel::kMedium, each.accepts), each.high) << each.accepts;
+    EXPECT_EQ(CodingForLevel(CompressionLevel::kHigh, each.accepts), each.high) << each.accepts;
+  }
+}
+
+TEST(ParseCompressionLevel, KnowsFour) {
+  EXPECT_EQ(ParseCompressionLevel("medium"), CompressionLevel::kMedium);
+  EXPECT_EQ(ParseCompressionLevel("LOW"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace serving::protocol

@@ -21,6 +21,8 @@ const ENGINE: Record<keyof Engine, true> = {
   takeTraces: true,
   setLog: true,
   listen: true,
+  checkTls: true,
+  renewTls: true,
   stopListening: true,
   drain: true,
   onControl: true,
@@ -45,6 +47,7 @@ const OPTIONS: EngineOptions = {
   onnxRuntimeLibrary: '',
   memoryLimitBytes: 64 * 1024 * 1024,
   httpMaxInputBytes: 1024 * 1024,
+  grpcInferResponseCompressionLevel: 'none',
   maxHeaderBytes: 16 * 1024,
   idleTimeoutMs: 10_000,
   bodyTimeoutMs: 10_000,
@@ -135,6 +138,8 @@ describe('misuse of the addon', () => {
       const label = String(value);
       assert.throws(() => loadBinding().createEngine(wrong), Error, `createEngine ${label}`);
       assert.throws(() => engine.listen(wrong), Error, `listen ${label}`);
+      assert.throws(() => engine.checkTls(wrong), Error, `checkTls ${label}`);
+      assert.throws(() => engine.renewTls(wrong, wrong), Error, `renewTls ${label}`);
       await assert.rejects(async () => engine.load(wrong), Error, `load ${label}`);
       await assert.rejects(async () => engine.publish(wrong), Error, `publish ${label}`);
       assert.throws(() => engine.setPolicy(wrong), Error, `setPolicy ${label}`);

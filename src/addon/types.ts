@@ -187,6 +187,22 @@ export interface KeepaliveOptions {
   readonly maxConnectionAgeGraceMs: number;
 }
 
+/** What a PEM file holds; `name` appears in messages. */
+export interface PemFile {
+  readonly name: string;
+  readonly pem: Uint8Array;
+}
+
+/** TLS 1.2 and 1.3 on a listener, with ALPN for its protocols. */
+export interface TlsOptions {
+  /** the server's certificate, then those that lead to its root */
+  readonly certificate: PemFile;
+  /** without a password */
+  readonly key: PemFile;
+  /** clients must show a certificate that one of these has signed; absent = they need none */
+  readonly clientCa?: PemFile;
+}
+
 /** One listening socket. Port 0 picks a free one. */
 export interface ListenOptions {
   readonly host: string;
@@ -198,6 +214,8 @@ export interface ListenOptions {
   readonly reusePort: boolean;
   /** absent = connections are not pinged and grow as old as they like */
   readonly keepalive?: KeepaliveOptions;
+  /** absent = no TLS */
+  readonly tls?: TlsOptions;
 }
 
 export interface ListenResult {
@@ -237,6 +255,7 @@ export interface EngineOptions {
   readonly memoryLimitBytes: number;
   /** --http-max-input-size */
   readonly httpMaxInputBytes: number;
+  readonly grpcInferResponseCompressionLevel: 'none' | 'low' | 'medium' | 'high';
   /** largest request line plus headers */
   readonly maxHeaderBytes: number;
   readonly idleTimeoutMs: number;
@@ -456,6 +475,10 @@ export interface Engine {
   /** @throws Error when the file cannot be opened; the options of before stay */
   setLog(options: LogOptions): void;
   listen(options: ListenOptions): ListenResult;
+  /** throws InvalidArgument that names the file and says what is wrong with it */
+  checkTls(tls: TlsOptions): void;
+  /** other certificates for the connections to come; throws as `checkTls` and then changes nothing. `id` is of `listen`. */
+  renewTls(id: number, tls: TlsOptions): void;
   /** stops accepting on every listener; open connections live on */
   stopListening(): Promise<void>;
   /** resolves when nothing is in flight, or false after `timeoutMs` */

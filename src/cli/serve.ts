@@ -8,9 +8,10 @@ import { Log } from '../base/log.ts';
 import { internal, invalidArgument, ServeError } from '../base/status.ts';
 import { flagsHelp } from '../config/flags-page.ts';
 import { type Program, parseOptions, type ServerOptions } from '../config/options.ts';
+import { httpTlsFiles, usesTls } from '../config/tls-files.ts';
 import { tritonName } from '../lifecycle/lifecycle.ts';
 import { type Addresses, Server, type Service } from '../server/server.ts';
-import { firstSignal } from '../server/signals.ts';
+import { firstSignal, onHangUp } from '../server/signals.ts';
 import { askYesNo, canAsk, stderr, stdout } from './terminal.ts';
 import { modelTable, startLine, welcome } from './welcome.ts';
 
@@ -131,9 +132,12 @@ async function start(server: Server, log: Log): Promise<ServeError | undefined> 
   // A signal came while models loaded: no port opens any more.
   if (server.isClosing) return undefined;
   const addresses = server.listen();
+  if (usesTls(options)) onHangUp(() => void server.renewCertificates());
   announce(addresses, log);
   if (options.program === 'nereid') {
-    stdout.write(welcome(addresses, server.lifecycle.allServed(), failures, stdout));
+    const scheme = httpTlsFiles(options) === undefined ? 'http' : 'https';
+    const served = server.lifecycle.allServed();
+    stdout.write(welcome(addresses, served, failures, stdout, scheme));
   }
   return undefined;
 }

@@ -35,6 +35,7 @@ export function welcome(
   served: readonly ServedVersion[],
   failures: readonly StartFailure[],
   out: Output,
+  httpScheme: 'http' | 'https' = 'http',
 ): string {
   const lines = ['', styled(out, 'bold', `Nereid ${packageVersion()} serves`), ''];
   const rows = served.map(({ plan }) => [
@@ -53,24 +54,28 @@ export function welcome(
   }
   lines.push('');
   const { http, grpc, metrics } = addresses;
-  if (http !== undefined) lines.push(`  HTTP     ${urlOf(http)}`);
+  if (http !== undefined) lines.push(`  HTTP     ${urlOf(http, httpScheme)}`);
   if (grpc !== undefined) lines.push(`  gRPC     ${hostPort(reachable(grpc.host), grpc.port)}`);
   if (metrics !== undefined) lines.push(`  metrics  ${urlOf(metrics)}/metrics`);
-  if (http !== undefined) lines.push('', 'Try it:', '', `  ${curlLine(http, served)}`);
+  if (http !== undefined) lines.push('', 'Try it:', '', `  ${curlLine(http, served, httpScheme)}`);
   lines.push('', styled(out, 'dim', 'Ctrl-C stops the server.'), '', '');
   return lines.join('\n');
 }
 
 /** A command that works when pasted into a shell on this machine. */
-export function curlLine(http: ListenResult, served: readonly ServedVersion[]): string {
+export function curlLine(
+  http: ListenResult,
+  served: readonly ServedVersion[],
+  scheme: 'http' | 'https' = 'http',
+): string {
   const sorted = [...served].sort((a, b) => rank(a) - rank(b));
   for (const { plan } of sorted) {
     const request = sampleRequest(plan);
     if (request === undefined) continue;
-    const url = `${urlOf(http)}/v2/models/${encodeURIComponent(plan.name)}/infer`;
+    const url = `${urlOf(http, scheme)}/v2/models/${encodeURIComponent(plan.name)}/infer`;
     return `curl -s ${shellWord(url)} -d ${shellWord(request)}`;
   }
-  return `curl -s ${urlOf(http)}/v2`;
+  return `curl -s ${urlOf(http, scheme)}/v2`;
 }
 
 // The example that shows most comes first.
@@ -80,8 +85,8 @@ function signature(inputs: readonly string[], outputs: readonly string[]): strin
   return `${inputs.join(', ')} → ${outputs.join(', ')}`;
 }
 
-function urlOf({ host, port }: ListenResult): string {
-  return `http://${hostPort(reachable(host), port)}`;
+function urlOf({ host, port }: ListenResult, scheme = 'http'): string {
+  return `${scheme}://${hostPort(reachable(host), port)}`;
 }
 
 // A server that listens everywhere is reached on this machine by its loopback name.

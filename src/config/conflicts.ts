@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ServerOptions } from './options.ts';
+import { findMissingTlsFile } from './tls-files.ts';
 
 /**
  * What is wrong with a set of options that are right one by one.
@@ -17,7 +18,7 @@ export function findConflict(options: ServerOptions): string | undefined {
       'Please provide one or the other.'
     );
   }
-  return findPortCollision(options);
+  return findMissingTlsFile(options) ?? findPortCollision(options);
 }
 
 interface Service {

@@ -10,6 +10,7 @@ import { grpcFlags } from './flags/grpc.ts';
 import { grpcConnectionFlags } from './flags/grpc-connection.ts';
 import { grpcTlsFlags } from './flags/grpc-tls.ts';
 import { httpFlags } from './flags/http.ts';
+import { httpsFlags } from './flags/https.ts';
 import { limitsFlags } from './flags/limits.ts';
 import { loggingFlags } from './flags/logging.ts';
 import { metricsFlags } from './flags/metrics.ts';
@@ -30,6 +31,7 @@ export const serverFlags: readonly Flag<ServerOptions>[] = [
   ...loggingFlags,
   ...repositoryFlags,
   ...httpFlags,
+  ...httpsFlags,
   ...grpcFlags,
   ...grpcTlsFlags,
   ...grpcConnectionFlags,

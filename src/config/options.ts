@@ -13,6 +13,7 @@ import { emptyGrpcOptions, type GrpcOptions } from './flags/grpc.ts';
 import { emptyGrpcConnectionOptions, type GrpcConnectionOptions } from './flags/grpc-connection.ts';
 import { emptyGrpcTlsOptions, type GrpcTlsOptions } from './flags/grpc-tls.ts';
 import { emptyHttpOptions, type HttpOptions } from './flags/http.ts';
+import { emptyHttpsOptions, type HttpsOptions } from './flags/https.ts';
 import { emptyLimitsOptions, type LimitsOptions } from './flags/limits.ts';
 import { emptyLoggingOptions, type LoggingOptions } from './flags/logging.ts';
 import { emptyMetricsOptions, type MetricsOptions } from './flags/metrics.ts';
@@ -37,6 +38,7 @@ export interface ServerOptions
     LoggingOptions,
     RepositoryOptions,
     HttpOptions,
+    HttpsOptions,
     GrpcOptions,
     GrpcTlsOptions,
     GrpcConnectionOptions,
@@ -243,6 +245,7 @@ function draftOf(program: Program): OptionsDraft {
     ...emptyLoggingOptions,
     ...emptyRepositoryOptions,
     ...emptyHttpOptions,
+    ...emptyHttpsOptions,
     ...emptyGrpcOptions,
     ...emptyGrpcTlsOptions,
     ...emptyGrpcConnectionOptions,

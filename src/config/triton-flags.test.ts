@@ -15,12 +15,15 @@ interface Row {
   /** the option it sets, its value before and after `good`; absent where the flag has no effect here */
   readonly sets?: readonly [field: keyof ServerOptions, initial: unknown, after: unknown];
   readonly good: string;
+  /** flags without which `good` is refused */
+  readonly besides?: readonly string[];
   /** what is refused and why; absent where every text is taken */
   readonly bad?: readonly [value: string, reason: string];
 }
 
 const NO_NUMBER = ['x', 'Invalid option value. Got x'] as const;
 const NO_BOOL = ['yes', 'invalid value for bool option: yes'] as const;
+const TLS_FILES = ['--grpc-server-cert=c.pem', '--grpc-server-key=k.pem'];
 const NO_PAIR = [
   '5',
   'Cannot parse pair option due to incorrect number of inputs.--<pair option> argument requires format <first>:<second>. Found: 5',
@@ -193,6 +196,7 @@ const rows: readonly Row[] = [
     flag: 'grpc-use-ssl',
     sets: ['grpcUseSsl', false, true],
     good: 'true',
+    besides: TLS_FILES,
     bad: NO_BOOL,
   },
   {
@@ -200,6 +204,7 @@ const rows: readonly Row[] = [
     flag: 'grpc-use-ssl-mutual',
     sets: ['grpcUseSsl', false, true],
     good: 'false',
+    besides: TLS_FILES,
     bad: NO_BOOL,
   },
   { id: 'F-41', flag: 'grpc-server-cert', sets: ['grpcServerCert', '', 'a.pem'], good: 'a.pem' },
@@ -540,13 +545,13 @@ describe('the flags of Triton', () => {
     assert.deepEqual(options.loadModels, ['m']);
   });
 
-  for (const { id, flag, sets, good, bad } of rows) {
+  for (const { id, flag, sets, good, besides = [], bad } of rows) {
     it(`${id} --${flag}`, () => {
       if (sets !== undefined) {
         assert.deepEqual(defaultOptions('tritonserver')[sets[0]], sets[1]);
       }
       for (const argv of [[`--${flag}=${good}`], [`--${flag}`, good]]) {
-        const options = readOptions(flag, good, argv);
+        const options = readOptions(flag, good, [...besides, ...argv]);
         if (sets !== undefined) assert.deepEqual(options[sets[0]], sets[2]);
       }
       if (bad === undefined) return;

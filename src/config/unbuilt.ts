@@ -18,11 +18,6 @@ export const unbuilt: readonly Unbuilt[] = [
     why: 'the mode "poll" is not built yet: use "none", or "explicit" and the load API',
   },
   {
-    flag: 'grpc-use-ssl',
-    asks: (options) => options.grpcUseSsl,
-    why: 'TLS is not built yet, and the port would be open to everybody',
-  },
-  {
     flag: 'http-restricted-api',
     asks: (options) => options.httpRestrictedApis.length > 0,
     why: 'restrictions are not built yet, and these APIs would be open to everybody',

@@ -12,6 +12,7 @@ import type {
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
+import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import { LogSettingsVerbs } from '../control/log-settings.ts';
 import { ModelQueries } from '../control/models.ts';
@@ -29,6 +30,7 @@ import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { Staging } from '../repository/staging.ts';
 import { type Ask, BackendSetup } from './backends.ts';
+import { Certificates, readTls } from './certificates.ts';
 import { keepaliveOf } from './keepalive.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
 import { packageVersion } from './package-version.ts';
@@ -77,6 +79,7 @@ export class Server implements AsyncDisposable {
   readonly #tracing: Tracing;
   readonly #staging = new Staging();
   #handlers: HttpHandlerOptions;
+  readonly #certificates: Certificates;
   #metrics: Promise<ProcessMetrics> | undefined;
   #closing: Promise<boolean> | undefined;
 
@@ -87,6 +90,7 @@ export class Server implements AsyncDisposable {
     const { metrics, problems } = readMetricsConfig(options);
     for (const problem of problems) log.error(problem);
     this.engine = binding.createEngine(engineOptions(options, metrics, backends.libraryPath));
+    this.#certificates = new Certificates(this.engine, log);
     this.loaderOptions = {
       engine: this.engine,
       autoComplete: options.autoCompleteConfig,
@@ -136,6 +140,10 @@ export class Server implements AsyncDisposable {
    * @throws ServeError Internal when a repository cannot be read
    */
   async start(names: readonly string[] | '*'): Promise<StartFailure[]> {
+    for (const service of enabledServices(this.options)) {
+      const files = tlsFiles(service, this.options);
+      if (files !== undefined) this.#certificates.check(files);
+    }
     // Its code is read while the models load.
     if (this.options.allowMetrics) this.#startMetrics();
     if (this.options.inferPath === 'typescript') {
@@ -164,11 +172,21 @@ export class Server implements AsyncDisposable {
     if (service === 'metrics') this.#startMetrics();
     const host = at.host ?? wanted.host;
     const port = at.port ?? wanted.port;
+    const files = tlsFiles(service, this.options);
+    const tls = files === undefined ? {} : { tls: readTls(files) };
+    let opened: ListenResult;
     try {
-      return this.engine.listen({ ...wanted, host, port });
+      opened = this.engine.listen({ ...wanted, ...tls, host, port });
     } catch (thrown) {
       throw listenFailure(service, host, port, thrown);
     }
+    if (files !== undefined) this.#certificates.follow(`--${service}-port`, opened.id, files);
+    return opened;
+  }
+
+  /** Reads the certificates of open ports again, for connections to come; failures are logged. */
+  async renewCertificates(): Promise<void> {
+    await this.#certificates.renew('all');
   }
 
   get isClosing(): boolean {
@@ -198,6 +216,7 @@ export class Server implements AsyncDisposable {
   async #close(timeoutMs: number): Promise<boolean> {
     const deadline = Date.now() + timeoutMs;
     let isClean = false;
+    this.#certificates[Symbol.dispose]();
     try {
       await this.lifecycle.beginExit();
       await this.engine.stopListening();
@@ -268,6 +287,17 @@ export function enabledServices(options: ServerOptions): Service[] {
   return all.filter(([, isOn]) => isOn).map(([service]) => service);
 }
 
+function tlsFiles(service: Service, options: ServerOptions): TlsFiles | undefined {
+  switch (service) {
+    case 'http':
+      return httpTlsFiles(options);
+    case 'grpc':
+      return grpcTlsFiles(options);
+    case 'metrics':
+      return undefined;
+  }
+}
+
 function listenOptions(service: Service, options: ServerOptions) {
   const both = ['http1', 'http2'] as const;
   switch (service) {
@@ -326,6 +356,7 @@ function engineOptions(
     memoryLimitBytes:
       options.memoryLimitBytes > 0 ? options.memoryLimitBytes : defaultMemoryLimit(),
     httpMaxInputBytes: options.httpMaxInputBytes,
+    grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
     metrics,

@@ -22,3 +22,8 @@ export function firstSignal(): Promise<number> {
     }
   });
 }
+
+/** Calls `act` at every SIGHUP from now on, which would end the process otherwise. */
+export function onHangUp(act: () => void): void {
+  process.on('SIGHUP', act);
+}

@@ -19,6 +19,7 @@ import type {
   ModelInspection,
   ModelPlan,
   ModelStatistics,
+  TlsOptions,
   TracePlan,
   TraceRecord,
 } from '../../src/addon/types.ts';
@@ -74,6 +75,7 @@ export class FakeEngine implements Engine {
   inferGate: Gate | undefined;
   drains = true;
   listenError: Error | undefined;
+  tlsError: Error | undefined;
   runningLoads = 0;
   mostRunningLoads = 0;
   statistics: ModelStatistics[] = [];
@@ -139,9 +141,18 @@ export class FakeEngine implements Engine {
 
   listen(options: ListenOptions): ListenResult {
     if (this.listenError !== undefined) throw this.listenError;
-    this.events.push(`listen ${options.service}`);
+    this.events.push(`listen ${options.service}${options.tls === undefined ? '' : ' with TLS'}`);
     const port = options.port === 0 ? this.#nextPort++ : options.port;
     return { id: port, host: options.host, port };
+  }
+
+  checkTls(): void {
+    if (this.tlsError !== undefined) throw this.tlsError;
+  }
+
+  renewTls(id: number, tls: TlsOptions): void {
+    if (this.tlsError !== undefined) throw this.tlsError;
+    this.events.push(`renewTls ${id} ${tls.certificate.name}`);
   }
 
   async stopListening(): Promise<void> {

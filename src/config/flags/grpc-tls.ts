@@ -28,7 +28,7 @@ export const grpcTlsFlags: readonly Flag<GrpcTlsOptions>[] = [
     name: 'grpc-use-ssl',
     group: 'GRPC',
     value: '<boolean>',
-    help: 'Serve gRPC over TLS.',
+    help: 'Serve gRPC over TLS, with --grpc-server-cert and --grpc-server-key.',
     defaults: both('false'),
     set: (draft, value) => {
       draft.grpcUseSsl = bool(value);
@@ -48,7 +48,7 @@ export const grpcTlsFlags: readonly Flag<GrpcTlsOptions>[] = [
     name: 'grpc-server-cert',
     group: 'GRPC',
     value: '<path>',
-    help: "File with the server's certificate chain in PEM.",
+    help: "File with the server's certificate in PEM, then those that lead to its root. Read again on SIGHUP, and within a minute of a change.",
     set: (draft, value) => {
       draft.grpcServerCert = value;
     },
@@ -57,7 +57,7 @@ export const grpcTlsFlags: readonly Flag<GrpcTlsOptions>[] = [
     name: 'grpc-server-key',
     group: 'GRPC',
     value: '<path>',
-    help: "File with the server's private key in PEM.",
+    help: "File with the server's private key in PEM, without a password.",
     set: (draft, value) => {
       draft.grpcServerKey = value;
     },
@@ -66,7 +66,7 @@ export const grpcTlsFlags: readonly Flag<GrpcTlsOptions>[] = [
     name: 'grpc-root-cert',
     group: 'GRPC',
     value: '<path>',
-    help: "File with the root certificates that clients' certificates are checked against, in PEM.",
+    help: "File with the root certificates in PEM that clients' certificates are checked against, for --grpc-use-ssl-mutual.",
     set: (draft, value) => {
       draft.grpcRootCert = value;
     },

@@ -124,7 +124,6 @@ export const grpcFlags: readonly Flag<GrpcOptions>[] = [
     value: '<string>',
     help: 'Compresses infer answers with what the client takes: none, low, medium, high.',
     defaults: both('none'),
-    withoutEffect: 'gRPC answers are not compressed yet',
     set: (draft, value) => {
       draft.grpcInferResponseCompressionLevel = tritonWord(
         'grpc_infer_response_compression_level',

@@ -1,0 +1,14 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include "addon/values.h"
+#include "net/tls_context.h"
+
+namespace serving::addon {
+
+// `TlsOptions` of src/addon/types.ts. What is wrong with it is left in the reader's status.
+net::TlsOptions ReadTls(ObjectReader& reader);
+
+}  // namespace serving::addon

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "addon/alias_reader.h"
 #include "addon/async_work.h"
 #include "addon/errors.h"
 #include "addon/keepalive_reader.h"
@@ -91,6 +92,16 @@ metrics::MetricsOptions ReadMetricsOptions(ObjectReader& engine) {
   return options;
 }
 
+frontend::Service ServiceOf(std::string_view name, bool allow_http1) {
+  using frontend::Service;
+  // A gRPC port that speaks HTTP/1.1 too offers what the HTTP port offers.
+  if (name == "grpc") return allow_http1 ? Service::kHttp : Service::kGrpc;
+  for (const Service service : {Service::kMetrics, Service::kSagemaker, Service::kVertexAi}) {
+    if (frontend::ServiceName(service) == name) return service;
+  }
+  return Service::kHttp;
+}
+
 net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
   net::ListenerOptions options;
   options.host = reader.Text("host");
@@ -101,11 +112,7 @@ net::ListenerOptions ReadListenerOptions(ObjectReader& reader) {
   const auto protocols = reader.Texts("protocols");
   options.allow_http1 = std::ranges::find(protocols, "http1") != protocols.end();
   options.allow_http2 = std::ranges::find(protocols, "http2") != protocols.end();
-  // A gRPC port that speaks HTTP/1.1 too offers what the HTTP port offers.
-  const bool is_grpc_alone = service == "grpc" && !options.allow_http1;
-  options.service = static_cast<uint16_t>(is_grpc_alone          ? frontend::Service::kGrpc
-                                          : service == "metrics" ? frontend::Service::kMetrics
-                                                                 : frontend::Service::kHttp);
+  options.service = static_cast<uint16_t>(ServiceOf(service, options.allow_http1));
   options.reuse_port = reader.Bool("reusePort");
   if (reader.Has("keepalive") && reader.status().ok()) {
     ObjectReader keepalive(reader.Get("keepalive"), "listen.keepalive");
@@ -161,6 +168,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                       InstanceMethod("unload", &EngineWrap::Unload),
                       InstanceMethod("publish", &EngineWrap::Publish),
                       InstanceMethod("setPolicy", &EngineWrap::SetPolicy),
+                      InstanceMethod("setAliases", &EngineWrap::SetAliases),
                       InstanceMethod("setTracing", &EngineWrap::SetTracing),
                       InstanceMethod("traceCounts", &EngineWrap::TraceCounts),
                       InstanceMethod("takeTraces", &EngineWrap::TakeTraces),
@@ -320,6 +328,16 @@ Napi::Value EngineWrap::TakeTraces(const Napi::CallbackInfo& info) {
   Napi::Array array = Napi::Array::New(env, records.size());
   for (uint32_t i = 0; i < records.size(); ++i) array.Set(i, ToObject(env, *records[i]));
   return array;
+}
+
+Napi::Value EngineWrap::SetAliases(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  auto aliases = ReadAliases(info[0]);
+  if (!aliases.ok()) return Throw(env, aliases.status()), env.Undefined();
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  frontend_->SetAliases(aliases.Take(), ResolveLater(env, deferred));
+  return deferred.Promise();
 }
 
 // Resolves the promise on the JavaScript thread, from whatever thread calls the result.

@@ -41,6 +41,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value TraceCounts(const Napi::CallbackInfo& info);
   Napi::Value TakeTraces(const Napi::CallbackInfo& info);
   void SetLog(const Napi::CallbackInfo& info);
+  Napi::Value SetAliases(const Napi::CallbackInfo& info);
   Napi::Value Listen(const Napi::CallbackInfo& info);
   void CheckTls(const Napi::CallbackInfo& info);
   void RenewTls(const Napi::CallbackInfo& info);

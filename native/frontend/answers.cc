@@ -67,7 +67,9 @@ void Answers::Error(Call& call, const base::Status& status) {
     call.MarkAnswered();
     return call.stream->Finish({});
   }
-  const int http_status = base::HttpStatus(status.code());
+  const int http_status = call.alias == AliasForm::kMme
+                              ? IsOutOfMemory(status.message()) ? 507 : 400
+                              : base::HttpStatus(status.code());
   const std::string_view retry_after = http_status == 429 ? kRetryAfterSeconds : "";
   Http(call, http_status, kJson, text_, retry_after);
 }
@@ -128,10 +130,15 @@ void Answers::SendParts(Call& call, std::string_view timing) {
     net::Header head[4] = {{"content-type", kJson}};
     size_t count = 1;
     if (const auto json_size = writer_.json_size()) {
-      head[0].value = "application/octet-stream";
       const auto end = std::to_chars(digits, digits + sizeof(digits), *json_size);
-      head[count++] = {"inference-header-content-length",
-                       {digits, static_cast<size_t>(end.ptr - digits)}};
+      const std::string_view size{digits, static_cast<size_t>(end.ptr - digits)};
+      if (call.alias == AliasForm::kSagemaker || call.alias == AliasForm::kMme) {
+        text_.assign(BinaryMime(Service::kSagemaker)).append(size);
+        head[0].value = text_;
+      } else {
+        head[0].value = "application/octet-stream";
+        head[count++] = {"inference-header-content-length", size};
+      }
     }
     if (is_compressed) {
       head[count++] = {"content-encoding", protocol::CodingName(call.answer_coding)};

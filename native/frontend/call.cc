@@ -24,6 +24,7 @@ void Call::Reset() {
   state = State::kReading;
   prefix_received = body_size = body_limit = body_offset = received = 0;
   is_length_known = is_compressed = false;
+  alias = AliasForm::kNone;
   request_coding = answer_coding = protocol::Coding::kIdentity;
   body.Reset();
   model.Reset();

@@ -28,6 +28,9 @@ namespace serving::frontend {
 
 class IoHandler;
 
+// How the port that a call came in by wants it read and answered.
+enum class AliasForm : uint8_t { kNone, kSagemaker, kMme, kVertexAi };
+
 // What became of a generate call so far.
 struct Generated {
   size_t responses = 0;  // without the empty final one
@@ -78,6 +81,7 @@ class Call final : public net::Exchange {
   bool is_grpc = false;
   Service service = Service::kHttp;
   RouteKind kind = RouteKind::kControl;
+  AliasForm alias = AliasForm::kNone;
   base::Instant received_at;
 
   // Body. `body_offset` puts the end of a large body on a 64-byte border: tensors come last, so

@@ -27,6 +27,7 @@ Frontend::Frontend(const FrontendOptions& options, engine::Engine& engine, Contr
       engine_(engine),
       control_(control),
       policy_(Policy::Open()),
+      aliases_(RouteAliases::Make({})),
       host_metrics_(engine.metrics_options()) {}
 
 Frontend::~Frontend() {
@@ -118,6 +119,21 @@ void Frontend::SetTracing(trace::PlanRef plan, std::function<void()> seen) {
   }
   TableNotice notice;
   notice.tracing = std::move(plan);
+  NotifyThreads(notice, std::move(seen));
+}
+
+RouteAliasesRef Frontend::aliases() {
+  std::lock_guard lock(mutex_);
+  return aliases_;
+}
+
+void Frontend::SetAliases(RouteAliasesRef aliases, std::function<void()> seen) {
+  {
+    std::lock_guard lock(mutex_);
+    aliases_ = aliases;
+  }
+  TableNotice notice;
+  notice.aliases = std::move(aliases);
   NotifyThreads(notice, std::move(seen));
 }
 

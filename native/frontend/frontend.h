@@ -33,9 +33,9 @@ struct FrontendOptions {
   size_t max_input_bytes = 64 << 20;  // --http-max-input-size
   // --grpc-infer-response-compression-level
   protocol::CompressionLevel grpc_answer_level = protocol::CompressionLevel::kNone;
-  std::string access_log;             // file, "-" = standard output, empty = none
-  uint64_t access_log_every = 1;      // a line for every so-manyth request
-  bool server_timing = false;         // Server-Timing header on HTTP infer answers
+  std::string access_log;         // file, "-" = standard output, empty = none
+  uint64_t access_log_every = 1;  // a line for every so-manyth request
+  bool server_timing = false;     // Server-Timing header on HTTP infer answers
   base::Nanoseconds control_timeout = std::chrono::seconds(30);
 };
 
@@ -70,6 +70,9 @@ class Frontend {
   // The same for the policy. Threads that start later have it from the start.
   void SetPolicy(PolicyRef policy, std::function<void()> seen);
 
+  // The same for what the SageMaker and the Vertex AI port lead to.
+  void SetAliases(RouteAliasesRef aliases, std::function<void()> seen);
+
   // Any thread. A token that is not waiting any more is ignored.
   void Reply(CallToken token, std::unique_ptr<ControlReply> reply);
 
@@ -89,6 +92,7 @@ class Frontend {
   void CountClosed();
   PolicyRef policy();
   trace::PlanRef tracing();
+  RouteAliasesRef aliases();
   void Attach(int thread_index, base::Ref<Mailbox> mailbox);
 
  private:
@@ -108,6 +112,7 @@ class Frontend {
   trace::RecordQueue traces_;
   std::unique_ptr<AccessLog> access_log_;
   PolicyRef policy_;                   // guarded by mutex_
+  RouteAliasesRef aliases_;            // guarded by mutex_
   std::string metrics_text_;           // guarded by mutex_
   metrics::HostMetrics host_metrics_;  // guarded by mutex_
   bool is_stopped_ = false;

@@ -34,6 +34,7 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
   policy_ = frontend_.policy();
   tracing_ = frontend_.tracing();
   access_log_ = frontend_.access_log();
+  aliases_ = frontend_.aliases();
 }
 
 IoHandler::~IoHandler() {
@@ -54,6 +55,10 @@ net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead&
   if (!call.is_grpc && call.service == Service::kGrpc) {
     answers_.Http(call, 415, kJson,
                   R"({"error":"this port speaks gRPC: expected content-type application/grpc"})");
+    return &call;
+  }
+  if (HasAliases(call.service)) [[unlikely]] {
+    StartAliased(call, head);
     return &call;
   }
   const Route route = MatchRoute(call.is_grpc ? Service::kGrpc : call.service, head.path);
@@ -147,6 +152,7 @@ void IoHandler::OnWake() {
     if (owned->table) table_ = owned->table;
     if (owned->policy) policy_ = owned->policy;
     if (owned->tracing) tracing_ = *owned->tracing;
+    if (owned->aliases) aliases_ = owned->aliases;
     // Seen is said after the turn: what was read under the old table has been submitted by then.
     unacknowledged_.push_back(std::move(owned->acknowledgement));
   }

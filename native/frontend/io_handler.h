@@ -53,10 +53,15 @@ class IoHandler final : public net::RequestHandler {
   // False: the call was refused and is answered.
   bool Admit(Call& call, const net::RequestHead& head, const Route& route);
   void StartHttp(Call& call, const net::RequestHead& head, const Route& route);
+  base::Status ReadInferHead(Call& call, const net::RequestHead& head);
   void StartGrpc(Call& call, const net::RequestHead& head);
   void StartHttpBody(Call& call, const net::RequestHead& head, size_t limit);
   void TakeControlHead(Call& call, const net::RequestHead& head);
   void ReserveBody(Call& call, size_t size);
+
+  // alias_calls.cc
+  void StartAliased(Call& call, const net::RequestHead& head);
+  base::Status ReadAliasHead(Call& call, const net::RequestHead& head);
 
   // infer_calls.cc
   void SubmitHttpInfer(Call& call);
@@ -97,6 +102,7 @@ class IoHandler final : public net::RequestHandler {
   PolicyRef policy_;
   trace::PlanRef tracing_;  // null while nothing is traced
   AccessLog* access_log_ = nullptr;
+  RouteAliasesRef aliases_;
   CallTable calls_;
   Answers answers_;
   std::vector<Pending> pending_;  // by model, of this turn

@@ -20,6 +20,7 @@
 #include "engine/dispatch_table.h"
 #include "frontend/control_call.h"
 #include "frontend/policy.h"
+#include "frontend/route_alias.h"
 #include "trace/sampler.h"
 
 namespace serving::frontend {
@@ -39,10 +40,12 @@ class Acknowledgement final : public base::RefCounted {
   std::function<void()> done_;
 };
 
-// A new table, policy or tracing plan for one I/O thread; null or nothing = the one it has stays.
+// A new table, policy, set of aliases or tracing plan for one I/O thread; null or nothing = the one
+// it has stays.
 struct TableNotice {
   engine::DispatchTableRef table;
   PolicyRef policy;
+  RouteAliasesRef aliases;
   std::optional<trace::PlanRef> tracing;  // of null: nothing is traced any more
   base::Ref<Acknowledgement> acknowledgement;
   TableNotice* next = nullptr;

@@ -45,8 +45,11 @@ bool IoHandler::Admit(Call& call, const net::RequestHead& head, const Route& rou
 }
 
 void IoHandler::StartHttp(Call& call, const net::RequestHead& head, const Route& route) {
-  if (call.kind == RouteKind::kInfer && !options_.native_infer_path)
+  // The second infer path is a test of the first one's protocol and has no aliases.
+  if (call.kind == RouteKind::kInfer && !options_.native_infer_path &&
+      call.alias == AliasForm::kNone) {
     call.kind = RouteKind::kControl;
+  }
   if (call.kind == RouteKind::kControl) {
     TakeControlHead(call, head);
     const bool is_infer = route.kind == RouteKind::kInfer;
@@ -61,7 +64,9 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head, const Route&
     answers_.Http(call, 405, kJson, R"({"error":"Method Not Allowed"})");
     return;
   }
-  auto name = PercentDecode(route.model);
+  // What an alias names is a name already; what it redirects to is a path.
+  auto name = HasAliases(call.service) ? std::optional(std::string(route.model))
+                                       : PercentDecode(route.model);
   if (!name) {
     answers_.Http(call, 404, kJson, R"({"error":"Not Found"})");
     return;
@@ -77,16 +82,9 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head, const Route&
     StartHttpBody(call, head, options_.max_input_bytes);
     return;
   }
-  const auto coding = protocol::ParseCoding(head.Find("content-encoding").value_or(""));
-  if (!coding) {
-    answers_.Error(call, base::Unimplemented("Unsupported compression type"));
-    return;
-  }
-  call.request_coding = *coding;
-  if (const auto accepted = head.Find("accept-encoding")) {
-    call.answer_coding = protocol::PreferredCoding(*accepted);
-  }
-  if (const auto length = head.Find("inference-header-content-length")) call.json_length = *length;
+  const base::Status status =
+      call.alias == AliasForm::kNone ? ReadInferHead(call, head) : ReadAliasHead(call, head);
+  if (!status.ok()) return answers_.Error(call, status);
   if (!call.json_length && head.content_length.value_or(0) > options_.max_input_bytes) {
     answers_.Error(
         call, base::InvalidArgument("Request JSON size of " + std::to_string(*head.content_length) +
@@ -96,6 +94,17 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head, const Route&
     return;
   }
   StartHttpBody(call, head, frontend_.engine().budget()->limit() / 4);
+}
+
+base::Status IoHandler::ReadInferHead(Call& call, const net::RequestHead& head) {
+  const auto coding = protocol::ParseCoding(head.Find("content-encoding").value_or(""));
+  if (!coding) return base::Unimplemented("Unsupported compression type");
+  call.request_coding = *coding;
+  if (const auto accepted = head.Find("accept-encoding")) {
+    call.answer_coding = protocol::PreferredCoding(*accepted);
+  }
+  if (const auto length = head.Find("inference-header-content-length")) call.json_length = *length;
+  return {};
 }
 
 void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t limit) {

@@ -67,6 +67,19 @@ constexpr RouteRow kRows[] = {
     {Service::kMetrics, kGet, "/metrics[/]", RouteKind::kMetrics, Api::kMetrics, Scope::kMetrics},
     {Service::kMetrics, kGet, "*", RouteKind::kNothing, Api::kMetrics, Scope::kPublic},
 
+    {Service::kSagemaker, kGet, "/ping", RouteKind::kReady, Api::kHealth, Scope::kPublic},
+    {Service::kSagemaker, kPost, "/invocations", RouteKind::kInfer, Api::kInference, Scope::kInfer},
+    {Service::kSagemaker, kPost, "/models/{m}/invoke", RouteKind::kInfer, Api::kInference,
+     Scope::kInfer},
+    {Service::kSagemaker, kGetOrPost, "/models[/]", RouteKind::kControl, Api::kModelRepository,
+     Scope::kManage, kChanges},
+    {Service::kSagemaker, kGet | kPost | kDelete, "/models/{m}", RouteKind::kControl,
+     Api::kModelRepository, Scope::kManage, kChanges},
+
+    {Service::kVertexAi, kGet, kVertexAiHealth, RouteKind::kReady, Api::kHealth, Scope::kPublic},
+    {Service::kVertexAi, kPost, kVertexAiPredict, RouteKind::kInfer, Api::kInference,
+     Scope::kInfer},
+
     Grpc("/inference.GRPCInferenceService/ModelInfer", Api::kInference, Scope::kInfer,
          RouteKind::kInfer, 1),
     Grpc("/inference.GRPCInferenceService/ModelStreamInfer", Api::kInference, Scope::kInfer,
@@ -135,7 +148,8 @@ std::string_view ScopeName(Scope scope) {
 }
 
 std::string_view ServiceName(Service service) {
-  static constexpr std::string_view kNames[] = {"http", "grpc", "metrics"};
+  static constexpr std::string_view kNames[] = {"http", "grpc", "metrics", "sagemaker",
+                                                "vertex-ai"};
   return kNames[static_cast<size_t>(service)];
 }
 

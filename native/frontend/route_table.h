@@ -10,7 +10,11 @@
 namespace serving::frontend {
 
 // What a listener serves; the tag that net hands back with every request. A route belongs to one.
-enum class Service : uint16_t { kHttp, kGrpc, kMetrics };
+enum class Service : uint16_t { kHttp, kGrpc, kMetrics, kSagemaker, kVertexAi };
+
+// Patterns of the two routes whose paths the environment names.
+inline constexpr std::string_view kVertexAiHealth = "$AIP_HEALTH_ROUTE";
+inline constexpr std::string_view kVertexAiPredict = "$AIP_PREDICT_ROUTE";
 
 enum class RouteKind : uint8_t {
   kUnknown,         // no route of ours: answered here, never handed to TypeScript

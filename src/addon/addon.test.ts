@@ -20,6 +20,7 @@ const ENGINE: Record<keyof Engine, true> = {
   traceCounts: true,
   takeTraces: true,
   setLog: true,
+  setAliases: true,
   listen: true,
   checkTls: true,
   renewTls: true,
@@ -143,6 +144,7 @@ describe('misuse of the addon', () => {
       await assert.rejects(async () => engine.load(wrong), Error, `load ${label}`);
       await assert.rejects(async () => engine.publish(wrong), Error, `publish ${label}`);
       assert.throws(() => engine.setPolicy(wrong), Error, `setPolicy ${label}`);
+      assert.throws(() => engine.setAliases(wrong), Error, `setAliases ${label}`);
       await assert.rejects(async () => engine.infer(wrong, 1), Error, `infer ${label}`);
     }
     for (const verb of [

@@ -143,9 +143,12 @@ export type Api =
   | 'metrics'
   | 'management';
 
+/** What answers on a port. */
+export type Service = 'http' | 'grpc' | 'metrics' | 'sagemaker' | 'vertex-ai';
+
 /** One row of the table that every request is matched against (native/frontend/route_table.cc). */
 export interface RouteRow {
-  readonly service: 'http' | 'grpc' | 'metrics';
+  readonly service: Service;
   readonly methods: readonly string[];
   /** `{m}`, `{r}` any name, `{v}` digits, `[…]` may be left out, `*` alone every path */
   readonly pattern: string;
@@ -203,12 +206,27 @@ export interface TlsOptions {
   readonly clientCa?: PemFile;
 }
 
+/** What the paths of the SageMaker and the Vertex AI port mean. Immutable; swapped like the dispatch table. */
+export interface RouteAliases {
+  /** what `GET /ping` asks */
+  readonly ping: 'live' | 'ready';
+  /** model of `POST /invocations`, and what is done with it */
+  readonly invocationsModel: string;
+  readonly invocationsKind: 'infer' | 'generate' | 'generate_stream';
+  /** names that `POST /models/{name}/invoke` answers */
+  readonly loaded: readonly string[];
+  /** paths of Vertex AI; empty = none */
+  readonly healthRoute: string;
+  readonly predictRoute: string;
+  readonly predictModel: string;
+}
+
 /** One listening socket. Port 0 picks a free one. */
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
   /** which service answers on this port */
-  readonly service: 'http' | 'grpc' | 'metrics';
+  readonly service: Service;
   /** protocols recognised on it: HTTP/1.1, HTTP/2 (prior knowledge) or both */
   readonly protocols: readonly ('http1' | 'http2')[];
   readonly reusePort: boolean;
@@ -344,7 +362,8 @@ export interface ControlCall {
   /** names the call in `reply`; unique in the life of the process */
   readonly token: number;
   readonly protocol: 'http' | 'grpc';
-  readonly service: 'http' | 'grpc' | 'metrics';
+  /** of a call that Vertex AI redirected, the service whose route it took */
+  readonly service: Service;
   /** HTTP: the method; gRPC: always `POST` */
   readonly method: string;
   /** HTTP: the request target without the query; gRPC: `/package.Service/Method` */
@@ -474,6 +493,8 @@ export interface Engine {
   takeTraces(): TraceRecord[];
   /** @throws Error when the file cannot be opened; the options of before stay */
   setLog(options: LogOptions): void;
+  /** In force at once for connections to come, and everywhere when it resolves. */
+  setAliases(aliases: RouteAliases): Promise<void>;
   listen(options: ListenOptions): ListenResult;
   /** throws InvalidArgument that names the file and says what is wrong with it */
   checkTls(tls: TlsOptions): void;

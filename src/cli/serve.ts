@@ -20,6 +20,8 @@ const SERVICE_NAMES: Record<Service, string> = {
   grpc: 'GRPCInferenceService',
   http: 'HTTPService',
   metrics: 'Metrics Service',
+  sagemaker: 'Sagemaker HTTPService',
+  'vertex-ai': 'Vertex AI HTTPService',
 };
 
 /**
@@ -143,7 +145,7 @@ async function start(server: Server, log: Log): Promise<ServeError | undefined> 
 }
 
 function announce(addresses: Addresses, log: Log): void {
-  for (const service of ['grpc', 'http', 'metrics'] as const) {
+  for (const service of ['grpc', 'http', 'sagemaker', 'vertex-ai', 'metrics'] as const) {
     const at = addresses[service];
     if (at !== undefined) log.info(startLine(SERVICE_NAMES[service], at));
   }

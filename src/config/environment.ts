@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { port } from './flags/flag.ts';
+import { FlagError, port } from './flags/flag.ts';
 import type { ServerOptions } from './options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,7 +26,6 @@ export const environmentHelp: readonly (readonly [name: string, meaning: string]
     'SAGEMAKER_TRITON_INFERENCE_TYPE',
     'infer (default), generate or generate_stream: what POST /invocations does',
   ],
-  ['SAGEMAKER_MULTI_MODEL', 'true: models are loaded and unloaded over the SageMaker port'],
   [
     'TRITON_SERVER_ESCAPE_LOG_MESSAGES',
     '0: log texts are written as they are, without quotes and escapes',
@@ -35,7 +34,7 @@ export const environmentHelp: readonly (readonly [name: string, meaning: string]
 
 /**
  * What the environment says before any flag does.
- * @throws FlagError when AIP_HTTP_PORT is no port
+ * @throws FlagError when a variable says what cannot be
  */
 export function applyEnvironment(draft: OptionsDraft, env: Environment): void {
   if (env['AIP_MODE'] === 'PREDICTION') {
@@ -46,12 +45,14 @@ export function applyEnvironment(draft: OptionsDraft, env: Environment): void {
   if (env['AIP_HTTP_PORT'] !== undefined) draft.vertexAiPort = port(env['AIP_HTTP_PORT']);
   draft.vertexAiPredictRoute = env['AIP_PREDICT_ROUTE'] ?? '';
   draft.vertexAiHealthRoute = env['AIP_HEALTH_ROUTE'] ?? '';
-  draft.sagemakerPingMode = env['SAGEMAKER_TRITON_PING_MODE'] ?? draft.sagemakerPingMode;
+  draft.sagemakerPingMode = word(env, 'SAGEMAKER_TRITON_PING_MODE', ['ready', 'live']);
+  draft.sagemakerInferenceType = word(env, 'SAGEMAKER_TRITON_INFERENCE_TYPE', [
+    'infer',
+    'generate',
+    'generate_stream',
+  ]);
   draft.sagemakerDefaultModel =
     env['SAGEMAKER_TRITON_DEFAULT_MODEL_NAME'] ?? draft.sagemakerDefaultModel;
-  draft.sagemakerInferenceType =
-    env['SAGEMAKER_TRITON_INFERENCE_TYPE'] ?? draft.sagemakerInferenceType;
-  draft.sagemakerMultiModel = env['SAGEMAKER_MULTI_MODEL'] === 'true';
   draft.logEscape = env['TRITON_SERVER_ESCAPE_LOG_MESSAGES'] !== '0';
 }
 
@@ -61,4 +62,12 @@ export function applyStorage(draft: OptionsDraft, env: Environment): void {
   if (draft.modelRepositories.length === 0 && uri !== undefined && uri !== '') {
     draft.modelRepositories = [uri];
   }
+}
+
+/** @returns one of the words; the first when the variable is not set */
+function word<T extends string>(env: Environment, name: string, words: readonly [T, ...T[]]): T {
+  const value = env[name];
+  const found = value === undefined ? words[0] : words.find((one) => one === value);
+  if (found !== undefined) return found;
+  throw new FlagError(`${name}: expected ${words.join(', ')}, got ${value}`);
 }

@@ -18,6 +18,11 @@ export const unbuilt: readonly Unbuilt[] = [
     why: 'the mode "poll" is not built yet: use "none", or "explicit" and the load API',
   },
   {
+    flag: 'model-repository',
+    asks: (options) => options.modelRepositories.some((path) => /^(?:gs|s3|as):\/\//.test(path)),
+    why: 'repositories in a cloud are not built yet, a folder of this machine is expected',
+  },
+  {
     flag: 'http-restricted-api',
     asks: (options) => options.httpRestrictedApis.length > 0,
     why: 'restrictions are not built yet, and these APIs would be open to everybody',
@@ -26,16 +31,6 @@ export const unbuilt: readonly Unbuilt[] = [
     flag: 'grpc-restricted-protocol',
     asks: (options) => options.grpcRestrictedProtocols.length > 0,
     why: 'restrictions are not built yet, and these protocols would be open to everybody',
-  },
-  {
-    flag: 'allow-sagemaker',
-    asks: (options) => options.allowSagemaker,
-    why: 'the SageMaker port is not built yet',
-  },
-  {
-    flag: 'allow-vertex-ai',
-    asks: (options) => options.allowVertexAi,
-    why: 'the Vertex AI port is not built yet',
   },
 ];
 

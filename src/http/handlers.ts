@@ -7,17 +7,21 @@ import { modelConfigJson } from '../config/write.ts';
 import { SHARED_MEMORY_ABSENT } from '../control/absent.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import type { LoadParameter } from '../control/repository.ts';
+import type { SagemakerModels } from '../control/sagemaker.ts';
 import type { ControlService } from '../control/service.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
 import { errorReply, jsonReply, methodReply, notFoundReply } from './error.ts';
 import { readJsonObject, writeJson } from './json.ts';
 import { matchRoute, type Route } from './routes.ts';
+import { handleSagemaker } from './sagemaker.ts';
 import { readLogChanges, readTraceChanges } from './settings.ts';
 
 export interface HttpHandlerOptions {
   readonly control: ControlService;
   /** present under `--infer-path=typescript` */
   readonly inferPath?: InferPath | undefined;
+  /** present when the SageMaker port is on */
+  readonly sagemaker?: SagemakerModels | undefined;
   /** the `/v2/test` door; absent unless test backends are on */
   readonly testDoor?:
     | ((model: string, version: string, json: string) => Promise<string>)
@@ -42,6 +46,9 @@ export async function handleHttp(
 ): Promise<HttpReply> {
   // The metrics port answers any other path with an empty page, as Triton does.
   if (call.service === 'metrics') return call.method === 'GET' ? EMPTY_PAGE : methodReply(['GET']);
+  if (call.service === 'sagemaker') {
+    return options.sagemaker ? handleSagemaker(call, options.sagemaker) : notFoundReply();
+  }
   try {
     const match = matchRoute(call.path);
     if (match === undefined) return notFoundReply();

@@ -75,6 +75,8 @@ export class ModelLifecycle {
   readonly #drains = new Semaphore(2);
   readonly #publisher: Publisher;
   readonly #destroying = new Set<Promise<void>>();
+  /** by model: when the builds that were last taken out of service are gone */
+  readonly #going = new Map<string, Promise<void>>();
   #isStarted = false;
   #isExiting = false;
 
@@ -143,6 +145,11 @@ export class ModelLifecycle {
       this.#destroy(model.state, old, takeStaged(model));
     });
     await abortable(work, signal);
+  }
+
+  /** Resolves when nothing is left of the builds of a model that were taken out of service. */
+  async gone(name: string): Promise<void> {
+    await this.#going.get(name);
   }
 
   /** The repository index: every model in a repository or in service, sorted by name. */
@@ -375,6 +382,10 @@ export class ModelLifecycle {
       this.#destroying.add(gone);
       all.push(gone);
     }
+    const going = Promise.all([this.#going.get(state.name), ...all]).then(() => {
+      if (this.#going.get(state.name) === going) this.#going.delete(state.name);
+    });
+    this.#going.set(state.name, going);
     if (staged === undefined) return;
     const removed = Promise.all(all)
       .then(() => staged.remove())

@@ -55,10 +55,11 @@ export function draftModel(folder: ModelFolder, override?: string): DraftModel {
     override === undefined
       ? { text: folder.configText ?? '', file: `${folder.name}/config.pbtxt`, format: 'pbtxt' }
       : { text: override, file: 'config', format: 'json' };
-  const config =
+  const written =
     source.format === 'json'
       ? parseModelConfigJson(source.text, source.file)
       : readModelConfig(source.text, source.file);
+  const config = folder.isMapped === true ? { ...written, name: folder.name } : written;
   const chosen = new Set(
     chooseVersions(
       config.version_policy,

@@ -11,6 +11,8 @@ export interface VersionFolder {
 /** One model as a repository holds it. Nothing of it was interpreted. */
 export interface ModelFolder {
   readonly name: string;
+  /** the name is the repository's choice: it wins over that of the configuration */
+  readonly isMapped?: boolean;
   /** text of config.pbtxt; undefined when there is none */
   readonly configText: string | undefined;
   /** ascending */

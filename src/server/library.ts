@@ -58,6 +58,9 @@ export interface InferResult {
   readonly outputs: Readonly<Record<string, OutputTensor | undefined>>;
 }
 
+/** What a program may listen to. */
+export type LibraryService = Extract<Service, 'http' | 'grpc' | 'metrics'>;
+
 /** Where a port shall open; `port` 0 (the default) takes a free one. */
 export interface ListenAt {
   /** default 127.0.0.1 */
@@ -189,7 +192,7 @@ export class NereidServer implements AsyncDisposable {
    * @returns the real addresses
    * @throws ServeError Unavailable when a port is taken
    */
-  async listen<K extends Service>(
+  async listen<K extends LibraryService>(
     ports: { readonly [S in K]: ListenAt },
   ): Promise<{
     readonly [S in K]: Address;

@@ -8,6 +8,7 @@ import type {
   EngineOptions,
   ListenResult,
   MetricsOptions,
+  Service,
 } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
@@ -17,6 +18,7 @@ import type { InferPath } from '../control/infer-path.ts';
 import { LogSettingsVerbs } from '../control/log-settings.ts';
 import { ModelQueries } from '../control/models.ts';
 import { RepositoryVerbs } from '../control/repository.ts';
+import { SagemakerModels } from '../control/sagemaker.ts';
 import { serverMetadata } from '../control/server.ts';
 import type { ControlService } from '../control/service.ts';
 import { StatisticsQueries } from '../control/statistics.ts';
@@ -28,7 +30,9 @@ import type { LoaderOptions } from '../lifecycle/loader.ts';
 import { readMetricsConfig } from '../metrics/metrics-config.ts';
 import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
+import type { RepositorySource } from '../repository/source.ts';
 import { Staging } from '../repository/staging.ts';
+import { routeAliases, vertexAiModel } from './aliases.ts';
 import { type Ask, BackendSetup } from './backends.ts';
 import { Certificates, readTls } from './certificates.ts';
 import { keepaliveOf } from './keepalive.ts';
@@ -55,7 +59,7 @@ const LIMITS = {
 /** A client that keeps its connection busy sends its next request within this time, over any network near enough. */
 const SILENCE_MS = 200;
 
-export type Service = 'http' | 'grpc' | 'metrics';
+export type { Service };
 
 /** Real addresses; a service that is off is absent. */
 export type Addresses = { readonly [K in Service]?: ListenResult };
@@ -80,6 +84,8 @@ export class Server implements AsyncDisposable {
   readonly #staging = new Staging();
   #handlers: HttpHandlerOptions;
   readonly #certificates: Certificates;
+  /** chosen at the start */
+  #vertexAiModel: string | undefined;
   #metrics: Promise<ProcessMetrics> | undefined;
   #closing: Promise<boolean> | undefined;
 
@@ -100,10 +106,13 @@ export class Server implements AsyncDisposable {
       backendConfig: options.backendConfig,
       ensureBackend: (backend) => backends.ensure(backend),
     };
+    const sources: RepositorySource[] = options.modelRepositories.map(
+      (path) => new LocalSource(path),
+    );
     this.lifecycle = new ModelLifecycle({
       ...this.loaderOptions,
       engine: this.engine,
-      sources: options.modelRepositories.map((path) => new LocalSource(path)),
+      sources,
       loadThreads: options.modelLoadThreadCount,
       strictReadiness: options.strictReadiness,
       staging: this.#staging,
@@ -124,6 +133,15 @@ export class Server implements AsyncDisposable {
     };
     this.#handlers = {
       control: this.control,
+      sagemaker: options.allowSagemaker
+        ? new SagemakerModels({
+            lifecycle: this.lifecycle,
+            sources,
+            mode: options.modelControlMode,
+            root: options.sagemakerModelRoot,
+            publish: (names) => this.#publishAliases(names),
+          })
+        : undefined,
       testDoor: options.enableTestBackends
         ? (model, version, json) => this.#testControl(model, version, json)
         : undefined,
@@ -152,6 +170,7 @@ export class Server implements AsyncDisposable {
     await this.#staging.removeLeftovers();
     await this.#tracing.start();
     const failures = await this.lifecycle.start(names);
+    if (this.options.allowSagemaker || this.options.allowVertexAi) await this.#publishAliases([]);
     await this.#metrics;
     return failures;
   }
@@ -204,6 +223,15 @@ export class Server implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(this.options.exitTimeoutSecs * 1000);
+  }
+
+  /** @param loaded models of SageMaker's multi-model endpoint */
+  #publishAliases(loaded: readonly string[]): Promise<void> {
+    const served = new Set(this.lifecycle.allServed().map(({ plan }) => plan.name));
+    this.#vertexAiModel ??= this.options.allowVertexAi
+      ? vertexAiModel(this.options, [...served])
+      : '';
+    return this.engine.setAliases(routeAliases(this.options, this.#vertexAiModel, loaded));
   }
 
   #startMetrics(): void {
@@ -282,6 +310,8 @@ export function enabledServices(options: ServerOptions): Service[] {
   const all: [Service, boolean][] = [
     ['grpc', options.allowGrpc],
     ['http', options.allowHttp],
+    ['sagemaker', options.allowSagemaker],
+    ['vertex-ai', options.allowVertexAi],
     ['metrics', options.allowMetrics],
   ];
   return all.filter(([, isOn]) => isOn).map(([service]) => service);
@@ -294,6 +324,8 @@ function tlsFiles(service: Service, options: ServerOptions): TlsFiles | undefine
     case 'grpc':
       return grpcTlsFiles(options);
     case 'metrics':
+    case 'sagemaker':
+    case 'vertex-ai':
       return undefined;
   }
 }
@@ -317,6 +349,22 @@ function listenOptions(service: Service, options: ServerOptions) {
         protocols: options.singleProtocolPorts ? (['http2'] as const) : both,
         reusePort: options.reuseGrpcPort,
         keepalive: keepaliveOf(options),
+      };
+    case 'sagemaker':
+      return {
+        service,
+        host: options.sagemakerAddress,
+        port: options.sagemakerPort,
+        protocols: ['http1'] as const,
+        reusePort: false,
+      };
+    case 'vertex-ai':
+      return {
+        service,
+        host: options.vertexAiAddress,
+        port: options.vertexAiPort,
+        protocols: ['http1'] as const,
+        reusePort: false,
       };
     case 'metrics':
       return {

@@ -19,6 +19,7 @@ import type {
   ModelInspection,
   ModelPlan,
   ModelStatistics,
+  RouteAliases,
   TlsOptions,
   TracePlan,
   TraceRecord,
@@ -58,6 +59,7 @@ export class FakeEngine implements Engine {
   readonly plans = new Map<number, ModelPlan>();
   readonly tables: DispatchTable[] = [];
   readonly policies: AccessPolicy[] = [];
+  readonly aliases: RouteAliases[] = [];
   readonly httpReplies = new Map<number, HttpReply>();
   readonly grpcReplies = new Map<number, GrpcReply>();
   readonly cancelled: number[] = [];
@@ -137,6 +139,10 @@ export class FakeEngine implements Engine {
 
   setLog(options: LogOptions): void {
     this.logOptions.push(options);
+  }
+
+  async setAliases(aliases: RouteAliases): Promise<void> {
+    this.aliases.push(aliases);
   }
 
   listen(options: ListenOptions): ListenResult {

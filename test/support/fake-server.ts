@@ -32,9 +32,11 @@ export class FakeServer implements AsyncDisposable {
     path: string,
     body = '',
     service: ControlCall['service'] = 'http',
+    headers: readonly string[] = [],
   ): Promise<HttpReply> {
     const token = this.#token++;
-    this.engine.deliver([this.#call(token, 'http', service, method, path, Buffer.from(body))]);
+    const call = this.#call(token, 'http', service, method, path, Buffer.from(body));
+    this.engine.deliver([{ ...call, headers }]);
     return this.#reply(this.engine.httpReplies, token);
   }
 

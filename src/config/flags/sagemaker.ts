@@ -1,7 +1,19 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { address, bool, both, type Flag, ignored, int32, OWN_THREADS, pair, port } from './flag.ts';
+import { resolve } from 'node:path';
+import {
+  address,
+  bool,
+  both,
+  type Flag,
+  ignored,
+  int32,
+  notEmpty,
+  OWN_THREADS,
+  pair,
+  port,
+} from './flag.ts';
 
 /** The SageMaker port. */
 export interface SagemakerOptions {
@@ -10,14 +22,14 @@ export interface SagemakerOptions {
   readonly sagemakerPort: number;
   /** ports that every other service must be within, both ends included */
   readonly sagemakerSafePortRange: readonly [number, number] | undefined;
+  /** folder that SageMaker unpacks the archives of a multi-model endpoint in */
+  readonly sagemakerModelRoot: string;
   /** what `GET /ping` asks: `SAGEMAKER_TRITON_PING_MODE` */
-  readonly sagemakerPingMode: string;
+  readonly sagemakerPingMode: 'live' | 'ready';
   /** model of `POST /invocations`: `SAGEMAKER_TRITON_DEFAULT_MODEL_NAME` */
   readonly sagemakerDefaultModel: string;
-  /** `SAGEMAKER_TRITON_INFERENCE_TYPE` */
-  readonly sagemakerInferenceType: string;
-  /** many models under one endpoint: `SAGEMAKER_MULTI_MODEL` */
-  readonly sagemakerMultiModel: boolean;
+  /** what `POST /invocations` does: `SAGEMAKER_TRITON_INFERENCE_TYPE` */
+  readonly sagemakerInferenceType: 'infer' | 'generate' | 'generate_stream';
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -26,10 +38,10 @@ export const emptySagemakerOptions: SagemakerOptions = {
   sagemakerAddress: '',
   sagemakerPort: 0,
   sagemakerSafePortRange: undefined,
+  sagemakerModelRoot: '',
   sagemakerPingMode: 'ready',
   sagemakerDefaultModel: 'unspecified_SAGEMAKER_TRITON_DEFAULT_MODEL_NAME',
   sagemakerInferenceType: 'infer',
-  sagemakerMultiModel: false,
 };
 
 export const sagemakerFlags: readonly Flag<SagemakerOptions>[] = [
@@ -71,6 +83,16 @@ export const sagemakerFlags: readonly Flag<SagemakerOptions>[] = [
     set: (draft, value) => {
       const [first, last] = pair(value, '-');
       draft.sagemakerSafePortRange = [int32(first), int32(last)];
+    },
+  },
+  {
+    name: 'sagemaker-model-root',
+    group: 'SageMaker',
+    value: '<path>',
+    help: 'Folder that SageMaker unpacks the archives of a multi-model endpoint in.',
+    defaults: both('/opt/ml/models'),
+    set: (draft, value) => {
+      draft.sagemakerModelRoot = resolve(notEmpty(value));
     },
   },
   ignored('sagemaker-thread-count', 'SageMaker', '<integer>', OWN_THREADS, int32),

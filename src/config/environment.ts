@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { FlagError, port } from './flags/flag.ts';
+import { port } from './flags/flag.ts';
 import type { ServerOptions } from './options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -34,7 +34,7 @@ export const environmentHelp: readonly (readonly [name: string, meaning: string]
 
 /**
  * What the environment says before any flag does.
- * @throws FlagError when a variable says what cannot be
+ * @throws FlagError when AIP_HTTP_PORT is no port
  */
 export function applyEnvironment(draft: OptionsDraft, env: Environment): void {
   if (env['AIP_MODE'] === 'PREDICTION') {
@@ -45,12 +45,8 @@ export function applyEnvironment(draft: OptionsDraft, env: Environment): void {
   if (env['AIP_HTTP_PORT'] !== undefined) draft.vertexAiPort = port(env['AIP_HTTP_PORT']);
   draft.vertexAiPredictRoute = env['AIP_PREDICT_ROUTE'] ?? '';
   draft.vertexAiHealthRoute = env['AIP_HEALTH_ROUTE'] ?? '';
-  draft.sagemakerPingMode = word(env, 'SAGEMAKER_TRITON_PING_MODE', ['ready', 'live']);
-  draft.sagemakerInferenceType = word(env, 'SAGEMAKER_TRITON_INFERENCE_TYPE', [
-    'infer',
-    'generate',
-    'generate_stream',
-  ]);
+  draft.sagemakerPingMode = wordOf(env, PING_MODE) ?? draft.sagemakerPingMode;
+  draft.sagemakerInferenceType = wordOf(env, INFERENCE_TYPE) ?? draft.sagemakerInferenceType;
   draft.sagemakerDefaultModel =
     env['SAGEMAKER_TRITON_DEFAULT_MODEL_NAME'] ?? draft.sagemakerDefaultModel;
   draft.logEscape = env['TRITON_SERVER_ESCAPE_LOG_MESSAGES'] !== '0';
@@ -64,10 +60,33 @@ export function applyStorage(draft: OptionsDraft, env: Environment): void {
   }
 }
 
-/** @returns one of the words; the first when the variable is not set */
-function word<T extends string>(env: Environment, name: string, words: readonly [T, ...T[]]): T {
-  const value = env[name];
-  const found = value === undefined ? words[0] : words.find((one) => one === value);
-  if (found !== undefined) return found;
-  throw new FlagError(`${name}: expected ${words.join(', ')}, got ${value}`);
+interface Words<T extends string> {
+  readonly name: string;
+  readonly words: readonly T[];
+}
+
+const PING_MODE: Words<'ready' | 'live'> = {
+  name: 'SAGEMAKER_TRITON_PING_MODE',
+  words: ['ready', 'live'],
+};
+const INFERENCE_TYPE: Words<'infer' | 'generate' | 'generate_stream'> = {
+  name: 'SAGEMAKER_TRITON_INFERENCE_TYPE',
+  words: ['infer', 'generate', 'generate_stream'],
+};
+
+function wordOf<T extends string>(env: Environment, { name, words }: Words<T>): T | undefined {
+  return words.find((word) => word === env[name]);
+}
+
+/** @returns a sentence about a variable that a service which is on cannot follow, or undefined */
+export function findWrongVariable(options: ServerOptions, env: Environment): string | undefined {
+  if (!options.allowSagemaker) return undefined;
+  for (const variable of [PING_MODE, INFERENCE_TYPE]) {
+    const { name, words } = variable;
+    const value = env[name];
+    if (value !== undefined && wordOf(env, variable) === undefined) {
+      return `${name}: expected ${words.join(', ')}, got ${value}`;
+    }
+  }
+  return undefined;
 }

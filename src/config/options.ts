@@ -2,7 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { findConflict } from './conflicts.ts';
-import { applyEnvironment, applyStorage, type Environment } from './environment.ts';
+import {
+  applyEnvironment,
+  applyStorage,
+  type Environment,
+  findWrongVariable,
+} from './environment.ts';
 import { serverFlags } from './flag-table.ts';
 import { type BackendOptions, emptyBackendOptions } from './flags/backend.ts';
 import { type CacheOptions, emptyCacheOptions } from './flags/cache.ts';
@@ -177,7 +182,8 @@ class CommandLine {
     draft.allowGpuMetrics &&= draft.allowMetrics;
     draft.allowCpuMetrics &&= draft.allowMetrics;
     this.warnings.push(...finishTrace(draft), ...finishStrictConfig(draft));
-    const problem = findConflict(draft) ?? findUnbuilt(draft);
+    const problem =
+      findConflict(draft) ?? findWrongVariable(draft, this.#env) ?? findUnbuilt(draft);
     if (problem !== undefined) throw new FlagError(problem);
     if (draft.loadModels.includes('*') && draft.loadModels.length > 1) {
       throw new BuildError(

@@ -718,6 +718,17 @@ describe('the environment', () => {
   });
 });
 
+describe('a word that SageMaker does not know', () => {
+  it('ends the start of its port, and no other', () => {
+    const env = { SAGEMAKER_TRITON_INFERENCE_TYPE: 'dream' };
+    assert.equal(accept([], env).options.sagemakerInferenceType, 'infer');
+    assert.equal(
+      refuse(['--allow-sagemaker=true'], env).message,
+      'SAGEMAKER_TRITON_INFERENCE_TYPE: expected infer, generate, generate_stream, got dream',
+    );
+  });
+});
+
 describe('under our own name', () => {
   it('a number is a number to its end', () => {
     const parsed = parseOptions('nereid', ['--http-port=81x']);

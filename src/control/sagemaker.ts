@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { internal, invalidArgument, notFound, ServeError, unimplemented } from '../base/status.ts';
 import type { ServerOptions } from '../config/options.ts';
-import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
+import { failedToPoll, type ModelLifecycle } from '../lifecycle/lifecycle.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { MappedSource } from '../repository/mapped-source.ts';
 import { listModels } from '../repository/scan.ts';
@@ -112,7 +112,7 @@ export class SagemakerModels {
         'repository registration is not allowed if model control mode is not EXPLICIT',
       );
     }
-    const { location, folder } = await locate(checkUrl(url, root));
+    const { location, folder } = await locate(checkUrl(url, root), target);
     if (sources.some((source) => source.location === location)) {
       throw new ServeError(
         'AlreadyExists',
@@ -152,7 +152,7 @@ function checkUrl(url: string, root: string): string {
 }
 
 /** Of a folder that is a model, its parent; else the folder, and the model in it that is asked for. */
-async function locate(path: string): Promise<{ location: string; folder: string }> {
+async function locate(path: string, target: string): Promise<{ location: string; folder: string }> {
   const info = await stat(path).catch(() => undefined);
   if (info?.isDirectory() !== true) {
     throw invalidArgument(`failed to register '${path}', repository not found`);
@@ -163,7 +163,7 @@ async function locate(path: string): Promise<{ location: string; folder: string 
   const folders = await new LocalSource(path).list();
   const [only, second] = folders;
   if (only === undefined) {
-    throw internal(`failed to register '${path}': expected a folder with a model, got none`);
+    throw internal(failedToPoll(target));
   }
   if (second === undefined) return { location: path, folder: only };
   for (const folder of folders) {

@@ -169,5 +169,10 @@ describe('models of the SageMaker port', () => {
     const [status, text] = await endpoint.load('two');
     assert.equal(status, 400);
     assert.match(text, /expected one model or an ensemble, got 2 models/);
+    await endpoint.archives.write('none/model/file', '');
+    assert.deepEqual(await endpoint.load('none'), [
+      400,
+      `{"error":"failed to load 'none', failed to poll from model repository"}`,
+    ]);
   });
 });

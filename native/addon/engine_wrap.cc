@@ -55,6 +55,7 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
                                    : std::min(kMaxIoThreads, base::AllowedCpus());
   options.native_infer_path = reader.Text("inferPath") == "native";
   options.json_health_bodies = reader.Bool("jsonHealthBodies");
+  if (reader.Bool("real16Json")) options.real16_json = protocol::Real16Json::kTaken;
   options.max_input_bytes = static_cast<size_t>(reader.Integer("httpMaxInputBytes"));
   const auto level =
       protocol::ParseCompressionLevel(reader.Text("grpcInferResponseCompressionLevel"));

@@ -163,8 +163,10 @@ void Answers::SendParts(Call& call, std::string_view timing) {
 }
 
 void Answers::Infer(Call& call, core::InferResponse& response) {
-  const protocol::AnswerForm form{
-      .id = call.id, .wanted = call.wanted, .binary_by_default = call.binary_by_default};
+  const protocol::AnswerForm form{.id = call.id,
+                                  .wanted = call.wanted,
+                                  .binary_by_default = call.binary_by_default,
+                                  .real16 = real16_};
   writer_.Clear();
   const core::ModelPlan& plan = call.model->plan();
   base::Status status = protocol::ClassifyOutputs(plan, form, allocator_, response);
@@ -182,7 +184,8 @@ int Answers::WriteGenerated(const Call& call, const core::InferResponse& respons
   base::Status status = response.status;
   if (status.ok()) {
     writer_.Clear();
-    status = protocol::WriteGenerateResponse(call.model->plan(), call.id, response, writer_);
+    status =
+        protocol::WriteGenerateResponse(call.model->plan(), call.id, response, writer_, real16_);
   }
   if (!status.ok()) {
     protocol::AppendHttpError(text_, status.message());

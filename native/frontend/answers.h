@@ -24,8 +24,8 @@ class Answers {
  public:
   // `allocator` makes the tensors that an answer needs beyond the model's (classification).
   // `server_timing`: HTTP infer answers carry the header of that name.
-  Answers(base::BufferAllocator& allocator, bool server_timing)
-      : allocator_(allocator), server_timing_(server_timing) {}
+  Answers(base::BufferAllocator& allocator, bool server_timing, protocol::Real16Json real16)
+      : allocator_(allocator), server_timing_(server_timing), real16_(real16) {}
 
   void Http(Call& call, int status, std::string_view content_type, std::string_view body,
             std::string_view retry_after = {});
@@ -51,6 +51,7 @@ class Answers {
 
   base::BufferAllocator& allocator_;
   const bool server_timing_;
+  const protocol::Real16Json real16_;
   protocol::ResponseWriter writer_;
   std::string text_;  // scratch for errors and joined parts
   std::string compressed_;

@@ -20,6 +20,7 @@
 #include "metrics/host_metrics.h"
 #include "net/server.h"
 #include "protocol/content_coding.h"
+#include "protocol/response_writer.h"
 #include "trace/record_queue.h"
 #include "trace/sampler.h"
 
@@ -28,7 +29,8 @@ namespace serving::frontend {
 struct FrontendOptions {
   int io_threads = 1;
   net::Limits limits;
-  bool native_infer_path = true;      // false: infer calls go to TypeScript too
+  bool native_infer_path = true;  // false: infer calls go to TypeScript too
+  protocol::Real16Json real16_json = protocol::Real16Json::kRefused;
   bool json_health_bodies = false;    // KServe's bodies instead of Triton's empty ones
   size_t max_input_bytes = 64 << 20;  // --http-max-input-size
   // --grpc-infer-response-compression-level

@@ -21,8 +21,8 @@ void IoHandler::SubmitGenerate(Call& call) {
   if (request->body) {
     text = {reinterpret_cast<const char*>(request->body->data()), call.received};
   }
-  base::Status status =
-      protocol::ReadGenerateRequest(text, options_.max_input_bytes, *pool_, plan, *request);
+  base::Status status = protocol::ReadGenerateRequest(text, options_.max_input_bytes, *pool_, plan,
+                                                      *request, options_.real16_json);
   if (status.ok()) status = engine::Validate(plan, *request);
   if (!status.ok()) return answers_.Error(call, status);
   call.generated.emplace();

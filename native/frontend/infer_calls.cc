@@ -67,9 +67,9 @@ void IoHandler::SubmitHttpInfer(Call& call) {
   request->model_version = call.model_version;
   const auto json_length =
       call.json_length ? std::optional<std::string_view>(*call.json_length) : std::nullopt;
-  base::Status status = protocol::ReadHttpInferRequest(request->body, call.received, json_length,
-                                                       options_.max_input_bytes, *pool_,
-                                                       &model.value()->plan(), *request);
+  base::Status status = protocol::ReadHttpInferRequest(
+      request->body, call.received, json_length, options_.max_input_bytes, *pool_,
+      &model.value()->plan(), *request, options_.real16_json);
   if (status.ok()) status = engine::Validate(model.value()->plan(), *request);
   if (!status.ok()) return answers_.Error(call, status);
   Submit(call, std::move(request), model.value());

@@ -26,7 +26,7 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
       mailbox_(base::MakeRef<Mailbox>(std::move(waker), frontend.engine().budget())),
       pool_(base::MakeRef<device::HostPool>(frontend.engine().budget())),
       calls_(this),
-      answers_(*pool_, options_.server_timing) {
+      answers_(*pool_, options_.server_timing, options_.real16_json) {
   SetCurrentMailbox(mailbox_.get());
   // Attached first: a table published from here on comes as a notice as well.
   frontend_.Attach(index, mailbox_);

@@ -46,11 +46,12 @@ bool FitShape(const core::ModelPlan& plan, const core::TensorPlan& input, uint64
 class GenerateReader {
  public:
   GenerateReader(std::string_view text, size_t max_json_bytes, base::BufferAllocator& allocator,
-                 const core::ModelPlan& plan, core::InferRequest& request)
+                 const core::ModelPlan& plan, Real16Json real16, core::InferRequest& request)
       : cursor_(text),
         max_json_bytes_(max_json_bytes),
         allocator_(allocator),
         plan_(plan),
+        real16_(real16),
         request_(request) {}
 
   Status Read() {
@@ -138,7 +139,7 @@ class GenerateReader {
       return InvalidArgument(
           Join({"The schema can not convert input '", name, "' to tensor with proper shape"}));
     }
-    return TakeJsonData(data, max_json_bytes_, allocator_, request_, input);
+    return TakeJsonData(data, max_json_bytes_, allocator_, real16_, request_, input);
   }
 
   JsonValue InBrackets(const JsonValue& value) {
@@ -166,6 +167,7 @@ class GenerateReader {
   const size_t max_json_bytes_;
   base::BufferAllocator& allocator_;
   const core::ModelPlan& plan_;
+  const Real16Json real16_;
   core::InferRequest& request_;
   Status error_;
 };
@@ -174,9 +176,9 @@ class GenerateReader {
 
 Status ReadGenerateRequest(std::string_view text, size_t max_json_bytes,
                            base::BufferAllocator& allocator, const core::ModelPlan& plan,
-                           core::InferRequest& request) {
+                           core::InferRequest& request, Real16Json real16) {
   if (text.size() > max_json_bytes) return JsonTooLarge(text.size(), max_json_bytes);
-  return GenerateReader(text, max_json_bytes, allocator, plan, request).Read();
+  return GenerateReader(text, max_json_bytes, allocator, plan, real16, request).Read();
 }
 
 }  // namespace serving::protocol

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "core/infer_request.h"
 #include "core/model_plan.h"
+#include "protocol/response_writer.h"
 
 namespace serving::protocol {
 
@@ -25,6 +26,7 @@ namespace serving::protocol {
 //   request         slots, deadline and sink are left alone
 base::Status ReadGenerateRequest(std::string_view text, size_t max_json_bytes,
                                  base::BufferAllocator& allocator, const core::ModelPlan& plan,
-                                 core::InferRequest& request);
+                                 core::InferRequest& request,
+                                 Real16Json real16 = Real16Json::kRefused);
 
 }  // namespace serving::protocol

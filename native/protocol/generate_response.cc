@@ -11,7 +11,8 @@
 namespace serving::protocol {
 
 base::Status WriteGenerateResponse(const core::ModelPlan& plan, std::string_view id,
-                                   const core::InferResponse& response, ResponseWriter& out) {
+                                   const core::InferResponse& response, ResponseWriter& out,
+                                   Real16Json real16) {
   out.Append("{");
   if (!id.empty()) {
     out.Append("\"id\":");
@@ -29,7 +30,7 @@ base::Status WriteGenerateResponse(const core::ModelPlan& plan, std::string_view
     AppendJsonString(out, name);
     out.Append(":");
     const auto form = output.shape.ElementCount() == 1 ? JsonForm::kValue : JsonForm::kList;
-    RETURN_IF_ERROR(AppendJsonTensor(out, output, name, form));
+    RETURN_IF_ERROR(AppendJsonTensor(out, output, name, real16, form));
   }
   out.Append("}");
   return {};

@@ -18,6 +18,7 @@ namespace serving::protocol {
 //
 // Fails for outputs that JSON cannot carry, as the infer answer does.
 base::Status WriteGenerateResponse(const core::ModelPlan& plan, std::string_view id,
-                                   const core::InferResponse& response, ResponseWriter& out);
+                                   const core::InferResponse& response, ResponseWriter& out,
+                                   Real16Json real16 = Real16Json::kRefused);
 
 }  // namespace serving::protocol

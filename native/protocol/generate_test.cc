@@ -129,6 +129,13 @@ TEST_F(Generate, RefusesInTritonsWords) {
   for (const auto& [text, error] : cases) EXPECT_EQ(Read(text), error) << text;
 }
 
+TEST_F(Generate, Real16WhereItIsTaken) {
+  ASSERT_TRUE(
+      ReadGenerateRequest(R"({"h":1.5})", 1000, memory, plan, request, Real16Json::kTaken).ok());
+  EXPECT_EQ(TextOf({request.inputs[0].parts.at(0).data, request.inputs[0].byte_size}),
+            pb::Raw<uint16_t>({0x3e00}));
+}
+
 TEST_F(Generate, WritesValuesAndLists) {
   core::InferResponse response;
   const auto add = [&](uint32_t slot, DataType type, int64_t count, std::string_view bytes) {

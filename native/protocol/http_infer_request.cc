@@ -67,11 +67,12 @@ struct OutputMembers {
 class BodyReader {
  public:
   BodyReader(std::string_view json, std::string_view tail, size_t max_json_bytes,
-             base::BufferAllocator& allocator, core::InferRequest& request)
+             base::BufferAllocator& allocator, Real16Json real16, core::InferRequest& request)
       : cursor_(json),
         tail_(tail),
         max_json_bytes_(max_json_bytes),
         allocator_(allocator),
+        real16_(real16),
         request_(request) {}
 
   Status Read() {
@@ -207,7 +208,8 @@ class BodyReader {
     if (!members.data_type.is_string() || !members.shape.is_array()) return false;
     const std::string_view quoted = members.data_type.text();
     const auto type = tensor::ParseWireName(quoted.substr(1, quoted.size() - 2));
-    if (!type || !ReadJsonShapeFast(members.shape, members.dims)) return false;
+    if (!type || (tensor::IsReal16(*type) && real16_ == Real16Json::kRefused)) return false;
+    if (!ReadJsonShapeFast(members.shape, members.dims)) return false;
     const auto count =
         PossibleCount(members.dims, static_cast<size_t>(cursor_.end() - cursor_.at()));
     if (!count || *count == 0) return false;
@@ -293,7 +295,7 @@ class BodyReader {
       AddPart(input, members.elements, members.elements_bytes);
       return {};
     }
-    return TakeJsonData(members.data, max_json_bytes_, allocator_, request_, input);
+    return TakeJsonData(members.data, max_json_bytes_, allocator_, real16_, request_, input);
   }
 
   // ---- outputs
@@ -370,6 +372,7 @@ class BodyReader {
   std::string_view tail_;  // binary data that no input has taken yet
   const size_t max_json_bytes_;
   base::BufferAllocator& allocator_;
+  const Real16Json real16_;
   core::InferRequest& request_;
   bool seen_id_ = false;
   bool seen_parameters_ = false;
@@ -403,7 +406,7 @@ base::Result<size_t> JsonSize(std::optional<std::string_view> header_length, siz
 Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
                             std::optional<std::string_view> header_length, size_t max_json_bytes,
                             base::BufferAllocator& allocator, const core::ModelPlan* plan,
-                            core::InferRequest& request) {
+                            core::InferRequest& request, Real16Json real16) {
   request.body = body;
   const std::string_view text =
       body ? std::string_view(reinterpret_cast<const char*>(body->data()), size)
@@ -414,7 +417,7 @@ Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
   }
   if (json_size > max_json_bytes) return JsonTooLarge(json_size, max_json_bytes);
   return BodyReader(text.substr(0, json_size), text.substr(json_size), max_json_bytes, allocator,
-                    request)
+                    real16, request)
       .Read();
 }
 

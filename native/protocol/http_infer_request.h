@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "core/infer_request.h"
 #include "core/model_plan.h"
+#include "protocol/response_writer.h"
 
 namespace serving::protocol {
 
@@ -27,6 +28,7 @@ namespace serving::protocol {
 base::Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
                                   std::optional<std::string_view> header_length,
                                   size_t max_json_bytes, base::BufferAllocator& allocator,
-                                  const core::ModelPlan* plan, core::InferRequest& request);
+                                  const core::ModelPlan* plan, core::InferRequest& request,
+                                  Real16Json real16 = Real16Json::kRefused);
 
 }  // namespace serving::protocol

@@ -32,7 +32,7 @@ class HttpInferRequest : public testing::Test {
     request.Reset();
     request.model_name = "m";
     return ReadHttpInferRequest(memory.Hold(body), body.size(), header_length, max_json_bytes,
-                                memory, plan, request);
+                                memory, plan, request, real16);
   }
   std::string Data(size_t input = 0) const {
     std::string all;
@@ -44,6 +44,7 @@ class HttpInferRequest : public testing::Test {
   HeapAllocator memory;
   size_t max_json_bytes = kNoLimit;
   const core::ModelPlan* plan = nullptr;
+  Real16Json real16 = Real16Json::kRefused;
   core::InferRequest request;
 };
 
@@ -452,6 +453,28 @@ TEST_F(HttpInferRequest, WrongData) {
     }
   }
   EXPECT_LT(memory.largest, 1000u) << "a claimed shape must not cost memory";
+}
+
+TEST_F(HttpInferRequest, Real16WhereItIsTaken) {
+  real16 = Real16Json::kTaken;
+  const Elements cases[] = {
+      {"FP16", "[1,-2.5,65504,0.1]", pb::Raw<uint16_t>({0x3c00, 0xc100, 0x7bff, 0x2e66}), "[4]"},
+      {"FP16", "[1e30,-Infinity,NaN,-0.0,5e-8]",
+       pb::Raw<uint16_t>({0x7c00, 0xfc00, 0x7e00, 0x8000, 1}), "[5]"},
+      {"BF16", "[[1,3.14],[1e39,-1e-41]]", pb::Raw<uint16_t>({0x3f80, 0x4049, 0x7f80, 0x8000}),
+       "[2,2]"},
+  };
+  for (const Elements& elements : cases) {
+    for (const std::string& input : {Input(elements.type, elements.shape, elements.data),
+                                     DataFirst(elements.type, elements.shape, elements.data)}) {
+      ASSERT_TRUE(Read(Inputs(input)).ok()) << input;
+      EXPECT_EQ(Data(), elements.bytes) << input;
+    }
+  }
+  EXPECT_EQ(Read(Inputs(Input("FP16", "[1]", "[true]"))).message(),
+            "Unable to parse 'data': attempt to access JSON non-number as double");
+  EXPECT_EQ(Read(Inputs(Input("BF16", "[1]", "[1,2]"))).message(),
+            "Unable to parse 'data': Shape does not match true shape of 'data' field");
 }
 
 TEST_F(HttpInferRequest, SizeLimits) {

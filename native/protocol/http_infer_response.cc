@@ -74,7 +74,7 @@ Status WriteHttpInferResponse(const core::ModelPlan& plan, const AnswerForm& for
       tail_bytes += output.view.size;
     } else {
       out.Append(",\"data\":");
-      RETURN_IF_ERROR(AppendJsonTensor(out, output, name));
+      RETURN_IF_ERROR(AppendJsonTensor(out, output, name, form.real16));
       out.Append("}");
     }
   }

@@ -15,8 +15,8 @@ namespace serving::protocol {
 // that number is the value of Inference-Header-Content-Length; else application/json. Outputs go in
 // the order of `response.outputs`.
 //
-// Fails for FP16 and BF16 outputs as JSON and for BYTES elements that are no UTF-8.
-// `response.status` must be OK.
+// Fails for FP16 and BF16 outputs as JSON, unless `form` takes them, and for BYTES elements that
+// are no UTF-8. `response.status` must be OK.
 base::Status WriteHttpInferResponse(const core::ModelPlan& plan, const AnswerForm& form,
                                     const core::InferResponse& response, ResponseWriter& out);
 

@@ -157,6 +157,17 @@ TEST_F(HttpInferResponse, WhatJsonCannotCarry) {
       "binary data format for output");
 }
 
+TEST_F(HttpInferResponse, Real16WhereItIsTaken) {
+  Add(0, DataType::kFp16, {4}, pb::Raw<uint16_t>({0x3c00, 0x2e66, 0x7bff, 0xfc00}));
+  Add(1, DataType::kBf16, {4}, pb::Raw<uint16_t>({0x4049, 0x8000, 0x7fc0, 0x0001}));
+  ASSERT_TRUE(Write({{}, {}, false, Real16Json::kTaken}).ok());
+  EXPECT_NE(text.find(R"("FP16","shape":[4],"data":[1.0,0.1,6.55e+04,-Infinity])"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find(R"("BF16","shape":[4],"data":[3.14,-0.0,NaN,9e-41])"), std::string::npos)
+      << text;
+}
+
 TEST(HttpError, IsAlwaysJson) {
   std::string out = ">";
   AppendHttpError(out, "a \"b\"\\\n\x01 \xC3\xA9 \xFF");

@@ -47,11 +47,11 @@ Status TakeNumbers(const JsonValue& data, size_t max_json_bytes, base::BufferAll
 }  // namespace
 
 Status TakeJsonData(const JsonValue& data, size_t max_json_bytes, base::BufferAllocator& allocator,
-                    core::InferRequest& request, core::InputTensor& input) {
+                    Real16Json real16, core::InferRequest& request, core::InputTensor& input) {
   if (input.data_type == DataType::kBytes) return TakeStrings(data, allocator, request, input);
   // Nothing to read. No model takes a tensor without dimensions: the validator says so.
   if (input.shape.rank() == 0 || input.shape.ElementCount() == 0) return {};
-  if (input.data_type == DataType::kFp16 || input.data_type == DataType::kBf16) {
+  if (tensor::IsReal16(input.data_type) && real16 == Real16Json::kRefused) {
     return base::InvalidArgument(Join({"receiving ", tensor::WireName(input.data_type),
                                        " data via JSON is not supported. Please use the binary "
                                        "data format for input ",

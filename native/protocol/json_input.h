@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "core/infer_request.h"
 #include "protocol/json_cursor.h"
+#include "protocol/response_writer.h"
 
 namespace serving::protocol {
 
@@ -16,7 +17,7 @@ namespace serving::protocol {
 // from `allocator` that `request` keeps. Takes no more memory than the text can fill and at most
 // `max_json_bytes` (P-35).
 base::Status TakeJsonData(const JsonValue& data, size_t max_json_bytes,
-                          base::BufferAllocator& allocator, core::InferRequest& request,
-                          core::InputTensor& input);
+                          base::BufferAllocator& allocator, Real16Json real16,
+                          core::InferRequest& request, core::InputTensor& input);
 
 }  // namespace serving::protocol

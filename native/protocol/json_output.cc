@@ -42,9 +42,9 @@ void AppendJsonParameters(ResponseWriter& out, const core::ResponseParameters& p
 }
 
 base::Status AppendJsonTensor(ResponseWriter& out, const core::OutputTensor& output,
-                              std::string_view name, JsonForm form) {
+                              std::string_view name, Real16Json real16, JsonForm form) {
   const std::span<const std::byte> data(output.view.data, output.view.size);
-  if (output.data_type == DataType::kFp16 || output.data_type == DataType::kBf16) {
+  if (tensor::IsReal16(output.data_type) && real16 == Real16Json::kRefused) {
     return base::InvalidArgument(
         Join({"sending ", tensor::WireName(output.data_type),
               " data via JSON is not supported. Please use the binary data format for output"}));

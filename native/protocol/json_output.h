@@ -11,10 +11,11 @@
 
 namespace serving::protocol {
 
-// Appends the elements of an output. Fails for FP16 and BF16 and for BYTES elements that are no
-// UTF-8; what was appended then is of no use.
+// Appends the elements of an output. Fails for FP16 and BF16 unless they are taken and for BYTES
+// elements that are no UTF-8; what was appended then is of no use.
 base::Status AppendJsonTensor(ResponseWriter& out, const core::OutputTensor& output,
-                              std::string_view name, JsonForm form = JsonForm::kList);
+                              std::string_view name, Real16Json real16,
+                              JsonForm form = JsonForm::kList);
 
 // Appends the object of a response's parameters.
 void AppendJsonParameters(ResponseWriter& out, const core::ResponseParameters& parameters);

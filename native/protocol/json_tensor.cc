@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "protocol/json_number.h"
+#include "tensor/real16.h"
 
 namespace serving::protocol {
 namespace {
@@ -172,9 +173,11 @@ Status StoreElement(std::string_view text, DataType type, std::byte* out, size_t
       return StoreNumber<float>(AsReal(number), out, index, kReal);
     case DataType::kFp64:
       return StoreNumber<double>(AsReal(number), out, index, kReal);
-    case DataType::kBool:
     case DataType::kFp16:
+      return StoreNumber<tensor::Fp16>(AsReal(number), out, index, kReal);
     case DataType::kBf16:
+      return StoreNumber<tensor::Bf16>(AsReal(number), out, index, kReal);
+    case DataType::kBool:
     case DataType::kBytes:
       break;
   }
@@ -209,7 +212,9 @@ const char* ReadJsonTensorFast(const char* at, const char* end, DataType type, s
     case DataType::kFp64:
       return ReadReal<double>(at, end, count, out);
     case DataType::kFp16:
+      return ReadReal<tensor::Fp16>(at, end, count, out);
     case DataType::kBf16:
+      return ReadReal<tensor::Bf16>(at, end, count, out);
     case DataType::kBytes:
       return nullptr;
   }

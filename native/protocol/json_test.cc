@@ -145,6 +145,29 @@ TEST(JsonNumber, WrittenRealsReadBackTheSame) {
   }
 }
 
+TEST(JsonNumber, WrittenReal16ReadBackTheSame) {
+  const auto check = [](auto real) {
+    char text[kMaxNumberChars];
+    const char* end = WriteJsonNumber(real, text);
+    const std::string_view written(text, static_cast<size_t>(end - text));
+    if (std::isnan(static_cast<float>(real))) {
+      EXPECT_EQ(written, "NaN");
+      return;
+    }
+    EXPECT_NE(written.find_first_of(".eI"), std::string_view::npos) << written;
+    const auto read = AsReal(ReadJsonNumber(written));
+    ASSERT_TRUE(read) << written;
+    EXPECT_EQ(decltype(real)(*read).bits, real.bits) << written;
+  };
+  for (uint32_t bits = 0; bits <= UINT16_MAX; ++bits) {
+    tensor::Fp16 fp16;
+    tensor::Bf16 bf16;
+    fp16.bits = bf16.bits = static_cast<uint16_t>(bits);
+    check(fp16);
+    check(bf16);
+  }
+}
+
 TEST(JsonNumber, IntegersAreExactAtTheirEnds) {
   EXPECT_EQ(AsSigned(ReadJsonNumber("9223372036854775807")), INT64_MAX);
   EXPECT_EQ(AsSigned(ReadJsonNumber("-9223372036854775808")), INT64_MIN);

@@ -40,6 +40,27 @@ char* WriteReal(T value, char* out) {
   return Copy(".0", end);
 }
 
+// A real of 16 bits: at most five digits tell any two apart.
+template <typename T>
+char* WriteReal16(T real, char* out) {
+  const auto value = static_cast<float>(real);
+  constexpr float kEveryWholeNumber = 1 << 11;
+  if (!std::isfinite(value) || std::abs(value) < kEveryWholeNumber) {
+    if (!std::isfinite(value) || value == std::trunc(value)) return WriteReal(value, out);
+  }
+  for (int digits = 1;; ++digits) {
+    char* end =
+        std::to_chars(out, out + kMaxNumberChars, value, std::chars_format::general, digits).ptr;
+    double read = 0;
+    std::from_chars(out, end, read);
+    if (T(read).bits != real.bits && digits < 5) continue;
+    for (const char* c = out; c != end; ++c) {
+      if (*c == '.' || *c == 'e') return end;
+    }
+    return Copy(".0", end);
+  }
+}
+
 // Elements between two looks at the writer's room.
 constexpr size_t kChunk = 64;
 
@@ -92,6 +113,8 @@ void AppendReals(ResponseWriter& out, std::span<const std::byte> data, JsonForm 
 
 char* WriteJsonNumber(float value, char* out) { return WriteReal(value, out); }
 char* WriteJsonNumber(double value, char* out) { return WriteReal(value, out); }
+char* WriteJsonNumber(tensor::Fp16 value, char* out) { return WriteReal16(value, out); }
+char* WriteJsonNumber(tensor::Bf16 value, char* out) { return WriteReal16(value, out); }
 
 char* WriteJsonNumber(int64_t value, char* out) {
   return std::to_chars(out, out + kMaxNumberChars, value).ptr;
@@ -154,7 +177,9 @@ void AppendJsonNumbers(ResponseWriter& out, DataType type, std::span<const std::
     case DataType::kFp64:
       return AppendReals<double>(out, data, form);
     case DataType::kFp16:
+      return AppendReals<tensor::Fp16>(out, data, form);
     case DataType::kBf16:
+      return AppendReals<tensor::Bf16>(out, data, form);
     case DataType::kBytes:
       SERVING_CHECK(false, "a tensor of this type has no numbers in JSON");
   }

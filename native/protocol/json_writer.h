@@ -10,6 +10,7 @@
 
 #include "protocol/response_writer.h"
 #include "tensor/data_type.h"
+#include "tensor/real16.h"
 
 namespace serving::protocol {
 
@@ -21,6 +22,8 @@ inline constexpr size_t kMaxNumberChars = 32;
 // and NaN, Infinity, -Infinity as bare words (P-66).
 char* WriteJsonNumber(float value, char* out);
 char* WriteJsonNumber(double value, char* out);
+char* WriteJsonNumber(tensor::Fp16 value, char* out);
+char* WriteJsonNumber(tensor::Bf16 value, char* out);
 char* WriteJsonNumber(int64_t value, char* out);
 char* WriteJsonNumber(uint64_t value, char* out);
 
@@ -37,7 +40,7 @@ inline void AppendJsonString(ResponseWriter& out, std::string_view text) {
 // element.
 enum class JsonForm : uint8_t { kList, kValue };
 
-// Appends all elements of a dense tensor (not BYTES, FP16, BF16), row-major, flat.
+// Appends all elements of a dense tensor (not BYTES), row-major, flat.
 void AppendJsonNumbers(ResponseWriter& out, tensor::DataType type, std::span<const std::byte> data,
                        JsonForm form = JsonForm::kList);
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -17,6 +18,9 @@
 
 namespace serving::protocol {
 
+// FP16 and BF16 as numbers in JSON, which Triton refuses both ways (P-51).
+enum class Real16Json : uint8_t { kRefused, kTaken };
+
 // What of a request shapes its answer. Copied from the request by whoever writes the answer later,
 // since a request may be gone by then: of `wanted` only slot, binary and classification are read.
 struct AnswerForm {
@@ -24,6 +28,7 @@ struct AnswerForm {
   std::span<const core::WantedOutput> wanted;  // empty = all outputs
   bool binary_by_default =
       false;  // HTTP: outputs that `wanted` does not name go to the binary tail
+  Real16Json real16 = Real16Json::kRefused;
 };
 
 // A run of answer bytes. `owner` null: the bytes lie in the writer and are to be copied; else they

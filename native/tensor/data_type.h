@@ -30,6 +30,10 @@ enum class DataType : uint8_t {
 
 // Bytes of one element; 0 for kBytes, whose elements carry their own 4-byte length.
 size_t ByteSize(DataType type);
+// True for FP16 and BF16, which JSON carries only where the server was told so.
+constexpr bool IsReal16(DataType type) {
+  return type == DataType::kFp16 || type == DataType::kBf16;
+}
 // `FP32` and so on, as the wire spells it.
 std::string_view WireName(DataType type);
 std::optional<DataType> ParseWireName(std::string_view name);

@@ -67,6 +67,7 @@ const OPTIONS: EngineOptions = {
     hostIntervalMs: 0,
     pinnedMemoryPoolBytes: 0,
   },
+  real16Json: false,
   logVerbose: 0,
   logInfo: false,
   logWarning: false,

@@ -293,6 +293,8 @@ export interface EngineOptions {
   /** HTTP infer answers carry a Server-Timing header */
   readonly serverTiming: boolean;
   readonly metrics: MetricsOptions;
+  /** FP16 and BF16 as numbers in JSON */
+  readonly real16Json: boolean;
   readonly logVerbose: number;
   readonly logInfo: boolean;
   readonly logWarning: boolean;

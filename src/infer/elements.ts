@@ -3,6 +3,7 @@
 
 import type { DataType } from '../addon/types.ts';
 import { internal } from '../base/status.ts';
+import { BF16, FP16, type Real16, readReal16, roundReal16 } from './real16.ts';
 
 /** Bytes of one element. BYTES elements have no fixed size: 0. */
 const ELEMENT_BYTES: Readonly<Record<DataType, number>> = {
@@ -41,7 +42,7 @@ interface Access {
   readonly take: Take;
 }
 
-// Integers are cut to their width, as Triton does. FP16, BF16 and BYTES have no elements of their own.
+// Integers are cut to their width, as Triton does. BYTES have no elements of their own.
 const ACCESS: Readonly<Partial<Record<DataType, Access>>> = {
   BOOL: {
     put: (view, at, value) => view.setUint8(at, Number(value) === 0 ? 0 : 1),
@@ -79,6 +80,8 @@ const ACCESS: Readonly<Partial<Record<DataType, Access>>> = {
     put: (view, at, value) => view.setBigInt64(at, BigInt(value), true),
     take: (view, at) => view.getBigInt64(at, true),
   },
+  FP16: real16Access(FP16),
+  BF16: real16Access(BF16),
   FP32: {
     put: (view, at, value) => view.setFloat32(at, Number(value), true),
     take: (view, at) => view.getFloat32(at, true),
@@ -88,6 +91,13 @@ const ACCESS: Readonly<Partial<Record<DataType, Access>>> = {
     take: (view, at) => view.getFloat64(at, true),
   },
 };
+
+function real16Access(form: Real16): Access {
+  return {
+    put: (view, at, value) => view.setUint16(at, roundReal16(form, Number(value)), true),
+    take: (view, at) => readReal16(form, view.getUint16(at, true)),
+  };
+}
 
 const cut = (value: Element, bits: number): number => Number(BigInt.asUintN(bits, BigInt(value)));
 

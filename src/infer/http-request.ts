@@ -45,6 +45,7 @@ const INT32_MAX = 2n ** 31n - 1n;
  * Reads the body of `POST …/infer`: JSON, JSON with a binary tail, or one raw tensor.
  * @param jsonLength value of Inference-Header-Content-Length; undefined = the whole body is JSON
  * @param maxJsonBytes limit of the JSON part, of each tensor given as JSON and of a raw tensor
+ * @param real16Json FP16 and BF16 may be numbers
  * @throws ServeError InvalidArgument, Unimplemented; Triton's words
  */
 export function readHttpRequest(
@@ -52,6 +53,7 @@ export function readHttpRequest(
   jsonLength: string | undefined,
   plan: ModelPlan,
   maxJsonBytes: number,
+  real16Json = false,
 ): InferRequest {
   const jsonBytes = parseJsonLength(jsonLength, body.length);
   // No JSON at all, said so or not, is a raw tensor, be it an empty one.
@@ -65,7 +67,7 @@ export function readHttpRequest(
   const inputs: InputTensor[] = [];
   for (const value of asList(memberOf(request, 'inputs'), 'inputs')) {
     if (inputs.length === MAX_TENSORS) throw tooMany('inputs', MAX_TENSORS);
-    inputs.push(readInput(value, tail, maxJsonBytes));
+    inputs.push(readInput(value, tail, maxJsonBytes, real16Json));
   }
   tail.checkEmpty();
   const outputs = request.has('outputs') ? readOutputs(request) : [];
@@ -115,7 +117,12 @@ const parametersOf = (tensor: JsonObject): JsonObject => {
   return isObject(parameters) ? parameters : EMPTY;
 };
 
-function readInput(value: JsonValue, tail: BinaryTail, maxJsonBytes: number): InputTensor {
+function readInput(
+  value: JsonValue,
+  tail: BinaryTail,
+  maxJsonBytes: number,
+  real16Json: boolean,
+): InputTensor {
   const members = isObject(value) ? value : EMPTY;
   const parameters = parametersOf(members);
   checkSources(members, parameters);
@@ -133,7 +140,8 @@ function readInput(value: JsonValue, tail: BinaryTail, maxJsonBytes: number): In
     asString(region, 'shared_memory_region');
     throw sharedMemoryDisabled();
   }
-  const data = readTensorData(memberOf(members, 'data'), datatype, shape, name, maxJsonBytes);
+  const list = memberOf(members, 'data');
+  const data = readTensorData(list, datatype, shape, name, maxJsonBytes, real16Json);
   return { name, datatype, shape, data };
 }
 

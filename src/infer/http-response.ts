@@ -6,6 +6,7 @@ import type { HttpReply, TensorValue } from '../addon/types.ts';
 import { internal, invalidArgument } from '../base/status.ts';
 import { walkStrings } from './elements.ts';
 import { numbersJson } from './json-writer.ts';
+import { isReal16 } from './real16.ts';
 import type { InferRequest } from './request.ts';
 
 /** A run of the model that succeeded. */
@@ -18,16 +19,22 @@ export interface InferResult {
 
 /**
  * Writes the answer: JSON, and behind it the outputs that are wanted binary.
+ * @param real16Json FP16 and BF16 become numbers
  * @throws ServeError InvalidArgument for what JSON cannot carry
  */
-export function writeHttpResponse(result: InferResult, request: InferRequest): HttpReply {
+export function writeHttpResponse(
+  result: InferResult,
+  request: InferRequest,
+  real16Json = false,
+): HttpReply {
   const members: string[] = [];
   if (request.id !== '') members.push(`"id":${JSON.stringify(request.id)}`);
   members.push(`"model_name":${JSON.stringify(result.modelName)}`);
   members.push(`"model_version":${JSON.stringify(result.modelVersion)}`);
   const tail: Uint8Array[] = [];
   const outputs = result.outputs.map((output) => {
-    if (!isBinary(output.name, request)) return outputJson(output, `"data":${dataJson(output)}`);
+    if (!isBinary(output.name, request))
+      return outputJson(output, `"data":${dataJson(output, real16Json)}`);
     tail.push(output.data);
     const size = output.data.length;
     return outputJson(output, `"parameters":{"binary_data_size":${size}}`);
@@ -57,18 +64,13 @@ function isBinary(name: string, request: InferRequest): boolean {
 const outputJson = ({ name, datatype, shape }: TensorValue, content: string): string =>
   `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}],${content}}`;
 
-function dataJson({ name, datatype, data }: TensorValue): string {
-  switch (datatype) {
-    case 'FP16':
-    case 'BF16':
-      throw invalidArgument(
-        `sending ${datatype} data via JSON is not supported. Please use the binary data format for output`,
-      );
-    case 'BYTES':
-      return stringsJson(name, data);
-    default:
-      return numbersJson(datatype, data);
+function dataJson({ name, datatype, data }: TensorValue, real16Json: boolean): string {
+  if (isReal16(datatype) && !real16Json) {
+    throw invalidArgument(
+      `sending ${datatype} data via JSON is not supported. Please use the binary data format for output`,
+    );
   }
+  return datatype === 'BYTES' ? stringsJson(name, data) : numbersJson(datatype, data);
 }
 
 function stringsJson(name: string, data: Uint8Array): string {

@@ -6,6 +6,7 @@ import { invalidArgument, type ServeError } from '../base/status.ts';
 import { type Element, elementBytes, putElements, putStrings } from './elements.ts';
 import { asList, isList, isUnsigned } from './json-access.ts';
 import type { JsonValue } from './json-reader.ts';
+import { isReal16 } from './real16.ts';
 import { elementCount } from './request.ts';
 import { jsonTooLarge } from './wire-errors.ts';
 
@@ -15,6 +16,7 @@ const NOTHING = new Uint8Array(0);
 /**
  * The `data` of an input, nested or flat, as the bytes of a row-major tensor. The nesting is not held against the
  * shape and integers are cut to their width, as Triton does; the number of strings is for the model to judge.
+ * @param real16Json FP16 and BF16 may be numbers
  * @throws ServeError InvalidArgument
  */
 export function readTensorData(
@@ -23,6 +25,7 @@ export function readTensorData(
   shape: readonly bigint[],
   input: string,
   maxBytes: number,
+  real16Json: boolean,
 ): Uint8Array {
   const data = asList(value, 'data');
   // A dimension of 2^63 or more has become negative: no list has that many elements.
@@ -30,7 +33,7 @@ export function readTensorData(
   if (datatype === 'BYTES') return putStrings([...flat(data)].map(utf8));
   // Nothing to read. Without dimensions Triton counts no element either, and no model takes such a tensor.
   if (shape.length === 0 || count === 0n) return NOTHING;
-  if (datatype === 'FP16' || datatype === 'BF16') {
+  if (isReal16(datatype) && !real16Json) {
     throw invalidArgument(
       `receiving ${datatype} data via JSON is not supported. ` +
         `Please use the binary data format for input ${input}`,
@@ -70,6 +73,8 @@ function toElement(value: JsonValue, datatype: DataType): Element {
     case 'BOOL':
       if (typeof value === 'boolean') return value;
       throw wrongElement('non-boolean as boolean');
+    case 'FP16':
+    case 'BF16':
     case 'FP32':
     case 'FP64':
       if (typeof value === 'number' || typeof value === 'bigint') return value;

@@ -20,7 +20,7 @@ class Fixture {
   readonly plan: ModelPlan;
   readonly path: TypeScriptInferPath;
 
-  constructor(given: Partial<ModelPlan> = {}) {
+  constructor(given: Partial<ModelPlan> = {}, real16Json = false) {
     const inputs = given.inputs ?? [tensorPlan('IN', 'INT32', [-1])];
     this.plan = makePlan({ inputs, outputs: inputs, version: 3, ...given });
     this.path = new TypeScriptInferPath({
@@ -29,6 +29,7 @@ class Fixture {
         find: (name, version) => this.#find(name, version),
       },
       maxInputBytes: MAX_INPUT_BYTES,
+      real16Json,
     });
   }
 

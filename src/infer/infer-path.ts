@@ -35,6 +35,8 @@ export interface InferPathOptions {
   readonly models: ServingModels;
   /** --http-max-input-size, bytes */
   readonly maxInputBytes: number;
+  /** FP16 and BF16 as numbers in JSON */
+  readonly real16Json: boolean;
 }
 
 /**
@@ -51,7 +53,7 @@ export class TypeScriptInferPath implements InferPath {
   }
 
   async http(call: ControlCall, model: string, version: string): Promise<HttpReply> {
-    const { maxInputBytes } = this.#options;
+    const { maxInputBytes, real16Json } = this.#options;
     const { headers } = call;
     const body = decompress(call.body, headerOf(headers, 'content-encoding'), maxInputBytes);
     const { plan } = this.#find(model, version);
@@ -61,8 +63,8 @@ export class TypeScriptInferPath implements InferPath {
       );
     }
     const jsonLength = headerOf(headers, 'inference-header-content-length');
-    const request = readHttpRequest(body, jsonLength, plan, maxInputBytes);
-    const reply = writeHttpResponse(await this.#run(request, plan), request);
+    const request = readHttpRequest(body, jsonLength, plan, maxInputBytes, real16Json);
+    const reply = writeHttpResponse(await this.#run(request, plan), request, real16Json);
     return compress(reply, headerOf(headers, 'accept-encoding'));
   }
 

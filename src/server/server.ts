@@ -408,6 +408,7 @@ function engineOptions(
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
     metrics,
+    real16Json: options.real16Json,
     logVerbose: options.logVerbose,
     logInfo: options.logInfo,
     logWarning: options.logWarning,
@@ -440,6 +441,6 @@ async function within(work: Promise<void>, timeoutMs: number): Promise<boolean> 
 /** Loaded only when asked for: no other start needs its code. */
 async function loadInferPath({ engine, lifecycle, options }: Server): Promise<InferPath> {
   const { TypeScriptInferPath } = await import('../infer/infer-path.ts');
-  const maxInputBytes = options.httpMaxInputBytes;
-  return new TypeScriptInferPath({ engine, models: lifecycle, maxInputBytes });
+  const { httpMaxInputBytes: maxInputBytes, real16Json } = options;
+  return new TypeScriptInferPath({ engine, models: lifecycle, maxInputBytes, real16Json });
 }

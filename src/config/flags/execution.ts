@@ -8,6 +8,8 @@ export interface ExecutionOptions {
   /** one protocol per port (HTTP/1.1 on the HTTP port, HTTP/2 on the gRPC port) instead of both on each */
   readonly singleProtocolPorts: boolean;
   readonly jsonHealthBodies: boolean;
+  /** FP16 and BF16 as numbers in JSON */
+  readonly real16Json: boolean;
   /** 0 = min(4, CPUs the process may use) */
   readonly ioThreads: number;
   readonly inferPath: 'native' | 'typescript';
@@ -20,6 +22,7 @@ export interface ExecutionOptions {
 export const emptyExecutionOptions: ExecutionOptions = {
   singleProtocolPorts: true,
   jsonHealthBodies: false,
+  real16Json: false,
   ioThreads: 0,
   inferPath: 'native',
   inlineExecution: 'auto',
@@ -96,6 +99,16 @@ export const executionFlags: readonly Flag<ExecutionOptions>[] = [
     defaults: both('false'),
     set: (draft, value) => {
       draft.serverTiming = bool(value);
+    },
+  },
+  {
+    name: 'json-fp16',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: 'true: JSON carries FP16 and BF16 as numbers, both ways. false: it refuses them, as Triton.',
+    defaults: { tritonserver: 'false', nereid: 'true' },
+    set: (draft, value) => {
+      draft.real16Json = bool(value);
     },
   },
 ];

@@ -62,7 +62,8 @@ std::string_view Trim(std::string_view text) {
 }
 
 std::optional<uint64_t> ParseDecimal(std::string_view text) {
-  if (text.empty()) return std::nullopt;
+  // A zero in front is octal to some.
+  if (text.empty() || (text.size() > 1 && text.front() == '0')) return std::nullopt;
   uint64_t value = 0;
   for (const char c : text) {
     if (c < '0' || c > '9') return std::nullopt;

@@ -66,8 +66,7 @@ void Http2Session::Feed(std::span<const std::byte> bytes) {
 bool Http2Session::NeedsState(const Http2FrameHead& head) const {
   switch (head.type) {
     case nghttp2::kFrameData:
-      if (has_reset_) return true;
-      return head.stream_id <= opened_before_ && Find(head.stream_id) == nullptr;
+      return has_reset_ || (!IsNew(head.stream_id) && Find(head.stream_id) == nullptr);
     case nghttp2::kFrameHeaders:
       return head.stream_id <= highest_stream_;
     case nghttp2::kFrameWindowUpdate:
@@ -117,7 +116,7 @@ Http2Session::Verdict Http2Session::JudgeData(const Http2FrameHead& head) {
   if (head.length == 0 && !head.has(nghttp2::kFlagEndStream) && CountIdle() == Verdict::kEnd) {
     return Verdict::kEnd;
   }
-  if (head.stream_id > opened_before_ && !has_reset_) return Verdict::kPass;
+  if (IsNew(head.stream_id) && !has_reset_) return Verdict::kPass;
   if (head.stream_id > highest_stream_ || Find(head.stream_id) != nullptr) return Verdict::kPass;
   switch (PastOf(head.stream_id)) {
     case Http2ClosedStreams::Past::kEndedByServer:
@@ -200,6 +199,7 @@ void Http2Session::RaiseFrameSize() {
 }
 
 int Http2Session::OnBeginHeaders(const Frame& frame) {
+  if (is_ending_) return nghttp2::kErrorCallbackFailure;  // the rest of this read is not wanted
   block_.Clear();
   block_started_ = thread_.now();
   if (frame.type != nghttp2::kFrameHeaders || Find(frame.stream_id) != nullptr) return 0;

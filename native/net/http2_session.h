@@ -79,6 +79,10 @@ class Http2Session final : public Session {
   Verdict JudgeData(const Http2FrameHead& head);
   Verdict JudgeHeaders(const Http2FrameHead& head);
   Verdict JudgeWindowUpdate(const Http2FrameHead& head);
+  // The highest stream, and opened in the current read.
+  bool IsNew(int32_t stream_id) const {
+    return stream_id == highest_stream_ && stream_id > opened_before_;
+  }
   Http2ClosedStreams::Past PastOf(int32_t stream_id) const;
   Verdict CountIdle();
   // A stream ended before its answer did. False when it was one too many.

@@ -81,10 +81,11 @@ class Stream {
   // The request's body comes in messages at the peer's pace, for as long as it likes: no deadline
   // and no minimum rate for it. Called while the body comes.
   virtual void AllowSlowBody() = 0;
-  // The body reader stops asking for space (memory budget full, slow consumer) until ResumeBody:
-  // the window closes, the socket is not read.
+  // An empty BodySpace (memory budget full, slow consumer) stopped the body; asks for space again.
   virtual void ResumeBody() = 0;
-  // Answer bytes that the peer has not taken yet.
+  // Answer bytes that the socket has not taken yet, those held back by the peer's window included.
+  // Once it is not 0, OnDrained comes when it is 0 again. Bytes leave at the end of the loop's
+  // turn.
   virtual size_t unsent_bytes() const = 0;
   // Calls OnTimer once at `when` (about a millisecond late at most); kNever takes it back, and so
   // does Finish.
@@ -98,8 +99,8 @@ class Exchange {
   virtual ~Exchange() = default;
 
   // Where at most `want` next body bytes go; shorter spans are asked for again. Empty = no room
-  // now: the connection stops reading this body until Stream::ResumeBody. HTTP/1.1 reads large
-  // bodies straight into it.
+  // now: the connection stops reading this body until Stream::ResumeBody (HTTP/2: the window of
+  // this stream closes, other streams go on). HTTP/1.1 reads large bodies straight into it.
   virtual std::span<std::byte> BodySpace(size_t want) = 0;
   // `n` bytes were put into the last span.
   virtual void BodyArrived(size_t n) = 0;

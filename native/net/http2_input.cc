@@ -288,18 +288,29 @@ void Http2Session::OnDataChunk(int32_t stream_id, std::span<const std::byte> dat
     }
     return;
   }
+  // The connection's part is given back once per read, in Receive, even for what is held: a paused
+  // body closes the window of its own stream only.
+  unconsumed_ += data.size();
   const size_t used = stream->held_.empty() && !stream->is_paused_ ? Deliver(*stream, data) : 0;
-  if (used < data.size() && !stream->is_finished_) {
-    stream->held_.insert(stream->held_.end(), data.begin() + static_cast<ptrdiff_t>(used),
-                         data.end());
-    held_bytes_ += data.size() - used;
-  } else {
-    unconsumed_ += data.size() - used;
-  }
-  unconsumed_ += used;
-  // The connection's part is given back once per read, in Receive; a stream at its end needs no
-  // window.
+  if (used < data.size() && !stream->is_finished_) Hold(*stream, data.subspan(used));
+  // A stream at its end needs no window.
   if (used > 0 && !is_last) api_.session_consume_stream(session_, stream_id, used);
+}
+
+void Http2Session::Hold(Http2Stream& stream, std::span<const std::byte> data) {
+  std::vector<std::byte>& held = stream.held_;
+  if (stream.held_at_ > held.size() / 2) {
+    held.erase(held.begin(), held.begin() + static_cast<ptrdiff_t>(stream.held_at_));
+    stream.held_at_ = 0;
+  }
+  held.insert(held.end(), data.begin(), data.end());
+  held_bytes_ += data.size();
+  thread_.CountHeld(static_cast<ptrdiff_t>(data.size()));
+}
+
+void Http2Session::CountTaken(size_t bytes) {
+  held_bytes_ -= bytes;
+  thread_.CountHeld(-static_cast<ptrdiff_t>(bytes));
 }
 
 // Returns how many bytes the exchange took; it is paused if those are not all.
@@ -328,8 +339,7 @@ void Http2Session::ReleaseHeld(Http2Stream& stream) {
   stream.held_ = {};
   stream.is_paused_ = false;
   if (held == 0) return;
-  held_bytes_ -= held;
-  unconsumed_ += held;
+  CountTaken(held);
   has_resumed_ = true;
   connection_.ScheduleRead();
 }
@@ -339,7 +349,6 @@ void Http2Session::Continue() {
   for (Http2Stream* stream = live_.front(); stream != nullptr; stream = live_.After(*stream)) {
     if (!stream->is_paused_ && !stream->held_.empty()) Resume(*stream);
   }
-  if (unconsumed_ > 0) api_.session_consume_connection(session_, std::exchange(unconsumed_, 0));
   has_output_ = true;
   connection_.ScheduleFlush();
 }
@@ -351,8 +360,7 @@ void Http2Session::Resume(Http2Stream& stream) {
     return;
   }
   stream.held_at_ += used;
-  held_bytes_ -= used;
-  unconsumed_ += used;
+  CountTaken(used);
   if (!stream.body_ended_ && stream.is_open_)
     api_.session_consume_stream(session_, stream.id_, used);
   if (stream.held_at_ < stream.held_.size()) return;

@@ -59,7 +59,13 @@ Http2Stream* Http2Session::Find(int32_t stream_id) const {
   return static_cast<Http2Stream*>(api_.session_get_stream_user_data(session_, stream_id));
 }
 
-bool Http2Session::wants_read() const { return is_reading() && held_bytes_ < kMaxHeldBytes; }
+// Reading goes on past what one paused stream can bring, so that the others go on too, unless this
+// thread holds too much in all.
+bool Http2Session::wants_read() const {
+  if (!is_reading()) return false;
+  return held_bytes_ == 0 || (held_bytes_ <= connection_.limits().stream_window_bytes &&
+                              thread_.held_bytes() < kMaxHeldOfThread);
+}
 
 void Http2Session::OnStreamClose(int32_t stream_id) {
   Http2Stream* const stream = Find(stream_id);

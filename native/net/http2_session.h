@@ -48,9 +48,9 @@ class Http2Session final : public Session {
     Http2Session* session = nullptr;
   };
 
-  // Body bytes of paused exchanges that one connection may have waiting before its socket is left
-  // unread.
-  static constexpr size_t kMaxHeldBytes = 256 * 1024;
+  // Body bytes of paused exchanges that the connections of one thread may have waiting before the
+  // sockets of those that have some are left unread.
+  static constexpr size_t kMaxHeldOfThread = 32 << 20;
   // Larger DATA frames than the usual 16 KiB, where the peer allows them, save frame heads; nghttp2
   // makes a buffer of that size, so not without bound.
   static constexpr size_t kMaxDataFrame = 128 * 1024;
@@ -117,6 +117,8 @@ class Http2Session final : public Session {
   void OnRequest(Http2Stream& stream, bool has_body);
   void OnBodyEnd(Http2Stream& stream);
   size_t Deliver(Http2Stream& stream, std::span<const std::byte> data);
+  void Hold(Http2Stream& stream, std::span<const std::byte> data);
+  void CountTaken(size_t bytes);
   void ReleaseHeld(Http2Stream& stream);
   void Resume(Http2Stream& stream);
   void Submit(Http2Stream& stream);
@@ -143,7 +145,7 @@ class Http2Session final : public Session {
   Http2ClosedStreams closed_;
   Http2HeaderBlock block_;  // the one that is coming in; blocks never interleave
   base::Instant block_started_ = base::kNever;
-  size_t held_bytes_ = 0;
+  size_t held_bytes_ = 0;  // of paused exchanges
   size_t unconsumed_ = 0;  // of the connection's window, given back after the current input
   int32_t highest_stream_ = 0;
   int32_t unopened_stream_ = 0;  // the highest, until nghttp2 has opened it

@@ -99,6 +99,9 @@ class IoThread {
   ObjectPool<Http1Stream>& http1_streams() { return *http1_streams_; }
   ObjectPool<Http2Stream>& http2_streams() { return *http2_streams_; }
   bool is_draining() const { return is_draining_; }
+  // Body bytes that connections keep for exchanges that paused.
+  size_t held_bytes() const { return held_bytes_; }
+  void CountHeld(ptrdiff_t change) { held_bytes_ += static_cast<size_t>(change); }
   // From 0 up to 1: to spread what would otherwise happen to many connections at once.
   double Random() { return std::uniform_real_distribution<double>()(random_); }
   // `Sun, 06 Nov 1994 08:49:37 GMT`, made once a second.
@@ -164,6 +167,7 @@ class IoThread {
   std::vector<Connection*> flushing_;
   std::atomic<size_t> connection_count_{0};
   std::minstd_rand random_{std::random_device()()};
+  size_t held_bytes_ = 0;
   int64_t date_second_ = -1;
   std::array<char, 32> date_{};
   bool is_draining_ = false;

@@ -5,7 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "net/testing.h"
 
@@ -113,6 +116,52 @@ TEST_F(Streaming, BytesThatThePeersWindowHoldsBackCountAsUnsent) {
   client.Update(stream, 1);
   EXPECT_EQ(client.Wait(stream).reset, 2u);
   EXPECT_EQ(server->Count("drained /abort"), 1u);
+}
+
+TEST_F(Streaming, APausedBodyAsLargeAsItsWindowLetsTheOtherStreamsGoOn) {
+  Http2Client client(port);
+  const std::string body = Pattern(12 << 20);
+  const int32_t paused = client.Request("POST", "/pause", body);
+  ASSERT_TRUE(client.Until([&] { return client.unsent(paused) == 0; }));
+  for (int i = 0; i < 3; ++i) {
+    const std::string other = Pattern(6 << 20);
+    EXPECT_TRUE(client.Wait(client.Request("POST", "/echo", other)).body == other);
+  }
+  server->Resume();
+  EXPECT_TRUE(client.Wait(paused).body == body);
+}
+
+TEST_F(Streaming, WhatAThreadHoldsForPausedBodiesIsBounded) {
+  Limits limits;
+  limits.stream_window_bytes = limits.connection_window_bytes = 64 << 20;
+  Start(limits);
+  std::vector<std::unique_ptr<Http2Client>> clients;
+  std::vector<int32_t> streams;
+  const std::string body = Pattern(50 << 20);
+  size_t unsent = 0;
+  for (int i = 0; i < 2; ++i) {
+    clients.push_back(std::make_unique<Http2Client>(port));
+    streams.push_back(clients.back()->Request("POST", "/pause", body));
+  }
+  ASSERT_TRUE(server->WaitFor("paused /pause", 2));
+  // Both push until nothing moves any more, with a thread that has seen all there is to read.
+  int turns_without_progress = 0;
+  while (turns_without_progress < 5) {
+    size_t left = 0;
+    for (size_t i = 0; i < 2; ++i) {
+      ASSERT_TRUE(
+          clients[i]->Until([pumped = false]() mutable { return std::exchange(pumped, true); }));
+      left += clients[i]->unsent(streams[i]);
+    }
+    server->Wake();
+    turns_without_progress = left == unsent ? turns_without_progress + 1 : 0;
+    unsent = left;
+  }
+  // 32 MiB, what lies in sockets, and not the whole of both.
+  EXPECT_GT(unsent, 40u << 20);
+  EXPECT_LT(unsent, 75u << 20);
+  server->Resume();
+  for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(clients[i]->Wait(streams[i]).body == body);
 }
 
 TEST_F(Streaming, SlowBodiesMayTakeForEverWhereAllowed) {

@@ -56,6 +56,12 @@ class Batch {
   // Memory for an output, charged, 64-byte aligned; null when the budget is full. Until Complete
   // only.
   base::BufferRef Allocate(size_t bytes) { return allocator_->Allocate(bytes); }
+  // The same for the bytes of output `slot`: where the client wants them, if the batch is one
+  // request that names a place for them which the backend may use.
+  virtual base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) {
+    (void)slot;
+    return Allocate(bytes);
+  }
 
   // Ends the execution: exactly once, from any thread, last touch of the batch. OK = outputs() hold
   // every wanted output; an error is every request's answer.
@@ -111,6 +117,10 @@ class Backend {
   virtual bool answers_itself() const { return false; }
   // A request's own buffer is used without a copy only if it is aligned to at least this.
   virtual size_t input_alignment() const { return 1; }
+  // No value ever decides where the backend looks or writes next, so tensors of every type may lie
+  // in memory that a client changes meanwhile. Otherwise only floating-point ones do: a changed
+  // number is a wrong result, a changed index is a crash.
+  virtual bool only_copies_values() const { return false; }
   virtual base::Result<std::unique_ptr<BackendModel>> Load(const core::ModelPlan& plan) = 0;
   virtual base::Result<Inspection> Inspect(const std::string& model_file) {
     (void)model_file;

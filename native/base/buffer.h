@@ -30,6 +30,8 @@ class Buffer : public RefCounted {
   MemoryKind kind() const { return kind_; }
   // Ordinal of the device for kDevice, else 0.
   int32_t device() const { return device_; }
+  // A client has the same bytes and may change them at any time (core/client_memory.h).
+  bool is_client_memory() const { return is_client_memory_; }
 
   // Raises what this buffer is charged to at least `bytes` (bytes of the body that have really
   // arrived). False, with nothing changed, when the budget is full. Buffers that were charged at
@@ -48,6 +50,7 @@ class Buffer : public RefCounted {
   size_t capacity_ = 0;
   MemoryKind kind_ = MemoryKind::kHost;
   int32_t device_ = 0;
+  bool is_client_memory_ = false;
 };
 
 using BufferRef = Ref<Buffer>;

@@ -26,12 +26,14 @@ int CgroupCpus() {
   return static_cast<int>((quota + period - 1) / period);
 }
 
-// Restores the caller's mask also when no thread is to be had.
+// All but those that an instruction of the thread itself raises: blocked, they end the process
+// without asking any handler. Restores the caller's mask also when no thread is to be had.
 class AllSignalsBlocked {
  public:
   AllSignalsBlocked() {
     sigset_t all;
     sigfillset(&all);
+    for (const int fault : {SIGBUS, SIGSEGV, SIGFPE, SIGILL}) sigdelset(&all, fault);
     pthread_sigmask(SIG_SETMASK, &all, &before_);
   }
   ~AllSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }

@@ -16,14 +16,17 @@ namespace {
 
 TEST(Thread, BlocksSignalsInTheNewThreadOnly) {
   bool blocked = false;
+  bool can_fault = false;
   {
     Thread thread("a name over fifteen characters", [&] {
       sigset_t mask;
       pthread_sigmask(SIG_BLOCK, nullptr, &mask);
       blocked = sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGUSR1) == 1;
+      can_fault = sigismember(&mask, SIGBUS) == 0 && sigismember(&mask, SIGSEGV) == 0;
     });
   }
   EXPECT_TRUE(blocked);
+  EXPECT_TRUE(can_fault);
   sigset_t mask;
   pthread_sigmask(SIG_BLOCK, nullptr, &mask);
   EXPECT_EQ(sigismember(&mask, SIGTERM), 0);

@@ -12,6 +12,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "core/client_memory.h"
 #include "core/parameters.h"
 #include "core/response_sink.h"
 #include "core/stage_times.h"
@@ -40,9 +41,10 @@ struct InputTensor {
 // One output the client asked for by name.
 struct WantedOutput {
   std::string_view name;
-  uint32_t slot = kNoSlot;      // set by engine/validate
-  bool binary = false;          // HTTP: answer in the binary tail
-  uint32_t classification = 0;  // top k, 0 = none
+  uint32_t slot = kNoSlot;          // set by engine/validate
+  bool binary = false;              // HTTP: answer in the binary tail
+  uint32_t classification = 0;      // top k, 0 = none
+  ClientMemoryRef place = nullptr;  // where the client wants the bytes; null = in the answer
 };
 
 // `[request id: 7] `, or `<id_unknown>` where the client gave none: how the server's own errors
@@ -91,7 +93,8 @@ class InferRequest {
   StageTimes times;
 
   base::BufferRef body;
-  std::vector<base::BufferRef> kept;  // further memory that views point into
+  std::vector<base::BufferRef> kept;           // further memory that views point into
+  std::vector<ClientMemoryRef> client_memory;  // of inputs and outputs; views may point into it
   TextArena arena;
   base::Ref<ResponseSink> sink;
 
@@ -114,6 +117,7 @@ class InferRequest {
     times = {};
     body.Reset();
     kept.clear();
+    client_memory.clear();
     arena.Reset();
     sink.Reset();
     next = nullptr;

@@ -24,6 +24,7 @@ struct OutputTensor {
   tensor::Shape shape;  // with the batch dimension where the model has one
   tensor::TensorView view;
   base::BufferRef owner;
+  bool is_placed = false;  // the bytes are where the client wanted them, not in the answer
 };
 
 class ResponseSink;

@@ -12,6 +12,7 @@ namespace serving::engine {
 Engine::Engine(const EngineOptions& options)
     : options_(options),
       budget_(std::make_shared<base::MemoryBudget>(options.memory_limit_bytes)),
+      regions_(options.allow_client_memory ? std::make_unique<shm::RegionRegistry>() : nullptr),
       table_(base::MakeRef<DispatchTable>()) {}
 
 Engine::~Engine() { Stop(); }

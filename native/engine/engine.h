@@ -16,6 +16,7 @@
 #include "metrics/metrics_options.h"
 #include "metrics/model_statistics.h"
 #include "model/model.h"
+#include "shm/region_registry.h"
 
 namespace serving::engine {
 
@@ -26,6 +27,7 @@ struct EngineOptions {
   size_t memory_limit_bytes = 0;
   bool allow_inline = true;
   metrics::MetricsOptions metrics{};
+  bool allow_client_memory = false;  // --allow-client-shm
 };
 
 // Keeps backends, loaded versions and the published table. Knows no protocol and no socket.
@@ -65,12 +67,15 @@ class Engine {
 
   const std::shared_ptr<base::MemoryBudget>& budget() const { return budget_; }
   const metrics::MetricsOptions& metrics_options() const { return options_.metrics; }
+  // Shared memory of clients; null while it is switched off.
+  shm::RegionRegistry* regions() const { return regions_.get(); }
 
  private:
   base::Result<backend::Backend*> FindBackend(std::string_view name) const;
 
   const EngineOptions options_;
   const std::shared_ptr<base::MemoryBudget> budget_;
+  const std::unique_ptr<shm::RegionRegistry> regions_;
   std::vector<std::unique_ptr<backend::Backend>> backends_;
   mutable std::mutex mutex_;
   std::map<ModelHandle, base::Ref<model::Model>> models_;  // guarded by mutex_

@@ -17,6 +17,7 @@
 #include "protocol/grpc_infer_response.h"
 #include "protocol/http_error.h"
 #include "protocol/http_infer_response.h"
+#include "protocol/region_tensor.h"
 
 namespace serving::frontend {
 namespace {
@@ -169,7 +170,11 @@ void Answers::Infer(Call& call, core::InferResponse& response) {
                                   .real16 = real16_};
   writer_.Clear();
   const core::ModelPlan& plan = call.model->plan();
-  base::Status status = protocol::ClassifyOutputs(plan, form, allocator_, response);
+  base::Status status;
+  if (!call.client_memory.empty()) [[unlikely]] {
+    status = protocol::PlaceOutputs(plan, call.wanted, call.client_memory, allocator_, response);
+  }
+  if (status.ok()) status = protocol::ClassifyOutputs(plan, form, allocator_, response);
   if (status.ok()) {
     status = call.is_grpc ? protocol::WriteGrpcInferResponse(plan, form, response, writer_)
                           : protocol::WriteHttpInferResponse(plan, form, response, writer_);

@@ -32,6 +32,7 @@ void Call::Reset() {
   json_length.reset();
   wanted.clear();
   generated.reset();
+  client_memory.clear();
   binary_by_default = false;
   deadline = queue_expires = retry_body_at = control_expires = timer_at = base::kNever;
   access.reset();

@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/ref.h"
+#include "core/client_memory.h"
 #include "core/infer_request.h"
 #include "frontend/access_log.h"
 #include "frontend/control_call.h"
@@ -106,6 +107,7 @@ class Call final : public net::Exchange {
   base::Ref<NetSink> sink;
   std::string id;
   std::vector<core::WantedOutput> wanted;
+  std::vector<core::ClientMemoryRef> client_memory;
   bool binary_by_default = false;
   base::Instant deadline = base::kNever;       // end to end
   base::Instant queue_expires = base::kNever;  // the model's queue policy

@@ -69,7 +69,7 @@ void IoHandler::SubmitHttpInfer(Call& call) {
       call.json_length ? std::optional<std::string_view>(*call.json_length) : std::nullopt;
   base::Status status = protocol::ReadHttpInferRequest(
       request->body, call.received, json_length, options_.max_input_bytes, *pool_,
-      &model.value()->plan(), *request, options_.real16_json);
+      &model.value()->plan(), *request, options_.real16_json, frontend_.engine().regions());
   if (status.ok()) status = engine::Validate(model.value()->plan(), *request);
   if (!status.ok()) return answers_.Error(call, status);
   Submit(call, std::move(request), model.value());
@@ -77,7 +77,8 @@ void IoHandler::SubmitHttpInfer(Call& call) {
 
 void IoHandler::SubmitGrpcInfer(Call& call) {
   core::RequestPtr request = NewRequest(call);
-  const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
+  const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request,
+                                                           frontend_.engine().regions());
   if (!read.ok() && read.code() == base::StatusCode::kInternal) return answers_.Error(call, read);
   auto model = table_->Resolve(request->model_name, request->model_version);
   if (!model.ok()) return answers_.Error(call, model.status());
@@ -98,6 +99,10 @@ void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model
   call.binary_by_default = request->binary_by_default;
   call.sink = base::MakeRef<NetSink>(mailbox_, call.slot, call.generation);
   call.body.Reset();  // the request has it
+  if (!request->client_memory.empty()) [[unlikely]] {
+    call.client_memory = request->client_memory;
+    call.sink->SetPlaces(request->wanted);
+  }
   request->sink = call.sink;
   request->deadline = call.deadline;
   if (tracing_) StartTrace(call, *request, model->plan());

@@ -49,7 +49,12 @@ core::InferResponse* NetSink::NewResponse() {
   return response;
 }
 
-base::BufferRef NetSink::AllocateOutput(uint32_t, size_t bytes) {
+base::BufferRef NetSink::AllocateOutput(uint32_t slot, size_t bytes) {
+  for (const core::WantedOutput& output : placed_) {
+    if (output.slot == slot && output.place && bytes <= output.place->capacity()) {
+      return output.place;
+    }
+  }
   return device::AllocateAlone(mailbox_->budget(), bytes);
 }
 

@@ -95,6 +95,9 @@ class NetSink final : public core::ResponseSink {
   NetSink(base::Ref<Mailbox> mailbox, uint32_t slot, uint32_t generation)
       : mailbox_(std::move(mailbox)), slot_(slot), generation_(generation) {}
 
+  // Before the request is submitted: where the client wants outputs (shared memory).
+  void SetPlaces(std::vector<core::WantedOutput> wanted) { placed_ = std::move(wanted); }
+
   uint32_t slot() const { return slot_; }
   uint32_t generation() const { return generation_; }
 
@@ -109,6 +112,7 @@ class NetSink final : public core::ResponseSink {
   base::Ref<Mailbox> mailbox_;
   const uint32_t slot_;
   const uint32_t generation_;
+  std::vector<core::WantedOutput> placed_;
   core::InferResponse first_;  // most requests have one answer
   std::atomic<bool> first_is_taken_{false};
 };

@@ -22,6 +22,9 @@ base::BufferRef OwnerOf(const core::InferRequest& request, const tensor::TensorV
   for (const base::BufferRef& buffer : request.kept) {
     if (Contains(*buffer, view)) return buffer;
   }
+  for (const core::ClientMemoryRef& memory : request.client_memory) {
+    if (Contains(*memory, view)) return memory;
+  }
   return nullptr;
 }
 
@@ -76,10 +79,12 @@ bool WantsOutput(const core::InferRequest& request, uint32_t slot) {
 }
 
 Execution::Execution(const core::ModelPlan& plan, int instance, size_t input_alignment,
-                     std::shared_ptr<base::MemoryBudget> budget, ExecutionListener* listener)
+                     std::shared_ptr<base::MemoryBudget> budget, ExecutionListener* listener,
+                     bool only_copies_values)
     : plan_(plan),
       instance_(instance),
       input_alignment_(input_alignment),
+      only_copies_values_(only_copies_values),
       listener_(listener),
       pool_(base::MakeRef<device::HostPool>(std::move(budget))) {
   inputs_.resize(plan.inputs.size());
@@ -134,7 +139,37 @@ bool Execution::LendInput(const core::InferRequest& request, const core::InputTe
   if (reinterpret_cast<uintptr_t>(view.data) % std::max<size_t>(alignment, 1) != 0) return false;
   target.owner = OwnerOf(request, view);
   target.view = view;
-  return static_cast<bool>(target.owner);
+  if (!target.owner) return false;
+  return !target.owner->is_client_memory() || MaySeeClientMemory(input.data_type);
+}
+
+bool Execution::MaySeeClientMemory(tensor::DataType type) const {
+  return only_copies_values_ || type == tensor::DataType::kFp32 ||
+         type == tensor::DataType::kFp64 || type == tensor::DataType::kFp16 ||
+         type == tensor::DataType::kBf16;
+}
+
+base::BufferRef Execution::AllocateOutput(uint32_t slot, size_t bytes) {
+  if (requests_.size() == 1 && !requests_[0]->client_memory.empty()) [[unlikely]] {
+    if (base::BufferRef place = UsablePlace(*requests_[0], slot, bytes)) return place;
+  }
+  return Allocate(bytes);
+}
+
+// The client's place for the output, where the backend may write to it while it works: large
+// enough, aligned as our own memory, and no part of an input.
+base::BufferRef Execution::UsablePlace(const core::InferRequest& request, uint32_t slot,
+                                       size_t bytes) const {
+  const auto wanted = std::ranges::find(request.wanted, slot, &core::WantedOutput::slot);
+  if (wanted == request.wanted.end() || !wanted->place) return nullptr;
+  const core::ClientMemoryRef& place = wanted->place;
+  const bool fits = bytes <= place->capacity() &&
+                    reinterpret_cast<uintptr_t>(place->data()) % base::kBufferAlignment == 0 &&
+                    MaySeeClientMemory(plan_.outputs[slot].tensor.data_type);
+  // The place itself is one of them.
+  const auto users = std::ranges::count_if(
+      request.client_memory, [&](const auto& memory) { return memory->Overlaps(*place); });
+  return fits && users == 1 ? place : nullptr;
 }
 
 base::Status Execution::CopyInput(uint32_t slot, backend::BatchInput& target) {

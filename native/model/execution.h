@@ -44,7 +44,8 @@ class ExecutionListener {
 class Execution final : public backend::Batch {
  public:
   Execution(const core::ModelPlan& plan, int instance, size_t input_alignment,
-            std::shared_ptr<base::MemoryBudget> budget, ExecutionListener* listener);
+            std::shared_ptr<base::MemoryBudget> budget, ExecutionListener* listener,
+            bool only_copies_values = false);
 
   void Add(core::RequestPtr request);
   bool empty() const { return owned_.empty(); }
@@ -52,6 +53,7 @@ class Execution final : public backend::Batch {
   // Gathers and calls the backend. Complete may have been called when it returns.
   void Run(backend::Instance& instance, base::Instant now);
 
+  base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) override;
   void Complete(base::Status status) override;
   void CompleteAnswered() override;
 
@@ -67,6 +69,9 @@ class Execution final : public backend::Batch {
   // A single request's input in one aligned piece is used where it is.
   bool LendInput(const core::InferRequest& request, const core::InputTensor& input,
                  backend::BatchInput& target) const;
+  // A backend may look at, or write to, a client's memory that holds this type.
+  bool MaySeeClientMemory(tensor::DataType type) const;
+  base::BufferRef UsablePlace(const core::InferRequest& request, uint32_t slot, size_t bytes) const;
   base::Status CopyInput(uint32_t slot, backend::BatchInput& target);
   base::Status Scatter();
   base::Status ScatterOutput(uint32_t slot);
@@ -75,6 +80,7 @@ class Execution final : public backend::Batch {
   const core::ModelPlan& plan_;
   const int instance_;
   const size_t input_alignment_;
+  const bool only_copies_values_;
   ExecutionListener* const listener_;
   base::Ref<device::HostPool> pool_;
   std::vector<core::RequestPtr> owned_;

@@ -187,7 +187,8 @@ base::Status Model::MakeInstances(backend::Backend& backend, const ModelOptions&
     auto lease = std::make_unique<Lease>();
     ASSIGN_OR_RETURN(lease->instance, backend_model_->CreateInstance(i));
     lease->execution = std::make_unique<Execution>(
-        plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this));
+        plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this),
+        backend.only_copies_values());
     leases_.push_back(std::move(lease));
   }
   return {};

@@ -3,13 +3,17 @@
 
 #include "protocol/grpc_infer_request.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "protocol/grpc_contents.h"
 #include "protocol/grpc_parameters.h"
 #include "protocol/pb_wire.h"
+#include "protocol/region_tensor.h"
 #include "protocol/request_parts.h"
 #include "protocol/utf8.h"
 #include "tensor/data_type.h"
@@ -40,6 +44,11 @@ enum InputField : uint32_t {
 };
 enum OutputField : uint32_t { kOutputName = 1, kOutputParameters = 2 };
 
+struct RegionInput {
+  size_t input;
+  RegionRange range;
+};
+
 std::string_view AsText(Bytes bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -53,18 +62,21 @@ void Note(Status& kept, Status found) {
 // and Triton reports parameters before inputs before outputs wherever they stand, so errors of
 // meaning wait in one slot a kind.
 //
-// A second pass joins inputs with their data where the first could not: typed contents, and raw
-// contents that stand in front of the input they belong to.
+// A second pass joins inputs with their data where the first could not: typed contents, raw
+// contents that stand in front of the input they belong to, and shared memory, which takes no raw
+// contents.
 class RequestReader {
  public:
-  RequestReader(Bytes message, base::BufferAllocator& allocator, core::InferRequest& request)
-      : message_(message), allocator_(allocator), request_(request) {}
+  RequestReader(Bytes message, base::BufferAllocator& allocator, core::InferRequest& request,
+                core::RegionSource* regions)
+      : message_(message), allocator_(allocator), request_(request), regions_(regions) {}
 
   Status Read() {
     if (!ReadFields()) return base::Internal("Unable to parse request");
     if (!parameter_error_.ok()) return std::move(parameter_error_);
     if (!input_error_.ok()) return std::move(input_error_);
-    RETURN_IF_ERROR(has_contents_ || raw_before_input_ ? JoinData() : CheckRawCount());
+    const bool needs_joining = has_contents_ || raw_before_input_ || !region_inputs_.empty();
+    RETURN_IF_ERROR(needs_joining ? JoinData() : CheckRawCount());
     return std::move(output_error_);
   }
 
@@ -164,9 +176,26 @@ class RequestReader {
       }
     }
     SetDataType(input);
-    if (has_parameters)
-      Note(input_error_, TakeTensorParameters(bytes, kInputParameters, input.name, nullptr));
+    if (has_parameters) Note(input_error_, TakeInputParameters(bytes, input));
     return true;
+  }
+
+  Status TakeInputParameters(Bytes bytes, const core::InputTensor& input) {
+    ASSIGN_OR_RETURN(const auto range,
+                     ReadTensorParameters(bytes, kInputParameters, input.name, nullptr));
+    if (!range) return {};
+    region_inputs_.push_back({request_.inputs.size() - 1, *range});
+    return {};
+  }
+
+  Status TakeOutputParameters(Bytes bytes, core::WantedOutput& output) {
+    ASSIGN_OR_RETURN(const auto range,
+                     ReadTensorParameters(bytes, kOutputParameters, output.name, &output));
+    if (!range) return {};
+    if (output.classification != 0) {
+      return InvalidArgument("output can't set both 'shared_memory_region' and 'classification'");
+    }
+    return TakeOutputRegion(regions_, *range, output, request_);
   }
 
   bool ReadPackedShape(Bytes packed, core::InputTensor& input) {
@@ -198,8 +227,9 @@ class RequestReader {
 
   // A second walk over a tensor that has parameters: their errors name the tensor, whose name may
   // come last.
-  static Status TakeTensorParameters(Bytes tensor, uint32_t field, std::string_view name,
-                                     core::WantedOutput* output) {
+  base::Result<std::optional<RegionRange>> ReadTensorParameters(Bytes tensor, uint32_t field,
+                                                                std::string_view name,
+                                                                core::WantedOutput* output) const {
     TensorParameters parameters;
     for (WireReader wire(tensor); !wire.AtEnd();) {
       const auto tag = wire.ReadTag();
@@ -212,7 +242,7 @@ class RequestReader {
       const auto parameter = entry ? ReadGrpcParameter(*entry) : std::nullopt;
       if (parameter) RETURN_IF_ERROR(parameters.Take(*parameter, name, output));
     }
-    return parameters.Finish(name);
+    return parameters.Finish(name, regions_ != nullptr);
   }
 
   bool TakeOutput(Bytes bytes) {
@@ -235,11 +265,9 @@ class RequestReader {
         has_parameters = true;
       }
     }
-    if (has_parameters) {
-      Note(output_error_, TakeTensorParameters(bytes, kOutputParameters, output.name, &output));
-    }
+    if (has_parameters) Note(output_error_, TakeOutputParameters(bytes, output));
     if (request_.wanted.size() < kMaxTensors) {
-      request_.wanted.push_back(output);
+      request_.wanted.push_back(std::move(output));
     } else {
       Note(output_error_, TooManyOf("outputs", kMaxTensors));
     }
@@ -272,15 +300,16 @@ class RequestReader {
       input.byte_size = 0;
     }
     size_t input = 0;
-    size_t raw = 0;
+    size_t raw_input = 0;
     for (WireReader wire(message_); !wire.AtEnd();) {
       const auto tag = wire.ReadTag();
       if (!tag) break;
       if (tag->Is(kRaw, WireType::kBytes)) {
         const auto bytes = wire.ReadBytes();
-        if (bytes && raw < request_.inputs.size())
-          AddPart(request_.inputs[raw], bytes->data(), bytes->size());
-        ++raw;
+        while (RangeOf(raw_input) != nullptr) ++raw_input;
+        if (bytes && raw_input < request_.inputs.size())
+          AddPart(request_.inputs[raw_input], bytes->data(), bytes->size());
+        ++raw_input;
       } else if (tag->Is(kInputs, WireType::kBytes)) {
         const auto bytes = wire.ReadBytes();
         if (bytes) RETURN_IF_ERROR(JoinInput(input++, *bytes));
@@ -293,6 +322,14 @@ class RequestReader {
 
   Status JoinInput(size_t input, Bytes tensor) {
     const bool is_typed = HasContents(tensor);
+    if (const RegionRange* range = RangeOf(input)) {
+      if (is_typed) {
+        return InvalidArgument(
+            Join({"unexpected 'content' provided when using shared memory for input tensor '",
+                  request_.inputs[input].name, "' for model '", request_.model_name, "'"}));
+      }
+      return TakeInputRegion(regions_, *range, allocator_, request_.inputs[input], request_);
+    }
     if (raw_count_ == 0) {
       if (!is_typed) return NoData(input);
       return TakeTypedContents(tensor, input, allocator_, request_);
@@ -303,8 +340,14 @@ class RequestReader {
                 "raw_input_contents for '",
                 request_.inputs[input].name, "' for model '", request_.model_name, "'"}));
     }
-    if (input >= raw_count_) return NoData(input);
+    if (raw_taken_++ >= raw_count_) return NoData(input);
     return {};
+  }
+
+  // Where an input lies in shared memory, or null.
+  const RegionRange* RangeOf(size_t input) const {
+    const auto found = std::ranges::lower_bound(region_inputs_, input, {}, &RegionInput::input);
+    return found != region_inputs_.end() && found->input == input ? &found->range : nullptr;
   }
 
   static bool HasContents(Bytes tensor) {
@@ -320,7 +363,10 @@ class RequestReader {
   const Bytes message_;
   base::BufferAllocator& allocator_;
   core::InferRequest& request_;
+  core::RegionSource* const regions_;
+  std::vector<RegionInput> region_inputs_;  // by input, ascending
   size_t raw_count_ = 0;
+  size_t raw_taken_ = 0;  // inputs that JoinData has found raw contents for
   bool raw_before_input_ = false;
   bool has_contents_ = false;
   Status parameter_error_;
@@ -331,8 +377,8 @@ class RequestReader {
 }  // namespace
 
 Status ReadGrpcInferRequest(std::span<const std::byte> message, base::BufferAllocator& allocator,
-                            core::InferRequest& request) {
-  return RequestReader(message, allocator, request).Read();
+                            core::InferRequest& request, core::RegionSource* regions) {
+  return RequestReader(message, allocator, request, regions).Read();
 }
 
 }  // namespace serving::protocol

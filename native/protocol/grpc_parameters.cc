@@ -4,6 +4,7 @@
 #include "protocol/grpc_parameters.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "protocol/pb_wire.h"
 #include "protocol/request_parts.h"
@@ -183,21 +184,38 @@ Status TensorParameters::Take(const GrpcParameter& parameter, std::string_view t
                               core::WantedOutput* output) {
   const std::string_view name = parameter.name;
   if (name == "shared_memory_region") {
-    region_ = true;
+    region_ = parameter;
     if (std::holds_alternative<std::string_view>(parameter.value)) return {};
     return WrongTensorType(name, tensor, "string_param");
   }
-  if (name == "shared_memory_byte_size") byte_size_ = true;
-  if (name == "shared_memory_offset") offset_ = true;
+  if (name == "shared_memory_offset") offset_ = parameter;
+  if (name == "shared_memory_byte_size") byte_size_ = parameter;
   if (name == "classification" && output != nullptr) return TakeClassification(parameter, *output);
   return {};
 }
 
-Status TensorParameters::Finish(std::string_view tensor) const {
-  if (region_) return SharedMemoryDisabled();
-  if (byte_size_) return NeedsRegion("shared_memory_byte_size", tensor);
-  if (offset_) return NeedsRegion("shared_memory_offset", tensor);
-  return {};
+base::Result<std::optional<RegionRange>> TensorParameters::Finish(std::string_view tensor,
+                                                                  bool is_shared_memory_on) const {
+  if (!region_) {
+    for (const auto& given : {offset_, byte_size_}) {
+      if (given) return NeedsRegion(given->name, tensor);
+    }
+    return std::optional<RegionRange>();
+  }
+  if (!is_shared_memory_on) return SharedMemoryDisabled();
+  RegionRange range{.name = std::get<std::string_view>(region_->value)};
+  for (const auto& [given, field] :
+       {std::pair(&offset_, &range.offset), std::pair(&byte_size_, &range.byte_size)}) {
+    if (!*given) continue;
+    const auto* number = std::get_if<int64_t>(&(*given)->value);
+    if (number == nullptr) return WrongTensorType((*given)->name, tensor, "int64_param");
+    *field = static_cast<uint64_t>(*number);  // negative: larger than any region
+  }
+  if (byte_size_) return std::optional(range);
+  return InvalidArgument(
+      Join({"'shared_memory_byte_size' must be specified along with 'shared_memory_region' "
+            "parameter for tensor '",
+            tensor, "'"}));
 }
 
 }  // namespace serving::protocol

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "core/infer_request.h"
+#include "protocol/region_tensor.h"
 
 namespace serving::protocol {
 
@@ -33,13 +34,15 @@ class TensorParameters {
   // `output` null for inputs; there `classification` counts as unknown and is ignored.
   base::Status Take(const GrpcParameter& parameter, std::string_view tensor,
                     core::WantedOutput* output);
-  // After the last one.
-  base::Status Finish(std::string_view tensor) const;
+  // After the last one: where the tensor lies in shared memory, or nothing. Any region is refused
+  // while shared memory is off.
+  base::Result<std::optional<RegionRange>> Finish(std::string_view tensor,
+                                                  bool is_shared_memory_on) const;
 
  private:
-  bool region_ = false;
-  bool byte_size_ = false;
-  bool offset_ = false;
+  std::optional<GrpcParameter> region_;
+  std::optional<GrpcParameter> offset_;
+  std::optional<GrpcParameter> byte_size_;
 };
 
 }  // namespace serving::protocol

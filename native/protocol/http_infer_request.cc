@@ -15,6 +15,7 @@
 #include "protocol/json_number.h"
 #include "protocol/json_tensor.h"
 #include "protocol/raw_infer_request.h"
+#include "protocol/region_tensor.h"
 #include "protocol/request_parts.h"
 #include "tensor/data_type.h"
 
@@ -37,6 +38,20 @@ bool TakeFirst(JsonCursor& cursor, JsonValue& member) {
   return true;
 }
 
+struct RegionMembers {
+  JsonValue region;
+  JsonValue offset;
+  JsonValue byte_size;
+
+  // Where a parameter of this name goes; null when it has nothing to do with shared memory.
+  JsonValue* Find(std::string_view name) {
+    if (name == "shared_memory_region") return &region;
+    if (name == "shared_memory_offset") return &offset;
+    if (name == "shared_memory_byte_size") return &byte_size;
+    return nullptr;
+  }
+};
+
 struct InputMembers {
   JsonValue name;
   JsonValue data_type;
@@ -44,7 +59,7 @@ struct InputMembers {
   JsonValue data;
   bool has_parameters = false;
   JsonValue binary_data_size;
-  JsonValue shared_memory_region;
+  RegionMembers shared_memory;
   // What the fast reader found: `data` as the bytes of a tensor with these dimensions; null when it
   // did not read it.
   const std::byte* elements = nullptr;
@@ -57,7 +72,7 @@ struct OutputMembers {
   bool has_parameters = false;
   JsonValue binary_data;
   JsonValue classification;
-  JsonValue shared_memory_region;
+  RegionMembers shared_memory;
 };
 
 // Reads the JSON part once, front to back. Triton parses all of it before it looks at any of it, so
@@ -67,13 +82,15 @@ struct OutputMembers {
 class BodyReader {
  public:
   BodyReader(std::string_view json, std::string_view tail, size_t max_json_bytes,
-             base::BufferAllocator& allocator, Real16Json real16, core::InferRequest& request)
+             base::BufferAllocator& allocator, Real16Json real16, core::InferRequest& request,
+             core::RegionSource* regions)
       : cursor_(json),
         tail_(tail),
         max_json_bytes_(max_json_bytes),
         allocator_(allocator),
         real16_(real16),
-        request_(request) {}
+        request_(request),
+        regions_(regions) {}
 
   Status Read() {
     if (!ReadDocument()) {
@@ -187,8 +204,8 @@ class BodyReader {
         const std::string_view parameter_name = Text(parameter);
         if (parameter_name == "binary_data_size")
           return TakeFirst(cursor_, members.binary_data_size);
-        if (parameter_name == "shared_memory_region") {
-          return TakeFirst(cursor_, members.shared_memory_region);
+        if (JsonValue* member = members.shared_memory.Find(parameter_name)) {
+          return TakeFirst(cursor_, *member);
         }
         return SkipOne();
       });
@@ -249,19 +266,34 @@ class BodyReader {
     if (!type) return InvalidArgument(Join({"invalid datatype for input ", input.name}));
     input.data_type = *type;
     if (members.binary_data_size.is_present()) return TakeBinary(members.binary_data_size, input);
-    if (members.shared_memory_region.is_present()) {
-      if (!members.shared_memory_region.is_string()) {
-        return Unable("shared_memory_region", Access::kString);
-      }
-      return SharedMemoryDisabled();
+    ASSIGN_OR_RETURN(const RegionRange range, ReadRange(members.shared_memory));
+    if (members.shared_memory.region.is_present()) {
+      return TakeInputRegion(regions_, range, allocator_, input, request_);
     }
     return TakeData(members, input);
+  }
+
+  // Triton reads all three, whether there is a region or not.
+  base::Result<RegionRange> ReadRange(const RegionMembers& members) {
+    RegionRange range;
+    if (members.region.is_present()) {
+      if (!members.region.is_string()) return Unable("shared_memory_region", Access::kString);
+      range.name = Text(members.region);
+    }
+    if (members.offset.is_present()) {
+      RETURN_IF_ERROR(TakeJsonUnsigned("shared_memory_offset", members.offset, range.offset));
+    }
+    if (members.byte_size.is_present()) {
+      RETURN_IF_ERROR(
+          TakeJsonUnsigned("shared_memory_byte_size", members.byte_size, range.byte_size));
+    }
+    return range;
   }
 
   static Status CheckSources(const InputMembers& members) {
     const bool data = members.data.is_present();
     const bool binary = members.binary_data_size.is_present();
-    const bool region = members.shared_memory_region.is_present();
+    const bool region = members.shared_memory.region.is_present();
     if (data + binary + region == 1) return {};
     std::string set = " But no field is set";
     if (data || binary || region) {
@@ -329,8 +361,8 @@ class BodyReader {
       const std::string_view parameter_name = Text(parameter);
       if (parameter_name == "binary_data") return TakeFirst(cursor_, members.binary_data);
       if (parameter_name == "classification") return TakeFirst(cursor_, members.classification);
-      if (parameter_name == "shared_memory_region") {
-        return TakeFirst(cursor_, members.shared_memory_region);
+      if (JsonValue* member = members.shared_memory.Find(parameter_name)) {
+        return TakeFirst(cursor_, *member);
       }
       return SkipOne();
     });
@@ -341,31 +373,26 @@ class BodyReader {
     if (!members.name.is_string()) return Unable("name", Access::kString);
     core::WantedOutput output;
     output.name = Text(members.name);
-    if (members.shared_memory_region.is_present()) return RefuseRegion(members);
+    const bool has_region = members.shared_memory.region.is_present();
     if (members.classification.is_present()) {
+      if (has_region) return NotWithRegion("classification");
       const auto top = AsUnsigned(ReadJsonNumber(members.classification.text()));
       if (!top) return Unable("classification", Access::kUnsigned, "set");
       output.classification = static_cast<uint32_t>(std::min<uint64_t>(*top, UINT32_MAX));
     }
     if (members.binary_data.is_present()) {
       RETURN_IF_ERROR(TakeJsonFlag("binary_data", members.binary_data, output.binary));
+      if (has_region && output.binary) return NotWithRegion("binary_data");
     }
+    ASSIGN_OR_RETURN(const RegionRange range, ReadRange(members.shared_memory));
+    if (has_region) RETURN_IF_ERROR(TakeOutputRegion(regions_, range, output, request_));
     if (request_.wanted.size() == kMaxTensors) return TooManyOf("outputs", kMaxTensors);
-    request_.wanted.push_back(output);
+    request_.wanted.push_back(std::move(output));
     return {};
   }
 
-  static Status RefuseRegion(const OutputMembers& members) {
-    if (!members.shared_memory_region.is_string()) {
-      return Unable("shared_memory_region", Access::kString);
-    }
-    for (const auto& [member, name] : {std::pair(members.classification, "classification"),
-                                       std::pair(members.binary_data, "binary_data")}) {
-      if (!member.is_present()) continue;
-      return InvalidArgument(
-          Join({"Output can't set both 'shared_memory_region' and '", name, "'"}));
-    }
-    return SharedMemoryDisabled();
+  static Status NotWithRegion(std::string_view name) {
+    return InvalidArgument(Join({"Output can't set both 'shared_memory_region' and '", name, "'"}));
   }
 
   JsonCursor cursor_;
@@ -374,6 +401,7 @@ class BodyReader {
   base::BufferAllocator& allocator_;
   const Real16Json real16_;
   core::InferRequest& request_;
+  core::RegionSource* const regions_;
   bool seen_id_ = false;
   bool seen_parameters_ = false;
   bool seen_inputs_ = false;
@@ -406,7 +434,8 @@ base::Result<size_t> JsonSize(std::optional<std::string_view> header_length, siz
 Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
                             std::optional<std::string_view> header_length, size_t max_json_bytes,
                             base::BufferAllocator& allocator, const core::ModelPlan* plan,
-                            core::InferRequest& request, Real16Json real16) {
+                            core::InferRequest& request, Real16Json real16,
+                            core::RegionSource* regions) {
   request.body = body;
   const std::string_view text =
       body ? std::string_view(reinterpret_cast<const char*>(body->data()), size)
@@ -417,7 +446,7 @@ Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
   }
   if (json_size > max_json_bytes) return JsonTooLarge(json_size, max_json_bytes);
   return BodyReader(text.substr(0, json_size), text.substr(json_size), max_json_bytes, allocator,
-                    real16, request)
+                    real16, request, regions)
       .Read();
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/status.h"
+#include "core/client_memory.h"
 #include "core/infer_request.h"
 #include "core/model_plan.h"
 #include "protocol/response_writer.h"
@@ -25,10 +26,12 @@ namespace serving::protocol {
 //   plan            names and types the single input of a raw request (P-54); null refuses such a
 //   request request         model_name and model_version must be set (for error texts); slots,
 //   deadline and sink are left alone
+//   regions         shared memory that tensors may lie in; null = switched off
 base::Status ReadHttpInferRequest(const base::BufferRef& body, size_t size,
                                   std::optional<std::string_view> header_length,
                                   size_t max_json_bytes, base::BufferAllocator& allocator,
                                   const core::ModelPlan* plan, core::InferRequest& request,
-                                  Real16Json real16 = Real16Json::kRefused);
+                                  Real16Json real16 = Real16Json::kRefused,
+                                  core::RegionSource* regions = nullptr);
 
 }  // namespace serving::protocol

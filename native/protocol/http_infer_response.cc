@@ -67,7 +67,9 @@ Status WriteHttpInferResponse(const core::ModelPlan& plan, const AnswerForm& for
     out.Append(tensor::WireName(output.data_type));
     out.Append("\",\"shape\":");
     AppendShape(out, output.shape);
-    if (IsBinary(form, output.slot)) {
+    if (output.is_placed) {
+      out.Append("}");
+    } else if (IsBinary(form, output.slot)) {
       out.Append(",\"parameters\":{\"binary_data_size\":");
       AppendNumber(out, static_cast<int64_t>(output.view.size));
       out.Append("}}");
@@ -82,7 +84,7 @@ Status WriteHttpInferResponse(const core::ModelPlan& plan, const AnswerForm& for
   if (tail_bytes == 0) return {};
   out.set_json_size(out.size());
   for (const core::OutputTensor& output : response.outputs) {
-    if (!IsBinary(form, output.slot)) continue;
+    if (output.is_placed || !IsBinary(form, output.slot)) continue;
     out.AppendTensor({output.view.data, output.view.size}, output.owner);
   }
   return {};

@@ -22,7 +22,8 @@ namespace serving::protocol {
 enum class Real16Json : uint8_t { kRefused, kTaken };
 
 // What of a request shapes its answer. Copied from the request by whoever writes the answer later,
-// since a request may be gone by then: of `wanted` only slot, binary and classification are read.
+// since a request may be gone by then: of `wanted` only slot, binary, classification and place are
+// read.
 struct AnswerForm {
   std::string_view id;                         // empty = the client gave none
   std::span<const core::WantedOutput> wanted;  // empty = all outputs

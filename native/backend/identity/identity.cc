@@ -24,6 +24,7 @@ class IdentityBackend final : public Backend {
  public:
   std::string_view name() const override { return "identity"; }
   bool may_run_inline(const core::ModelPlan&) const override { return true; }
+  bool only_copies_values() const override { return true; }
 
   base::Result<std::unique_ptr<BackendModel>> Load(const core::ModelPlan& plan) override {
     RETURN_IF_ERROR(CheckOutputsAreInputs("identity", plan));

@@ -182,7 +182,7 @@ base::Result<RawValue*> OrtInstance::PlaceOutput(Batch& batch, uint32_t slot) {
                                        tensor::ByteSize(tensor.data_type), &bytes)) {
     return MemoryFull(model_, "an output");
   }
-  output.owner = batch.Allocate(bytes);
+  output.owner = batch.AllocateOutput(slot, bytes);
   if (!output.owner) return MemoryFull(model_, "an output");
   output.view = {.data = output.owner->data(), .size = bytes};
   const Api& api = session_->api();

@@ -16,6 +16,7 @@
 #include "addon/keepalive_reader.h"
 #include "addon/plan_reader.h"
 #include "addon/policy_reader.h"
+#include "addon/regions.h"
 #include "addon/snapshot.h"
 #include "addon/tls_reader.h"
 #include "addon/values.h"
@@ -184,6 +185,11 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                       InstanceMethod("replyGrpc", &EngineWrap::ReplyGrpc),
                       InstanceMethod("infer", &EngineWrap::Infer),
                       InstanceMethod("cancel", &EngineWrap::Cancel),
+                      InstanceMethod("registerSystemRegion", &EngineWrap::RegisterSystemRegion),
+                      InstanceMethod("registerCudaRegion", &EngineWrap::RegisterCudaRegion),
+                      InstanceMethod("unregisterRegions", &EngineWrap::UnregisterRegions),
+                      InstanceMethod("regions", &EngineWrap::Regions),
+                      InstanceMethod("openRegion", &EngineWrap::OpenRegion),
                       InstanceMethod("snapshot", &EngineWrap::Snapshot),
                       InstanceMethod("setMetricsText", &EngineWrap::SetMetricsText),
                       InstanceMethod("testControl", &EngineWrap::TestControl),
@@ -201,6 +207,7 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const engine::EngineOptions engine_options{
       .memory_limit_bytes = static_cast<size_t>(reader.Integer("memoryLimitBytes")),
       .allow_inline = reader.Text("inlineExecution") != "off",
+      .allow_client_memory = reader.Bool("allowClientShm"),
       .metrics = ReadMetricsOptions(reader)};
   if (!reader.status().ok()) {
     Throw(env, reader.status());
@@ -455,6 +462,38 @@ Napi::Value EngineWrap::Infer(const Napi::CallbackInfo& info) {
 }
 
 void EngineWrap::Cancel(const Napi::CallbackInfo& info) { infer_->Cancel(NumberArgument(info[0])); }
+
+void EngineWrap::RegisterSystemRegion(const Napi::CallbackInfo& info) {
+  if (!IsOpen(info.Env())) return;
+  const base::Status status = addon::RegisterSystemRegion(engine_->regions(), info[0]);
+  if (!status.ok()) Throw(info.Env(), status);
+}
+
+void EngineWrap::RegisterCudaRegion(const Napi::CallbackInfo& info) {
+  if (!IsOpen(info.Env())) return;
+  const base::Status status = addon::RegisterCudaRegion(engine_->regions(), info[0]);
+  if (!status.ok()) Throw(info.Env(), status);
+}
+
+void EngineWrap::UnregisterRegions(const Napi::CallbackInfo& info) {
+  if (!IsOpen(info.Env())) return;
+  const base::Status status =
+      addon::UnregisterRegions(engine_->regions(), TextArgument(info[0]), TextArgument(info[1]));
+  if (!status.ok()) Throw(info.Env(), status);
+}
+
+Napi::Value EngineWrap::Regions(const Napi::CallbackInfo& info) {
+  if (!IsOpen(info.Env())) return info.Env().Undefined();
+  return ListRegions(info.Env(), engine_->regions());
+}
+
+Napi::Value EngineWrap::OpenRegion(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  auto memory = addon::OpenRegion(env, engine_->regions(), TextArgument(info[0]), info[1], info[2]);
+  if (!memory.ok()) return Throw(env, memory.status()), env.Undefined();
+  return memory.Take();
+}
 
 Napi::Value EngineWrap::Snapshot(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();

@@ -52,6 +52,11 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   void ReplyGrpc(const Napi::CallbackInfo& info);
   Napi::Value Infer(const Napi::CallbackInfo& info);
   void Cancel(const Napi::CallbackInfo& info);
+  void RegisterSystemRegion(const Napi::CallbackInfo& info);
+  void RegisterCudaRegion(const Napi::CallbackInfo& info);
+  void UnregisterRegions(const Napi::CallbackInfo& info);
+  Napi::Value Regions(const Napi::CallbackInfo& info);
+  Napi::Value OpenRegion(const Napi::CallbackInfo& info);
   Napi::Value Snapshot(const Napi::CallbackInfo& info);
   void SetMetricsText(const Napi::CallbackInfo& info);
   Napi::Value TestControl(const Napi::CallbackInfo& info);

@@ -54,9 +54,12 @@ base::Status RegionRegistry::Register(const CudaRegion& region) {
               .device_id = region.device_id,
               .byte_size = region.byte_size},
              [&]() -> base::Result<core::ClientMemoryRef> {
-               if (cuda_) return cuda_->Open(region);
-               return InvalidArgument("failed to register CUDA shared memory region: '" +
-                                      region.name + "', GPUs not supported");
+               if (!cuda_) {
+                 return InvalidArgument("failed to register CUDA shared memory region: '" +
+                                        region.name + "', GPUs not supported");
+               }
+               if (region.handle.size() == CudaRegion::kHandleBytes) return cuda_->Open(region);
+               return InvalidArgument("failed to register shared memory region: invalid args");
              });
 }
 

@@ -3,7 +3,6 @@
 
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -22,16 +21,16 @@ namespace serving::shm {
 
 enum class RegionKind : uint8_t { kSystem, kCuda };
 
-using CudaHandle = std::array<std::byte, 64>;  // cudaIpcMemHandle_t
-
 struct CudaRegion {
+  static constexpr size_t kHandleBytes = 64;  // cudaIpcMemHandle_t
+
   std::string name;
-  CudaHandle handle{};
+  std::string handle;
   int64_t device_id = 0;
   uint64_t byte_size = 0;
 };
 
-// Opens memory of a GPU that another process exported. Any thread.
+// Opens memory of a GPU that another process exported; the handle has its right size. Any thread.
 class CudaOpener {
  public:
   virtual ~CudaOpener() = default;

@@ -162,7 +162,7 @@ TEST(RegionRegistry, KnowsANameOnce) {
   const Refusal exists{StatusCode::kAlreadyExists, "shared memory region 'r' already in manager"};
   ExpectRefusal(registry.Register(SystemRegion{"r", object.key(), 0, 64}), exists);
   ExpectRefusal(registry.Register(SystemRegion{"r", "/nothing_there", 0, 0}), exists);
-  ExpectRefusal(registry.Register(CudaRegion{.name = "r", .byte_size = 1}), exists);
+  ExpectRefusal(registry.Register(CudaRegion{.name = "r", .handle = {}, .byte_size = 1}), exists);
   registry.Unregister(RegionKind::kSystem, "r");
   EXPECT_TRUE(registry.Register(SystemRegion{"r", object.key(), 0, 64}).ok());
 }
@@ -237,7 +237,7 @@ TEST(RegionRegistry, ABrokenRegionIsRefusedUntilItIsRegisteredAgain) {
 
 TEST(RegionRegistry, WithoutAGpuCudaRegionsAreRefused) {
   RegionRegistry registry;
-  ExpectRefusal(registry.Register(CudaRegion{.name = "c", .byte_size = 4}),
+  ExpectRefusal(registry.Register(CudaRegion{.name = "c", .handle = {}, .byte_size = 4}),
                 {StatusCode::kInvalidArgument,
                  "failed to register CUDA shared memory region: 'c', GPUs not supported"});
   EXPECT_TRUE(registry.List().empty());
@@ -246,7 +246,7 @@ TEST(RegionRegistry, WithoutAGpuCudaRegionsAreRefused) {
 class FakeCuda final : public CudaOpener {
  public:
   base::Result<core::ClientMemoryRef> Open(const CudaRegion& region) override {
-    if (region.handle[0] == std::byte{0}) return base::InvalidArgument("no such handle");
+    if (region.handle[0] == '-') return base::InvalidArgument("no such handle");
     return core::ClientMemoryRef(base::MakeRef<Memory>(region));
   }
 
@@ -262,9 +262,12 @@ class FakeCuda final : public CudaOpener {
 
 TEST(RegionRegistry, OpensCudaRegionsThroughItsOpener) {
   RegionRegistry registry(std::make_unique<FakeCuda>());
-  CudaRegion region{.name = "c", .device_id = 3, .byte_size = 100};
+  CudaRegion region{.name = "c", .handle = "short", .device_id = 3, .byte_size = 100};
+  EXPECT_EQ(registry.Register(region).message(),
+            "failed to register shared memory region: invalid args");
+  region.handle = std::string(CudaRegion::kHandleBytes, '-');
   EXPECT_EQ(registry.Register(region).message(), "no such handle");
-  region.handle[0] = std::byte{1};
+  region.handle[0] = '+';
   ASSERT_TRUE(registry.Register(region).ok());
   const auto memory = registry.Find("c", 10, 20).Take();
   EXPECT_EQ(memory->kind(), base::MemoryKind::kDevice);

@@ -282,6 +282,8 @@ export interface EngineOptions {
   readonly minBodyBytesPerSecond: number;
   readonly maxConnections: number;
   readonly maxStreamsPerConnection: number;
+  /** --allow-client-shm; while it is off, registering and opening regions is a bug of the caller */
+  readonly allowClientShm: boolean;
   /** answer time of control calls; past it native answers 503 / UNAVAILABLE */
   readonly controlTimeoutMs: number;
   /** health answers carry KServe's JSON bodies when true, Triton's empty bodies when false */
@@ -420,6 +422,40 @@ export interface InferAnswer {
   readonly outputs: readonly TensorValue[];
 }
 
+/** System shared memory as a client asks for it. Numbers are any of 64 bits without a sign. */
+export interface SystemRegion {
+  readonly name: string;
+  /** of shm_open */
+  readonly key: string;
+  readonly offset: bigint;
+  readonly byteSize: bigint;
+}
+
+/** Memory of a GPU as a client asks for it. */
+export interface CudaRegion {
+  readonly name: string;
+  /** a cudaIpcMemHandle_t */
+  readonly rawHandle: Uint8Array;
+  readonly deviceId: bigint;
+  readonly byteSize: bigint;
+}
+
+export type RegionKind = 'system' | 'cuda';
+
+/** A region that is registered. */
+export type RegisteredRegion =
+  | ({ readonly kind: 'system' } & SystemRegion)
+  | ({ readonly kind: 'cuda' } & Omit<CudaRegion, 'rawHandle'>);
+
+/** Part of a region, mapped as long as this object lives. */
+export interface RegionMemory {
+  readonly byteSize: number;
+  /** a copy. Throws InvalidArgument when the client has taken the memory away. */
+  read(): Uint8Array;
+  /** at most `byteSize` bytes to its start; throws as `read` */
+  write(bytes: Uint8Array): void;
+}
+
 /** `{count, ns}` of one stage. Nanoseconds as bigint: they pass 2^53 in production. */
 export interface DurationStat {
   readonly count: bigint;
@@ -516,6 +552,15 @@ export interface Engine {
    */
   infer(call: InferCall, cancelId: number): Promise<InferAnswer>;
   cancel(cancelId: number): void;
+  /** Throws AlreadyExists, Internal or InvalidArgument in Triton's words. */
+  registerSystemRegion(region: SystemRegion): void;
+  registerCudaRegion(region: CudaRegion): void;
+  /** the region of that name, if it is of this kind; an empty name means all of the kind */
+  unregisterRegions(kind: RegionKind, name: string): void;
+  /** both kinds, by name */
+  regions(): readonly RegisteredRegion[];
+  /** for `--infer-path=typescript`. Throws NotFound or InvalidArgument in Triton's words. */
+  openRegion(name: string, offset: bigint, byteSize: bigint): RegionMemory;
   snapshot(): EngineSnapshot;
   /** text block appended to `/metrics`; TypeScript renews it at most once a second */
   setMetricsText(text: string): void;

@@ -5,6 +5,7 @@ import type { LogSettingsVerbs } from './log-settings.ts';
 import type { ModelQueries } from './models.ts';
 import type { RepositoryVerbs } from './repository.ts';
 import type { ServerMetadata } from './server.ts';
+import type { SharedMemory } from './shared-memory.ts';
 import type { StatisticsQueries } from './statistics.ts';
 import type { TraceVerbs } from './trace.ts';
 
@@ -13,6 +14,7 @@ export interface ControlService {
   readonly metadata: ServerMetadata;
   readonly models: ModelQueries;
   readonly repository: RepositoryVerbs;
+  readonly sharedMemory: SharedMemory;
   readonly statistics: StatisticsQueries;
   readonly logSettings: LogSettingsVerbs;
   readonly trace: TraceVerbs;

@@ -4,13 +4,20 @@
 import type { ControlCall, GrpcReply } from '../addon/types.ts';
 import { unimplemented } from '../base/status.ts';
 import { encodeModelConfig } from '../config/write.ts';
-import { notBuilt, SHARED_MEMORY_ABSENT } from '../control/absent.ts';
+import { notBuilt } from '../control/absent.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import type { LoadParameter, RepositoryCall } from '../control/repository.ts';
 import type { ControlService } from '../control/service.ts';
 import type * as Codec from './codec.ts';
 import { errorReply, messageReply } from './error.ts';
 import { logSettingsMap, readLogChanges, readTraceChanges, traceSettingsMap } from './settings.ts';
+import {
+  cudaRegions,
+  registerCudaRegion,
+  registerSystemRegion,
+  systemRegions,
+  unregister,
+} from './shared-memory.ts';
 
 export interface GrpcHandlerOptions {
   readonly control: ControlService;
@@ -66,17 +73,17 @@ const verbs: ReadonlyMap<string, Verb> = new Map<string, Verb>([
       return { settings: logSettingsMap(logSettings.read()) };
     },
   ],
-  ['SystemSharedMemoryStatus', () => ({})],
-  ['SystemSharedMemoryUnregister', () => ({})],
-  ['CudaSharedMemoryStatus', () => ({})],
-  ['CudaSharedMemoryUnregister', () => ({})],
+  ['SystemSharedMemoryStatus', systemRegions],
+  ['SystemSharedMemoryRegister', registerSystemRegion],
+  ['SystemSharedMemoryUnregister', (request, control) => unregister('system', request, control)],
+  ['CudaSharedMemoryStatus', cudaRegions],
+  ['CudaSharedMemoryRegister', registerCudaRegion],
+  ['CudaSharedMemoryUnregister', (request, control) => unregister('cuda', request, control)],
 ]);
 
 /** Known to the protocol, absent here. */
 const absent: ReadonlyMap<string, string> = new Map([
   ['ModelStreamInfer', notBuilt('ModelStreamInfer')],
-  ['SystemSharedMemoryRegister', SHARED_MEMORY_ABSENT],
-  ['CudaSharedMemoryRegister', SHARED_MEMORY_ABSENT],
 ]);
 
 /** Every method that is answered here; those of the infer path and of health are native's. */

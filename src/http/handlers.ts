@@ -4,7 +4,6 @@
 import type { ControlCall, HttpReply } from '../addon/types.ts';
 import { internal, invalidArgument, unimplemented } from '../base/status.ts';
 import { modelConfigJson } from '../config/write.ts';
-import { SHARED_MEMORY_ABSENT } from '../control/absent.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import type { LoadParameter } from '../control/repository.ts';
 import type { SagemakerModels } from '../control/sagemaker.ts';
@@ -15,6 +14,7 @@ import { readJsonObject, writeJson } from './json.ts';
 import { matchRoute, type Route } from './routes.ts';
 import { handleSagemaker } from './sagemaker.ts';
 import { readLogChanges, readTraceChanges } from './settings.ts';
+import { regionsJson, registerRegion } from './shared-memory.ts';
 
 export interface HttpHandlerOptions {
   readonly control: ControlService;
@@ -118,11 +118,13 @@ async function answer(
         await testDoor(route.model, route.version, new TextDecoder().decode(call.body)),
       );
     case 'shared-memory-status':
-      return jsonReply('[]');
+      return jsonReply(regionsJson(control.sharedMemory, route.memory, route.region));
     case 'shared-memory-unregister':
+      control.sharedMemory.unregister(route.memory, route.region);
       return EMPTY;
     case 'shared-memory-register':
-      throw unimplemented(SHARED_MEMORY_ABSENT);
+      registerRegion(control.sharedMemory, route.memory, route.region, call.body);
+      return EMPTY;
   }
 }
 

@@ -19,6 +19,32 @@ export function writeJson(value: unknown): string {
 }
 
 /**
+ * Reads a body whose numbers count to the last digit: whole ones without a sign become `bigint`.
+ * @throws ServeError InvalidArgument
+ */
+export function readExactJson(body: Uint8Array): unknown {
+  if (body.length === 0) {
+    throw invalidArgument('failed to parse the request JSON buffer: The document is empty. at 0');
+  }
+  return parse(body, (_, value, context) => {
+    const source = typeof value === 'number' ? context?.source : undefined;
+    return source !== undefined && /^\d+$/.test(source) ? BigInt(source) : value;
+  });
+}
+
+/** With the text of the value, which JSON.parse passes and its declaration does not name. */
+type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
+
+function parse(body: Uint8Array, reviver?: Reviver): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body), reviver);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw invalidArgument(`failed to parse the request JSON buffer: ${reason}`);
+  }
+}
+
+/**
  * Reads the body of a control request: an object, or nothing at all unless one is required.
  * @throws ServeError InvalidArgument
  */
@@ -27,13 +53,7 @@ export function readJsonObject(
   presence: 'optional' | 'required' = 'optional',
 ): Record<string, unknown> {
   if (body.length === 0 && presence === 'optional') return {};
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw invalidArgument(`failed to parse the request JSON buffer: ${reason}`);
-  }
+  const value = parse(body);
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
     throw invalidArgument('failed to parse the request JSON buffer: expected an object');
   }

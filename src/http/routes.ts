@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import type { RegionKind } from '../addon/types.ts';
+
 /** What a path names. Versions are the digits of the path, empty when it has none. */
 export type Route =
   | { readonly kind: 'server-metadata' }
@@ -15,9 +17,12 @@ export type Route =
   | { readonly kind: 'load'; readonly repository: string; readonly model: string }
   | { readonly kind: 'unload'; readonly repository: string; readonly model: string }
   | { readonly kind: 'test-backend'; readonly model: string; readonly version: string }
-  | { readonly kind: 'shared-memory-status' }
-  | { readonly kind: 'shared-memory-register' }
-  | { readonly kind: 'shared-memory-unregister' };
+  /** `region` as the path has it, not decoded: Triton stores it so; empty = none */
+  | {
+      readonly kind: 'shared-memory-status' | 'shared-memory-register' | 'shared-memory-unregister';
+      readonly memory: RegionKind;
+      readonly region: string;
+    };
 
 /** A route and the methods it answers. */
 export interface RouteMatch {
@@ -33,7 +38,7 @@ const MODEL =
   /^\/v2\/models\/([^/]+)(?:\/versions\/(\d+))?(?:\/(infer|config|stats|trace\/setting))?$/;
 const REPOSITORY = /^\/v2\/repository(?:\/([^/]+))?\/(?:index|models\/([^/]+)\/(load|unload))$/;
 const SHARED_MEMORY =
-  /^\/v2\/(?:system|cuda)sharedmemory(?:\/region\/([^/]+))?\/(status|register|unregister)$/;
+  /^\/v2\/(system|cuda)sharedmemory(?:\/region\/([^/]+))?\/(status|register|unregister)$/;
 const TEST = /^\/v2\/test\/([^/]+)(?:\/versions\/(\d+))?$/;
 
 /**
@@ -88,14 +93,15 @@ function matchRepository(path: string): RouteMatch | undefined {
 function matchSharedMemory(path: string): RouteMatch | undefined {
   const match = SHARED_MEMORY.exec(path);
   if (match === null) return undefined;
-  switch (match[2]) {
+  const memory = match[1] === 'cuda' ? 'cuda' : 'system';
+  const region = match[2] ?? '';
+  switch (match[3]) {
     case 'status':
-      return { route: { kind: 'shared-memory-status' }, methods: GET };
+      return { route: { kind: 'shared-memory-status', memory, region }, methods: GET };
     case 'register':
-      if (match[1] === undefined) return undefined;
-      return { route: { kind: 'shared-memory-register' }, methods: POST };
+      return { route: { kind: 'shared-memory-register', memory, region }, methods: POST };
     default:
-      return { route: { kind: 'shared-memory-unregister' }, methods: POST };
+      return { route: { kind: 'shared-memory-unregister', memory, region }, methods: POST };
   }
 }
 

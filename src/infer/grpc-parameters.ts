@@ -10,6 +10,7 @@ import type {
 } from './grpc-messages.ts';
 import { NO_PARAMETERS, type RequestParameters } from './http-parameters.ts';
 import { MAX_PARAMETERS, tooMany } from './request.ts';
+import type { RegionRange } from './shared-memory.ts';
 import { checkTextSequenceId, sharedMemoryDisabled } from './wire-errors.ts';
 
 const INT32_MAX = 2n ** 31n - 1n;
@@ -79,33 +80,56 @@ function checkOther(name: string, { parameter_choice }: InferParameterMessage): 
   }
 }
 
-/** @throws ServeError for shared memory, which this server does not have, or half a description of it */
-export function checkTensorParameters({
-  name,
-  parameters,
-}: InferInputMessage | InferOutputMessage): void {
+/**
+ * @param isOn shared memory of clients is allowed
+ * @returns where the tensor lies in shared memory, or undefined
+ * @throws ServeError InvalidArgument, and Unimplemented for shared memory that is switched off
+ */
+export function readRange(
+  { name, parameters }: InferInputMessage | InferOutputMessage,
+  isOn: boolean,
+): RegionRange | undefined {
   const region = parameters.shared_memory_region;
-  if (region !== undefined && region.string_param === undefined) {
-    throw invalidArgument(
-      `invalid value type for 'shared_memory_region' parameter for tensor '${name}', expected string_param.`,
-    );
+  if (region === undefined) {
+    for (const companion of ['shared_memory_offset', 'shared_memory_byte_size']) {
+      if (parameters[companion] === undefined) continue;
+      throw invalidArgument(
+        `'${companion}' can not be specified without 'shared_memory_region' parameter for tensor '${name}'`,
+      );
+    }
+    return undefined;
   }
-  if (region !== undefined) throw sharedMemoryDisabled();
-  for (const companion of ['shared_memory_byte_size', 'shared_memory_offset']) {
-    if (parameters[companion] === undefined) continue;
-    throw invalidArgument(
-      `'${companion}' can not be specified without 'shared_memory_region' parameter for tensor '${name}'`,
-    );
+  if (region.string_param === undefined) {
+    throw wrongTensorType('shared_memory_region', name, 'string_param');
   }
+  if (!isOn) throw sharedMemoryDisabled();
+  const number = (key: string): bigint | undefined => {
+    const parameter = parameters[key];
+    if (parameter === undefined) return undefined;
+    if (parameter.int64_param === undefined) throw wrongTensorType(key, name, 'int64_param');
+    // A negative one is larger than any region.
+    return BigInt.asUintN(64, BigInt(parameter.int64_param));
+  };
+  const offset = number('shared_memory_offset') ?? 0n;
+  const byteSize = number('shared_memory_byte_size');
+  if (byteSize !== undefined) return { name: region.string_param, offset, byteSize };
+  throw invalidArgument(
+    "'shared_memory_byte_size' must be specified along with 'shared_memory_region' parameter for " +
+      `tensor '${name}'`,
+  );
 }
+
+const wrongTensorType = (parameter: string, tensor: string, expected: string): ServeError =>
+  invalidArgument(
+    `invalid value type for '${parameter}' parameter for tensor '${tensor}', expected ${expected}.`,
+  );
 
 /**
  * @returns the k of `classification`, 0 without it
- * @throws ServeError as `checkTensorParameters`, and InvalidArgument for a k that is none
+ * @throws ServeError InvalidArgument for a k that is none
  */
-export function readOutputParameters(output: InferOutputMessage): number {
-  checkTensorParameters(output);
-  const { classification } = output.parameters;
+export function readClassification({ parameters }: InferOutputMessage): number {
+  const { classification } = parameters;
   if (classification === undefined) return 0;
   if (classification.int64_param === undefined) {
     throw invalidArgument(

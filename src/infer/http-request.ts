@@ -6,15 +6,7 @@ import { invalidArgument, type ServeError } from '../base/status.ts';
 import { asDataType } from './elements.ts';
 import { readRequestParameters } from './http-parameters.ts';
 import { readTensorData } from './http-tensor.ts';
-import {
-  asBoolean,
-  asList,
-  asString,
-  asUnsigned,
-  isObject,
-  memberOf,
-  unable,
-} from './json-access.ts';
+import { asBoolean, asList, asString, asUnsigned, isObject, memberOf } from './json-access.ts';
 import { type Frame, type JsonObject, type JsonValue, readJson } from './json-reader.ts';
 import { readRawRequest } from './raw-request.ts';
 import {
@@ -25,6 +17,7 @@ import {
   tooMany,
   type WantedOutput,
 } from './request.ts';
+import { type OpenRegion, type RegionRange, readRegion } from './shared-memory.ts';
 import { jsonTooLarge, sharedMemoryDisabled } from './wire-errors.ts';
 
 const PARAMETERS: Frame = { members: new Map() };
@@ -46,6 +39,7 @@ const INT32_MAX = 2n ** 31n - 1n;
  * @param jsonLength value of Inference-Header-Content-Length; undefined = the whole body is JSON
  * @param maxJsonBytes limit of the JSON part, of each tensor given as JSON and of a raw tensor
  * @param real16Json FP16 and BF16 may be numbers
+ * @param openRegion absent = shared memory of clients is switched off
  * @throws ServeError InvalidArgument, Unimplemented; Triton's words
  */
 export function readHttpRequest(
@@ -54,6 +48,7 @@ export function readHttpRequest(
   plan: ModelPlan,
   maxJsonBytes: number,
   real16Json = false,
+  openRegion?: OpenRegion,
 ): InferRequest {
   const jsonBytes = parseJsonLength(jsonLength, body.length);
   // No JSON at all, said so or not, is a raw tensor, be it an empty one.
@@ -67,10 +62,10 @@ export function readHttpRequest(
   const inputs: InputTensor[] = [];
   for (const value of asList(memberOf(request, 'inputs'), 'inputs')) {
     if (inputs.length === MAX_TENSORS) throw tooMany('inputs', MAX_TENSORS);
-    inputs.push(readInput(value, tail, maxJsonBytes, real16Json));
+    inputs.push(readInput(value, tail, maxJsonBytes, real16Json, openRegion));
   }
   tail.checkEmpty();
-  const outputs = request.has('outputs') ? readOutputs(request) : [];
+  const outputs = request.has('outputs') ? readOutputs(request, openRegion) : [];
   return { id, inputs, outputs, ...parameters };
 }
 
@@ -122,6 +117,7 @@ function readInput(
   tail: BinaryTail,
   maxJsonBytes: number,
   real16Json: boolean,
+  openRegion: OpenRegion | undefined,
 ): InputTensor {
   const members = isObject(value) ? value : EMPTY;
   const parameters = parametersOf(members);
@@ -131,18 +127,29 @@ function readInput(
   const shape = readShape(memberOf(members, 'shape'));
   if (datatype === undefined) throw invalidArgument(`invalid datatype for input ${name}`);
   const size = parameters.get('binary_data_size');
-  const region = parameters.get('shared_memory_region');
   if (size !== undefined) {
     const data = tail.take(asUnsigned(size, 'binary_data_size'), name);
     return { name, datatype, shape, data };
   }
-  if (region !== undefined) {
-    asString(region, 'shared_memory_region');
-    throw sharedMemoryDisabled();
+  const range = readRange(parameters);
+  if (range !== undefined) {
+    if (openRegion === undefined) throw sharedMemoryDisabled();
+    return { name, datatype, shape, data: readRegion(openRegion, range) };
   }
   const list = memberOf(members, 'data');
   const data = readTensorData(list, datatype, shape, name, maxJsonBytes, real16Json);
   return { name, datatype, shape, data };
+}
+
+/** Offset and size are read, and refused, where no region is named too. */
+function readRange(parameters: JsonObject): RegionRange | undefined {
+  const number = (key: string): bigint =>
+    parameters.has(key) ? asUnsigned(memberOf(parameters, key), key) : 0n;
+  const region = parameters.get('shared_memory_region');
+  const name = region === undefined ? undefined : asString(region, 'shared_memory_region');
+  const offset = number('shared_memory_offset');
+  const byteSize = number('shared_memory_byte_size');
+  return name === undefined ? undefined : { name, offset, byteSize };
 }
 
 function checkSources(members: JsonObject, parameters: JsonObject): void {
@@ -165,37 +172,36 @@ function readShape(value: JsonValue): readonly bigint[] {
   throw invalidArgument(`Unable to parse 'shape': more than ${MAX_DIMENSIONS} dimensions`);
 }
 
-function readOutputs(request: JsonObject): readonly WantedOutput[] {
+function readOutputs(
+  request: JsonObject,
+  openRegion: OpenRegion | undefined,
+): readonly WantedOutput[] {
   const outputs = asList(memberOf(request, 'outputs'), 'outputs');
   return outputs.map((value, index) => {
-    const output = readOutput(isObject(value) ? value : EMPTY);
+    const output = readOutput(isObject(value) ? value : EMPTY, openRegion);
     if (index === MAX_TENSORS) throw tooMany('outputs', MAX_TENSORS);
     return output;
   });
 }
 
-function readOutput(members: JsonObject): WantedOutput {
+function readOutput(members: JsonObject, openRegion: OpenRegion | undefined): WantedOutput {
   const name = asString(memberOf(members, 'name'), 'name');
   const parameters = parametersOf(members);
-  const region = parameters.get('shared_memory_region');
-  if (region !== undefined) throw refuseRegion(region, parameters);
-  const classes = parameters.has('classification')
+  const hasRegion = parameters.has('shared_memory_region');
+  const hasClasses = parameters.has('classification');
+  if (hasRegion && hasClasses) throw notWithRegion('classification');
+  const classes = hasClasses
     ? asUnsigned(memberOf(parameters, 'classification'), 'classification', 'set')
     : 0n;
   const binary =
     parameters.has('binary_data') && asBoolean(memberOf(parameters, 'binary_data'), 'binary_data');
+  if (hasRegion && binary) throw notWithRegion('binary_data');
   const classification = Number(classes < INT32_MAX ? classes : INT32_MAX);
-  return { name, binary, classification };
+  const range = readRange(parameters);
+  if (range === undefined) return { name, binary, classification };
+  if (openRegion === undefined) throw sharedMemoryDisabled();
+  return { name, binary, classification, place: openRegion(range) };
 }
 
-function refuseRegion(region: JsonValue, parameters: JsonObject): ServeError {
-  if (typeof region !== 'string') {
-    return unable('shared_memory_region', 'JSON non-string as string');
-  }
-  for (const other of ['classification', 'binary_data']) {
-    if (parameters.has(other)) {
-      return invalidArgument(`Output can't set both 'shared_memory_region' and '${other}'`);
-    }
-  }
-  return sharedMemoryDisabled();
-}
+const notWithRegion = (other: string): ServeError =>
+  invalidArgument(`Output can't set both 'shared_memory_region' and '${other}'`);

@@ -9,12 +9,15 @@ import { numbersJson } from './json-writer.ts';
 import { isReal16 } from './real16.ts';
 import type { InferRequest } from './request.ts';
 
+/** An output; without data it lies in shared memory of the client. */
+export type OutputValue = Omit<TensorValue, 'data'> & { readonly data: Uint8Array | undefined };
+
 /** A run of the model that succeeded. */
 export interface InferResult {
   readonly modelName: string;
   readonly modelVersion: string;
   /** in the model's order */
-  readonly outputs: readonly TensorValue[];
+  readonly outputs: readonly OutputValue[];
 }
 
 /**
@@ -33,11 +36,13 @@ export function writeHttpResponse(
   members.push(`"model_version":${JSON.stringify(result.modelVersion)}`);
   const tail: Uint8Array[] = [];
   const outputs = result.outputs.map((output) => {
-    if (!isBinary(output.name, request))
-      return outputJson(output, `"data":${dataJson(output, real16Json)}`);
-    tail.push(output.data);
-    const size = output.data.length;
-    return outputJson(output, `"parameters":{"binary_data_size":${size}}`);
+    const { data } = output;
+    if (data === undefined) return outputJson(output, '');
+    if (!isBinary(output.name, request)) {
+      return outputJson(output, `,"data":${dataJson({ ...output, data }, real16Json)}`);
+    }
+    tail.push(data);
+    return outputJson(output, `,"parameters":{"binary_data_size":${data.length}}`);
   });
   members.push(`"outputs":[${outputs.join(',')}]`);
   const json = Buffer.from(`{${members.join(',')}}`, 'utf8');
@@ -61,8 +66,8 @@ function isBinary(name: string, request: InferRequest): boolean {
   return request.outputs.find((one) => one.name === name)?.binary === true;
 }
 
-const outputJson = ({ name, datatype, shape }: TensorValue, content: string): string =>
-  `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}],${content}}`;
+const outputJson = ({ name, datatype, shape }: OutputValue, content: string): string =>
+  `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]${content}}`;
 
 function dataJson({ name, datatype, data }: TensorValue, real16Json: boolean): string {
   if (isReal16(datatype) && !real16Json) {

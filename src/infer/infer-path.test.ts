@@ -20,7 +20,13 @@ class Fixture {
   readonly plan: ModelPlan;
   readonly path: TypeScriptInferPath;
 
-  constructor(given: Partial<ModelPlan> = {}, real16Json = false) {
+  constructor(
+    {
+      allowClientShm = false,
+      ...given
+    }: Partial<ModelPlan> & { readonly allowClientShm?: boolean } = {},
+    real16Json = false,
+  ) {
     const inputs = given.inputs ?? [tensorPlan('IN', 'INT32', [-1])];
     this.plan = makePlan({ inputs, outputs: inputs, version: 3, ...given });
     this.path = new TypeScriptInferPath({
@@ -30,6 +36,7 @@ class Fixture {
       },
       maxInputBytes: MAX_INPUT_BYTES,
       real16Json,
+      allowClientShm,
     });
   }
 

@@ -21,6 +21,7 @@ import { readGrpcRequest } from './grpc-request.ts';
 import { readHttpRequest } from './http-request.ts';
 import { type InferResult, writeHttpResponse } from './http-response.ts';
 import type { InferRequest } from './request.ts';
+import { attempt, type OpenRegion, placeOutputs } from './shared-memory.ts';
 import { validate } from './validate.ts';
 import { parseVersion } from './version.ts';
 
@@ -31,12 +32,14 @@ export interface ServingModels {
 }
 
 export interface InferPathOptions {
-  readonly engine: Pick<Engine, 'infer'>;
+  readonly engine: Pick<Engine, 'infer' | 'openRegion'>;
   readonly models: ServingModels;
   /** --http-max-input-size, bytes */
   readonly maxInputBytes: number;
   /** FP16 and BF16 as numbers in JSON */
   readonly real16Json: boolean;
+  /** --allow-client-shm */
+  readonly allowClientShm: boolean;
 }
 
 /**
@@ -46,10 +49,17 @@ export interface InferPathOptions {
  */
 export class TypeScriptInferPath implements InferPath {
   readonly #options: InferPathOptions;
+  /** undefined while shared memory of clients is switched off */
+  readonly #openRegion: OpenRegion | undefined;
   #nextCancelId = -1;
 
   constructor(options: InferPathOptions) {
     this.#options = options;
+    const { engine, allowClientShm } = options;
+    if (allowClientShm) {
+      this.#openRegion = ({ name, offset, byteSize }) =>
+        attempt(() => engine.openRegion(name, offset, byteSize));
+    }
   }
 
   async http(call: ControlCall, model: string, version: string): Promise<HttpReply> {
@@ -63,7 +73,8 @@ export class TypeScriptInferPath implements InferPath {
       );
     }
     const jsonLength = headerOf(headers, 'inference-header-content-length');
-    const request = readHttpRequest(body, jsonLength, plan, maxInputBytes, real16Json);
+    const open = this.#openRegion;
+    const request = readHttpRequest(body, jsonLength, plan, maxInputBytes, real16Json, open);
     const reply = writeHttpResponse(await this.#run(request, plan), request, real16Json);
     return compress(reply, headerOf(headers, 'accept-encoding'));
   }
@@ -77,7 +88,7 @@ export class TypeScriptInferPath implements InferPath {
         "ModelInfer RPC doesn't support models with decoupled transaction policy",
       );
     }
-    const request = readGrpcRequest(message);
+    const request = readGrpcRequest(message, this.#openRegion);
     const result = await this.#run(request, plan);
     return { code: 0, message: '', body: writeGrpcResponse(result, request) };
   }
@@ -103,7 +114,8 @@ export class TypeScriptInferPath implements InferPath {
       const k = request.outputs.find((one) => one.name === name)?.classification ?? 0;
       outputs.push(k > 0 ? classify(output, k, plan) : output);
     }
-    return { modelName: answer.modelName, modelVersion: answer.modelVersion, outputs };
+    const { modelName, modelVersion } = answer;
+    return { modelName, modelVersion, outputs: placeOutputs(outputs, request) };
   }
 
   async #infer(request: InferRequest, plan: ModelPlan): Promise<InferAnswer> {
@@ -130,6 +142,8 @@ export class TypeScriptInferPath implements InferPath {
   }
 }
 
+const NO_BYTES = new Uint8Array(0);
+
 // Beyond 2^53 it means "for ever" whatever the last digits are.
 const toNumber = (value: bigint): number =>
   value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.MAX_SAFE_INTEGER;
@@ -145,6 +159,7 @@ function writeGrpcResponse(result: InferResult, { id }: InferRequest): Uint8Arra
       datatype,
       shape: shape.map(BigInt),
     })),
-    raw_output_contents: result.outputs.map(({ data }) => data),
+    // Clients count them: an output in shared memory has an empty one.
+    raw_output_contents: result.outputs.map(({ data }) => data ?? NO_BYTES),
   });
 }

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/types.ts';
+import type { DataType, RegionMemory } from '../addon/types.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 
 /** One input as the client sent it, not yet held against a model. */
@@ -22,6 +22,8 @@ export interface WantedOutput {
   readonly binary: boolean;
   /** the k most likely classes in place of the numbers; 0 = the numbers */
   readonly classification: number;
+  /** where the data goes in place of the answer */
+  readonly place?: RegionMemory | undefined;
 }
 
 /** One infer call, whatever protocol it came over. */

@@ -21,6 +21,7 @@ import { RepositoryVerbs } from '../control/repository.ts';
 import { SagemakerModels } from '../control/sagemaker.ts';
 import { serverMetadata } from '../control/server.ts';
 import type { ControlService } from '../control/service.ts';
+import { SharedMemory } from '../control/shared-memory.ts';
 import { StatisticsQueries } from '../control/statistics.ts';
 import { TraceVerbs } from '../control/trace.ts';
 import { handleGrpc } from '../grpc/handlers.ts';
@@ -124,6 +125,7 @@ export class Server implements AsyncDisposable {
       metadata: serverMetadata(options.program, options.id, packageVersion()),
       models: new ModelQueries(this.lifecycle),
       repository: new RepositoryVerbs(this.lifecycle, options.modelControlMode),
+      sharedMemory: new SharedMemory(this.engine, options.allowClientShm),
       statistics: new StatisticsQueries(this.engine, this.lifecycle),
       logSettings: new LogSettingsVerbs(log, this.engine),
       trace: new TraceVerbs(this.#tracing.tracer, this.lifecycle, {
@@ -405,6 +407,7 @@ function engineOptions(
       options.memoryLimitBytes > 0 ? options.memoryLimitBytes : defaultMemoryLimit(),
     httpMaxInputBytes: options.httpMaxInputBytes,
     grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,
+    allowClientShm: options.allowClientShm,
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
     metrics,
@@ -441,6 +444,11 @@ async function within(work: Promise<void>, timeoutMs: number): Promise<boolean> 
 /** Loaded only when asked for: no other start needs its code. */
 async function loadInferPath({ engine, lifecycle, options }: Server): Promise<InferPath> {
   const { TypeScriptInferPath } = await import('../infer/infer-path.ts');
-  const { httpMaxInputBytes: maxInputBytes, real16Json } = options;
-  return new TypeScriptInferPath({ engine, models: lifecycle, maxInputBytes, real16Json });
+  return new TypeScriptInferPath({
+    engine,
+    models: lifecycle,
+    maxInputBytes: options.httpMaxInputBytes,
+    real16Json: options.real16Json,
+    allowClientShm: options.allowClientShm,
+  });
 }

@@ -5,6 +5,7 @@ import type {
   AccessPolicy,
   Binding,
   ControlCall,
+  CudaRegion,
   DispatchTable,
   Engine,
   EngineOptions,
@@ -19,7 +20,11 @@ import type {
   ModelInspection,
   ModelPlan,
   ModelStatistics,
+  RegionKind,
+  RegionMemory,
+  RegisteredRegion,
   RouteAliases,
+  SystemRegion,
   TlsOptions,
   TracePlan,
   TraceRecord,
@@ -63,6 +68,7 @@ export class FakeEngine implements Engine {
   readonly httpReplies = new Map<number, HttpReply>();
   readonly grpcReplies = new Map<number, GrpcReply>();
   readonly cancelled: number[] = [];
+  readonly regionBytes = new Map<string, Uint8Array>();
   readonly tracePlans: (TracePlan | undefined)[] = [];
   traceRemaining: { id: number; remaining: number }[] = [];
   readonly traces: TraceRecord[] = [];
@@ -81,6 +87,7 @@ export class FakeEngine implements Engine {
   runningLoads = 0;
   mostRunningLoads = 0;
   statistics: ModelStatistics[] = [];
+  #regions: RegisteredRegion[] = [];
   #nextHandle = 1;
   #nextPort = 40_000;
   #handler: (calls: readonly ControlCall[]) => void = () => undefined;
@@ -196,6 +203,46 @@ export class FakeEngine implements Engine {
 
   cancel(cancelId: number): void {
     this.cancelled.push(cancelId);
+  }
+
+  registerSystemRegion(region: SystemRegion): void {
+    this.#addRegion({ kind: 'system', ...region });
+  }
+
+  registerCudaRegion({ name, deviceId, byteSize }: CudaRegion): void {
+    this.#addRegion({ kind: 'cuda', name, deviceId, byteSize });
+  }
+
+  unregisterRegions(kind: RegionKind, name: string): void {
+    this.#regions = this.#regions.filter(
+      (region) => region.kind !== kind || (name !== '' && region.name !== name),
+    );
+  }
+
+  regions(): readonly RegisteredRegion[] {
+    return this.#regions;
+  }
+
+  /** Each region is memory of its own that starts with zeros. */
+  openRegion(name: string, offset: bigint, byteSize: bigint): RegionMemory {
+    const bytes = this.regionBytes.get(name);
+    if (bytes === undefined) {
+      throw addonError(5, `Unable to find shared memory region: '${name}'`);
+    }
+    const part = bytes.subarray(Number(offset), Number(offset + byteSize));
+    return {
+      byteSize: part.length,
+      read: () => part.slice(),
+      write: (data) => part.set(data),
+    };
+  }
+
+  #addRegion(region: RegisteredRegion): void {
+    if (this.#regions.some(({ name }) => name === region.name)) {
+      throw addonError(6, `shared memory region '${region.name}' already in manager`);
+    }
+    this.#regions.push(region);
+    this.regionBytes.set(region.name, new Uint8Array(Number(region.byteSize)));
   }
 
   snapshot(): EngineSnapshot {

@@ -19,7 +19,6 @@ export const shmFlags: readonly Flag<ShmOptions>[] = [
     value: '<boolean>',
     help: 'Let clients register shared memory, of the system and of CUDA, for their tensors.',
     defaults: both('false'),
-    withoutEffect: 'shared memory of clients is not built yet',
     set: (draft, value) => {
       draft.allowClientShm = bool(value);
     },

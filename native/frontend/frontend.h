@@ -113,10 +113,11 @@ class Frontend {
   trace::PlanRef tracing_;                     // guarded by mutex_
   trace::RecordQueue traces_;
   std::unique_ptr<AccessLog> access_log_;
-  PolicyRef policy_;                   // guarded by mutex_
-  RouteAliasesRef aliases_;            // guarded by mutex_
-  std::string metrics_text_;           // guarded by mutex_
-  metrics::HostMetrics host_metrics_;  // guarded by mutex_
+  PolicyRef policy_;                           // guarded by mutex_
+  RouteAliasesRef aliases_;                    // guarded by mutex_
+  std::string metrics_text_;                   // guarded by mutex_
+  metrics::HostMetrics host_metrics_;          // guarded by mutex_
+  std::atomic<size_t> metrics_page_bytes_{0};  // of the last page
   bool is_stopped_ = false;
   std::unique_ptr<net::Server> server_;
 };

@@ -51,22 +51,25 @@ void AppendFamily(std::string& out, std::string_view name, std::string_view help
 ModelSample::ModelSample(const core::ModelPlan& plan, ModelStatistics statistics,
                          double load_seconds)
     : plan_(&plan), statistics_(std::move(statistics)), load_seconds_(load_seconds) {
-  head_ = "{";
+  labels_ = "{";
   for (const auto& [name, value] : plan.metric_tags) {
-    head_.append(name).append("=\"");
-    AppendEscaped(head_, value);
-    head_ += "\",";
+    labels_.append(name).append("=\"");
+    AppendEscaped(labels_, value);
+    labels_ += "\",";
   }
-  head_ += "model=\"";
-  AppendEscaped(head_, plan.name);
-  head_ += '"';
-  tail_ = ",version=\"" + std::to_string(plan.version) + "\"";
+  labels_ += "model=\"";
+  AppendEscaped(labels_, plan.name);
+  labels_ += '"';
+  version_at_ = labels_.size();
+  labels_.append(",version=\"").append(std::to_string(plan.version)).append("\"");
 }
 
 void ModelSample::AppendFailures(std::string& out, std::string_view name, std::string_view reason,
                                  uint64_t value) const {
-  out.append(name).append(head_).append(",reason=\"").append(reason).append("\"");
-  out.append(tail_).append("} ");
+  const std::string_view labels = labels_;
+  out.append(name).append(labels.substr(0, version_at_));
+  out.append(",reason=\"").append(reason).append("\"").append(labels.substr(version_at_));
+  out += "} ";
   AppendNumber(out, value);
   out += '\n';
 }

@@ -44,7 +44,7 @@ class ModelSample {
   // `name{labels} value`, in the order of Triton's labels: by name, but `quantile` and `le` last.
   template <typename Value>
   void AppendTo(std::string& out, std::string_view name, Value value) const {
-    out.append(name).append(head_).append(tail_).append("} ");
+    out.append(name).append(labels_).append("} ");
     AppendNumber(out, value);
     out += '\n';
   }
@@ -54,7 +54,7 @@ class ModelSample {
   template <typename Value>
   void AppendWith(std::string& out, std::string_view name, std::string_view last,
                   Value value) const {
-    out.append(name).append(head_).append(tail_).append(",").append(last).append("} ");
+    out.append(name).append(labels_).append(",").append(last).append("} ");
     AppendNumber(out, value);
     out += '\n';
   }
@@ -63,8 +63,8 @@ class ModelSample {
   const core::ModelPlan* plan_;
   ModelStatistics statistics_;
   double load_seconds_;
-  std::string head_;  // {_tag="…",model="…"
-  std::string tail_;  // ,version="…"
+  std::string labels_;     // {_tag="…",model="…",version="…"
+  size_t version_at_ = 0;  // where a label between model and version goes
 };
 
 // A family with one sample per version; none at all without versions, as Triton.

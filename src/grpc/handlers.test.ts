@@ -22,6 +22,12 @@ const definition = loadSync(
   },
 );
 
+const inOrder = (compute_infer: object, compute_output: object, success: object): object => ({
+  compute_infer,
+  compute_output,
+  success,
+});
+
 interface Method {
   readonly path: string;
   readonly requestSerialize: (value: object) => Buffer;
@@ -199,6 +205,33 @@ describe('the gRPC control column', () => {
     assert.equal(row?.last_inference, '1764000000000');
     assert.deepEqual(row?.inference_stats.success, { count: '2', ns: String(BIG_NS) });
     assert.equal(row?.batch_stats[0]?.batch_size, '2');
+  });
+
+  it('carries the statistics of responses by their index', async () => {
+    using repository = new TempRepository();
+    await using server = await start(repository);
+    const one = { count: 1n, ns: BIG_NS };
+    const none = { count: 0n, ns: 0n };
+    const first = { computeInfer: one, computeOutput: one, success: one, fail: none };
+    const last = { computeInfer: none, computeOutput: none, success: none, fail: none };
+    server.engine.statistics = [
+      {
+        ...statisticsOf('m', 3),
+        responses: [
+          { ...first, emptyResponse: none, cancel: none },
+          { ...last, emptyResponse: one, cancel: none },
+        ],
+      },
+    ];
+    const { model_stats } = (await call(server, 'ModelStatistics', { name: 'm' })) as {
+      model_stats: { response_stats: Record<string, Record<string, unknown>> }[];
+    };
+    const sent = { count: '1', ns: String(BIG_NS) };
+    const zero = { count: '0', ns: '0' };
+    assert.deepEqual(model_stats[0]?.response_stats, {
+      0: { ...inOrder(sent, sent, sent), fail: zero, empty_response: zero, cancel: zero },
+      1: { ...inOrder(zero, zero, zero), fail: zero, empty_response: sent, cancel: zero },
+    });
   });
 
   it('answers unknown methods and bytes that are no message', async () => {

@@ -31,6 +31,12 @@ for (const inferPath of ['native', 'typescript']) {
         [1],
         DECOUPLED + parameter('responses', '1') + parameter('empty_final', 'true'),
       );
+      await repository.add(
+        'counted',
+        'stream',
+        [1],
+        DECOUPLED + parameter('responses', '2') + parameter('empty_final', 'true'),
+      );
       await repository.add('none', 'stream', [1], DECOUPLED + parameter('responses', '0'));
       await repository.add('broken', 'poison', [1], parameter('message', 'broken it is'));
       await repository.add('gated', 'gate', [1], parameter('closed', 'true'));
@@ -155,6 +161,26 @@ for (const inferPath of ['native', 'typescript']) {
       await gate({ action: 'open' });
       const { text } = await ask('gated/generate', { IN: 9 });
       assert.deepEqual(JSON.parse(text), answer(9, 'gated'));
+    });
+
+    it('counts each response by its index before it is sent', async () => {
+      for (let sent = 1; sent <= 2; sent++) {
+        await ask('counted/generate_stream', { IN: 7 });
+        const stats = await fetch(`http://${server.endpoints.http}/v2/models/counted/stats`);
+        const { model_stats } = (await stats.json()) as {
+          model_stats: { response_stats: Record<string, Record<string, { count: number }>> }[];
+        };
+        const counts = Object.entries(model_stats[0]?.response_stats ?? {}).map(([index, row]) => [
+          index,
+          ...Object.values(row).map(({ count }) => count),
+        ]);
+        // compute_infer, compute_output, success, fail, empty_response, cancel
+        assert.deepEqual(counts, [
+          ['0', sent, sent, sent, 0, 0, 0],
+          ['1', sent, sent, sent, 0, 0, 0],
+          ['2', 0, 0, 0, 0, sent, 0],
+        ]);
+      }
     });
   });
 }

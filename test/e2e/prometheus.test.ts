@@ -3,11 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { startNereid } from '../support/nereid.ts';
+import { projectRoot, startNereid } from '../support/nereid.ts';
 import { freePorts } from '../support/ports.ts';
 import { type Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
@@ -172,12 +172,9 @@ describe('Prometheus', { skip, timeout: 120_000 }, () => {
     await release(1);
     await reaches(`nereid_queue_requests${of}`, HELD - 1);
     await until(async () => ((await value(`nereid_queue_saturation_ratio${of}`)) ?? 0) > 0);
-    assert.equal(
-      await value(
-        `nereid_queue_predicted_wait_seconds${of} / nereid_queue_wait_target_seconds${of} == nereid_queue_saturation_ratio${of}`,
-      ).then((ratio) => ratio !== undefined),
-      true,
-    );
+    const quotient = `nereid_queue_predicted_wait_seconds${of} / nereid_queue_wait_target_seconds${of}`;
+    const difference = await value(`abs(${quotient} - nereid_queue_saturation_ratio${of})`);
+    assert.ok(difference !== undefined && difference < 1e-9, `${difference}`);
     await release(HELD);
     for (const status of await Promise.all(waiting)) assert.equal(status, 200);
     await reaches(`nereid_queue_requests${of}`, 0);
@@ -193,6 +190,14 @@ describe('Prometheus', { skip, timeout: 120_000 }, () => {
     const { data } = (await response.json()) as { data: { metric: string; type: string }[] };
     const read = new Map(data.map(({ metric, type }) => [metric, type]));
     for (const [name, type] of written) assert.equal(read.get(name ?? ''), type, name);
+  });
+
+  it('has the families that docs/metrics.md lists, and no others', async () => {
+    const page = await (await fetch(`http://${at.metrics}/metrics`)).text();
+    const written = [...page.matchAll(/^# TYPE (n(?:v|ereid)_\S+ \S+)$/gm)].map(([, text]) => text);
+    const docs = readFileSync(join(projectRoot, 'docs/metrics.md'), 'utf8');
+    const listed = [...docs.matchAll(/^\| `(n(?:v|ereid)_\w+)` \| (\w+) \|/gm)];
+    assert.deepEqual(written.sort(), listed.map(([, name, type]) => `${name} ${type}`).sort());
   });
 
   it('has promtool find nothing but Triton’s own names', async () => {

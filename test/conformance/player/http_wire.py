@@ -171,20 +171,23 @@ def describe_event(event):
 
 
 def describe_metrics(page, pattern):
-    """The samples and the types of a Prometheus page that a pattern finds; labels in one order."""
-    samples, types = {}, {}
+    """The samples, types and help texts of a Prometheus page that a pattern finds; labels in one order."""
+    samples, types, helps = {}, {}, {}
     for line in page.splitlines():
         if not re.search(pattern, line):
             continue
         if line.startswith("# TYPE "):
             _, _, name, kind = line.split()
             types[name] = kind
+        elif line.startswith("# HELP "):
+            _, _, name, text = line.split(" ", 3)
+            helps[name] = text
         elif not line.startswith("#"):
             series, value = line.rsplit(" ", 1)
             name, _, labels = series.partition("{")
             labels = ",".join(sorted(labels.rstrip("}").split(",")))
             samples[f"{name}{{{labels}}}" if labels else name] = float(value)
-    return {key: value for key, value in (("samples", samples), ("types", types)) if value}
+    return {key: value for key, value in (("samples", samples), ("types", types), ("helps", helps)) if value}
 
 
 def describe_body(body):

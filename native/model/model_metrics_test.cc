@@ -201,7 +201,7 @@ TEST(ResponseStatistics, CountEachResponseByItsIndex) {
   for (const Pending& pending : model.Enqueue(2)) pending.Wait();
   model->Stop();
   const ModelStatistics statistics = model.Statistics();
-  EXPECT_EQ(Outcomes(statistics), (Rows{{2, 0, 0, 0}, {2, 0, 0, 0}, {2, 0, 0, 0}}));
+  ASSERT_EQ(Outcomes(statistics), (Rows{{2, 0, 0, 0}, {2, 0, 0, 0}, {2, 0, 0, 0}}));
   EXPECT_EQ(statistics.responses[2].compute_infer.count, 2u);
   EXPECT_EQ(statistics.responses[2].compute_output.count, 2u);
   EXPECT_EQ(statistics.success.count, 2u);
@@ -212,7 +212,7 @@ TEST(ResponseStatistics, AnEmptyFinalResponseIsOneOfItsOwn) {
   ModelHarness model(Stream("2", "true"));
   model.EnqueueOne().Wait();
   model->Stop();
-  EXPECT_EQ(Outcomes(model.Statistics()), (Rows{{1, 0, 0, 0}, {1, 0, 0, 0}, {0, 0, 1, 0}}));
+  ASSERT_EQ(Outcomes(model.Statistics()), (Rows{{1, 0, 0, 0}, {1, 0, 0, 0}, {0, 0, 1, 0}}));
   EXPECT_EQ(model.Statistics().responses[2].compute_infer.count, 0u);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "frontend/io_handler.h"
 
@@ -71,11 +72,29 @@ std::span<std::byte> Call::BodySpace(size_t want) {
   }
   // Charged in steps as bytes arrive, so that a claim alone costs nothing.
   const size_t space = std::min({want, body_size - received, kChargeStepBytes});
+  if (received + space > charged && !ChargeConnection(received + space)) return Swallow(want);
   if (!body->ChargeTo(received + space)) {
     handler_->PauseBody(*this);
     return {};
   }
   return {body->data() + body_offset + received, space};
+}
+
+// A connection with many streams is to take no more than one request may. Not a pause: bodies that
+// wait for each other would wait for ever.
+bool Call::ChargeConnection(size_t to) {
+  uint64_t& sum = stream->connection_bytes();
+  const size_t more = to - charged;
+  const size_t limit = handler_->connection_limit();
+  if (sum + more > limit) {
+    handler_->RefuseBody(
+        *this, base::Unavailable("memory limit reached: the requests of one connection may hold " +
+                                 std::to_string(limit) + " bytes together, retry later"));
+    return false;
+  }
+  sum += more;
+  charged = to;
+  return true;
 }
 
 // Room for a body whose length nobody has told. False = refused or out of memory for now.
@@ -118,7 +137,10 @@ void Call::OnBodyEnd() {
 
 void Call::OnTimer() { handler_->OnCallTimer(*this); }
 
-void Call::OnClosed(bool answered) { handler_->OnCallClosed(*this, answered); }
+void Call::OnClosed(bool answered) {
+  stream->connection_bytes() -= std::exchange(charged, 0);
+  handler_->OnCallClosed(*this, answered);
+}
 
 Call& CallTable::Open() {
   if (free_ == nullptr) {

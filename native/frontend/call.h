@@ -95,6 +95,7 @@ class Call final : public net::Exchange {
   size_t body_limit = 0;  // most bytes a body of unknown length may have
   size_t body_offset = 0;
   size_t received = 0;
+  size_t charged = 0;  // of the body, to its connection
   base::BufferRef body;
 
   // Infer.
@@ -135,6 +136,7 @@ class Call final : public net::Exchange {
  private:
   std::span<std::byte> Swallow(size_t want);
   bool GrowBody();
+  bool ChargeConnection(size_t to);
 
   IoHandler* const handler_;
 };

@@ -25,6 +25,7 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
       index_(index),
       mailbox_(base::MakeRef<Mailbox>(std::move(waker), frontend.engine().budget())),
       pool_(base::MakeRef<device::HostPool>(frontend.engine().budget())),
+      connection_limit_(frontend.engine().budget()->limit() / 4),
       calls_(this),
       answers_(*pool_, options_.server_timing, options_.real16_json) {
   SetCurrentMailbox(mailbox_.get());

@@ -40,6 +40,8 @@ class IoHandler final : public net::RequestHandler {
   void OnCallTimer(Call& call);
   void OnCallClosed(Call& call, bool answered);
   void PauseBody(Call& call);
+  // Bytes that the requests of one connection may hold.
+  size_t connection_limit() const { return connection_limit_; }
   void RefuseBody(Call& call, base::Status status) { answers_.Error(call, status); }
   base::BufferRef Reserve(size_t bytes) { return pool_->Reserve(bytes); }
 
@@ -98,6 +100,7 @@ class IoHandler final : public net::RequestHandler {
   const int index_;
   base::Ref<Mailbox> mailbox_;
   base::Ref<device::HostPool> pool_;
+  const size_t connection_limit_;
   engine::DispatchTableRef table_;
   PolicyRef policy_;
   trace::PlanRef tracing_;  // null while nothing is traced

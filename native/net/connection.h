@@ -53,6 +53,7 @@ class Connection final : public Pollable, private Timer {
   const Limits& limits() const { return thread_.limits(); }
   OutputQueue& output() { return output_; }
   uint16_t service() const { return socket_.service; }
+  uint64_t& exchange_bytes() { return exchange_bytes_; }
   bool allows_http2() const { return socket_.allow_http2; }
   const KeepaliveOptions& keepalive() const { return *socket_.keepalive; }
   std::string_view remote_address() const { return socket_.remote_address; }
@@ -116,6 +117,7 @@ class Connection final : public Pollable, private Timer {
   bool lingers_ = false;
   bool resets_ = false;
   size_t lingered_ = 0;
+  uint64_t exchange_bytes_ = 0;  // Stream::connection_bytes
   base::Instant opened_;
   base::Instant first_byte_ = base::kNever;
   base::Instant linger_until_ = base::kNever;

@@ -87,9 +87,15 @@ class Stream {
   // Once it is not 0, OnDrained comes when it is 0 again. Bytes leave at the end of the loop's
   // turn.
   virtual size_t unsent_bytes() const = 0;
+  // A sum that the exchanges of one connection keep together: what they hold in memory. 0 at first;
+  // each takes its part out again in OnClosed at the latest.
+  uint64_t& connection_bytes() { return *connection_bytes_; }
   // Calls OnTimer once at `when` (about a millisecond late at most); kNever takes it back, and so
   // does Finish.
   virtual void SetTimer(base::Instant when) = 0;
+
+ protected:
+  uint64_t* connection_bytes_ = nullptr;
 };
 
 // The receiving end of one request, implemented by frontend. I/O thread only. Owned by frontend;

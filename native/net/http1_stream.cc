@@ -44,6 +44,7 @@ Http1Stream::Http1Stream(IoThread& thread)
 
 void Http1Stream::Reset(Http1Session& session, const Http1Head* head) {
   session_ = &session;
+  connection_bytes_ = &session.connection_.exchange_bytes();
   exchange_ = nullptr;
   next_ = nullptr;
   end_position_ = 0;

@@ -51,6 +51,7 @@ Http2Stream::Http2Stream(IoThread& thread)
 
 void Http2Stream::Reset(Http2Session& session, int32_t id) {
   session_ = &session;
+  connection_bytes_ = &session.connection_.exchange_bytes();
   exchange_ = nullptr;
   id_ = id;
   drain_position_ = 0;

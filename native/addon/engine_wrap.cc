@@ -207,8 +207,8 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const engine::EngineOptions engine_options{
       .memory_limit_bytes = static_cast<size_t>(reader.Integer("memoryLimitBytes")),
       .allow_inline = reader.Text("inlineExecution") != "off",
-      .allow_client_memory = reader.Bool("allowClientShm"),
-      .metrics = ReadMetricsOptions(reader)};
+      .metrics = ReadMetricsOptions(reader),
+      .allow_client_memory = reader.Bool("allowClientShm")};
   if (!reader.status().ok()) {
     Throw(env, reader.status());
     return;

@@ -66,6 +66,14 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
   options.access_log_every =
       static_cast<uint64_t>(std::max<int64_t>(1, reader.Integer("accessLogEvery")));
   options.server_timing = reader.Bool("serverTiming");
+  const std::string load_reports = reader.Text("orcaLoadMetrics");
+  if (load_reports != "off") {
+    const auto form = frontend::ParseLoadForm(load_reports);
+    if (!form && load_reports != "asked") {
+      reader.Fail("orcaLoadMetrics", "off, asked, text, json, bin, plain-text or plain-json");
+    }
+    options.load_reports = form.value_or(frontend::LoadForm::kNone);
+  }
   options.control_timeout = milliseconds(reader.Integer("controlTimeoutMs"));
   net::Limits& limits = options.limits;
   limits.max_header_bytes = static_cast<size_t>(reader.Integer("maxHeaderBytes"));

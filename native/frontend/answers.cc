@@ -48,13 +48,20 @@ std::span<const std::byte> AsBytes(std::string_view text) {
 
 }  // namespace
 
+size_t Answers::AddLoad(const Call& call, std::span<net::Header> headers, size_t count) {
+  if (call.load_form == LoadForm::kNone) return count;
+  headers[count] = load_headers_->Header(call.load_form);
+  return count + 1;
+}
+
 void Answers::Http(Call& call, int status, std::string_view content_type, std::string_view body,
                    std::string_view retry_after) {
   net::Stream& stream = *call.stream;
   call.MarkAnswered();
   call.answer_status = status;
-  const net::Header headers[] = {{"content-type", content_type}, {"retry-after", retry_after}};
-  stream.SendHead(status, {headers, retry_after.empty() ? 1u : 2u}, body.size());
+  net::Header headers[3] = {{"content-type", content_type}, {"retry-after", retry_after}};
+  const size_t count = AddLoad(call, headers, retry_after.empty() ? 1 : 2);
+  stream.SendHead(status, {headers, count}, body.size());
   if (!body.empty()) stream.SendBytes(AsBytes(body));
   stream.Finish({});
 }
@@ -82,9 +89,9 @@ void Answers::GrpcStatus(Call& call, const base::Status& status) {
   const std::string code = std::to_string(call.answer_status);
   std::string message;
   protocol::AppendGrpcMessage(message, status.message());
-  const net::Header fields[] = {
+  net::Header fields[4] = {
       {"content-type", kGrpcContentType}, {"grpc-status", code}, {"grpc-message", message}};
-  stream.SendTrailersOnly(fields);
+  stream.SendTrailersOnly({fields, AddLoad(call, fields, 3)});
 }
 
 void Answers::GrpcMessage(Call& call, std::string_view message) {
@@ -128,7 +135,7 @@ void Answers::SendParts(Call& call, std::string_view timing) {
     stream.SendHead(200, {head, names_coding ? 2u : 1u}, std::nullopt);
   } else {
     char digits[24];
-    net::Header head[4] = {{"content-type", kJson}};
+    net::Header head[5] = {{"content-type", kJson}};
     size_t count = 1;
     if (const auto json_size = writer_.json_size()) {
       const auto end = std::to_chars(digits, digits + sizeof(digits), *json_size);
@@ -145,6 +152,7 @@ void Answers::SendParts(Call& call, std::string_view timing) {
       head[count++] = {"content-encoding", protocol::CodingName(call.answer_coding)};
     }
     if (!timing.empty()) head[count++] = {"server-timing", timing};
+    count = AddLoad(call, head, count);
     call.answer_status = 200;
     stream.SendHead(200, {head, count}, is_compressed ? compressed_.size() : writer_.size());
   }
@@ -159,8 +167,9 @@ void Answers::SendParts(Call& call, std::string_view timing) {
       }
     }
   }
-  static constexpr net::Header kOk[] = {{"grpc-status", "0"}};
-  stream.Finish(call.is_grpc ? std::span<const net::Header>(kOk) : std::span<const net::Header>());
+  if (!call.is_grpc) return stream.Finish({});
+  net::Header trailers[2] = {{"grpc-status", "0"}};
+  stream.Finish({trailers, AddLoad(call, trailers, 1)});
 }
 
 void Answers::Infer(Call& call, core::InferResponse& response) {
@@ -230,9 +239,9 @@ void Answers::Generate(Call& call, const core::InferResponse& response) {
     return Http(call, generated.status, kJson, generated.text);
   }
   if (is_first || (is_empty && generated.responses == 0)) {
-    static constexpr net::Header kHead[] = {{"content-type", kEventStream}};
+    net::Header head[2] = {{"content-type", kEventStream}};
     call.answer_status = generated.status;
-    call.stream->SendHead(generated.status, kHead, std::nullopt);
+    call.stream->SendHead(generated.status, {head, AddLoad(call, head, 1)}, std::nullopt);
   }
   if (!is_empty) SendEvent(call, text_);
   if (!response.is_final) return;
@@ -247,6 +256,8 @@ void Answers::Reply(Call& call, const ControlReply& reply) {
   }
   std::vector<net::Header> headers;
   for (const auto& [name, value] : reply.headers) headers.push_back({name, value});
+  headers.emplace_back();
+  headers.resize(AddLoad(call, headers, headers.size() - 1));
   net::Stream& stream = *call.stream;
   call.MarkAnswered();
   call.answer_status = reply.http_status;

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "core/infer_response.h"
 #include "frontend/call.h"
 #include "frontend/control_call.h"
+#include "frontend/load_meter.h"
 #include "protocol/response_writer.h"
 
 namespace serving::frontend {
@@ -24,8 +26,13 @@ class Answers {
  public:
   // `allocator` makes the tensors that an answer needs beyond the model's (classification).
   // `server_timing`: HTTP infer answers carry the header of that name.
-  Answers(base::BufferAllocator& allocator, bool server_timing, protocol::Real16Json real16)
-      : allocator_(allocator), server_timing_(server_timing), real16_(real16) {}
+  // `load_headers`: null when no answer carries a report of load.
+  Answers(base::BufferAllocator& allocator, bool server_timing, protocol::Real16Json real16,
+          LoadHeaders* load_headers)
+      : allocator_(allocator),
+        server_timing_(server_timing),
+        real16_(real16),
+        load_headers_(load_headers) {}
 
   void Http(Call& call, int status, std::string_view content_type, std::string_view body,
             std::string_view retry_after = {});
@@ -41,6 +48,8 @@ class Answers {
   void Reply(Call& call, const ControlReply& reply);
 
  private:
+  // The report that the call is owed, for the end of a list of headers; its length afterwards.
+  size_t AddLoad(const Call& call, std::span<net::Header> headers, size_t count);
   // `timing`: value of Server-Timing, empty = none.
   void SendParts(Call& call, std::string_view timing = {});
   // The JSON text of one response into text_; gives its HTTP status.
@@ -52,6 +61,7 @@ class Answers {
   base::BufferAllocator& allocator_;
   const bool server_timing_;
   const protocol::Real16Json real16_;
+  LoadHeaders* const load_headers_;
   protocol::ResponseWriter writer_;
   std::string text_;  // scratch for errors and joined parts
   std::string compressed_;

@@ -26,6 +26,7 @@ void Call::Reset() {
   prefix_received = body_size = body_limit = body_offset = received = 0;
   is_length_known = is_compressed = false;
   alias = AliasForm::kNone;
+  load_form = LoadForm::kNone;
   request_coding = answer_coding = protocol::Coding::kIdentity;
   body.Reset();
   model.Reset();

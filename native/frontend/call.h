@@ -17,6 +17,7 @@
 #include "core/infer_request.h"
 #include "frontend/access_log.h"
 #include "frontend/control_call.h"
+#include "frontend/load_report.h"
 #include "frontend/mailbox.h"
 #include "frontend/routes.h"
 #include "model/model.h"
@@ -83,6 +84,7 @@ class Call final : public net::Exchange {
   Service service = Service::kHttp;
   RouteKind kind = RouteKind::kControl;
   AliasForm alias = AliasForm::kNone;
+  LoadForm load_form = LoadForm::kNone;  // of the report that the answer carries
   base::Instant received_at;
 
   // Body. `body_offset` puts the end of a large body on a 64-byte border: tensors come last, so

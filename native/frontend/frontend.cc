@@ -28,7 +28,9 @@ Frontend::Frontend(const FrontendOptions& options, engine::Engine& engine, Contr
       control_(control),
       policy_(Policy::Open()),
       aliases_(RouteAliases::Make({})),
-      host_metrics_(engine.metrics_options()) {}
+      host_metrics_(engine.metrics_options()) {
+  if (options_.load_reports) load_meter_ = std::make_unique<LoadMeter>(engine, in_flight_);
+}
 
 Frontend::~Frontend() {
   Stop();

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "engine/engine.h"
 #include "frontend/access_log.h"
 #include "frontend/control_call.h"
+#include "frontend/load_meter.h"
 #include "frontend/mailbox.h"
 #include "metrics/host_metrics.h"
 #include "net/server.h"
@@ -38,6 +40,9 @@ struct FrontendOptions {
   std::string access_log;         // file, "-" = standard output, empty = none
   uint64_t access_log_every = 1;  // a line for every so-manyth request
   bool server_timing = false;     // Server-Timing header on HTTP infer answers
+  // Reports of load in infer and generate answers: nothing = never, kNone = to those who ask, else
+  // in every answer.
+  std::optional<LoadForm> load_reports;
   base::Nanoseconds control_timeout = std::chrono::seconds(30);
 };
 
@@ -69,6 +74,8 @@ class Frontend {
   trace::RecordQueue& traces() { return traces_; }
   // Null when none is written.
   AccessLog* access_log() { return access_log_.get(); }
+  // Null when answers carry no reports of load.
+  LoadMeter* load_meter() { return load_meter_.get(); }
   // The same for the policy. Threads that start later have it from the start.
   void SetPolicy(PolicyRef policy, std::function<void()> seen);
 
@@ -113,6 +120,7 @@ class Frontend {
   trace::PlanRef tracing_;                     // guarded by mutex_
   trace::RecordQueue traces_;
   std::unique_ptr<AccessLog> access_log_;
+  std::unique_ptr<LoadMeter> load_meter_;
   PolicyRef policy_;                           // guarded by mutex_
   RouteAliasesRef aliases_;                    // guarded by mutex_
   std::string metrics_text_;                   // guarded by mutex_

@@ -17,6 +17,11 @@ constexpr base::Nanoseconds kInlinePerTurn = std::chrono::microseconds(500);
 
 constexpr std::string_view kMetricsText = "text/plain; charset=utf-8";
 
+std::unique_ptr<LoadHeaders> MakeLoadHeaders(Frontend& frontend) {
+  if (frontend.load_meter() == nullptr) return nullptr;
+  return std::make_unique<LoadHeaders>(*frontend.load_meter(), *frontend.options().load_reports);
+}
+
 }  // namespace
 
 IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker)
@@ -27,7 +32,8 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
       pool_(base::MakeRef<device::HostPool>(frontend.engine().budget())),
       connection_limit_(frontend.engine().budget()->limit() / 4),
       calls_(this),
-      answers_(*pool_, options_.server_timing, options_.real16_json) {
+      load_headers_(MakeLoadHeaders(frontend)),
+      answers_(*pool_, options_.server_timing, options_.real16_json, load_headers_.get()) {
   SetCurrentMailbox(mailbox_.get());
   // Attached first: a table published from here on comes as a notice as well.
   frontend_.Attach(index, mailbox_);
@@ -66,6 +72,8 @@ net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead&
   call.kind = route.kind;
   if (!Admit(call, head, route)) return &call;
   if (tracing_) NoteTraceParent(call, head);
+  if (load_headers_) [[unlikely]]
+    NoteLoadForm(call, head);
   if (call.is_grpc) {
     StartGrpc(call, head);
   } else {

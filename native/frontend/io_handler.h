@@ -56,6 +56,7 @@ class IoHandler final : public net::RequestHandler {
   bool Admit(Call& call, const net::RequestHead& head, const Route& route);
   void StartHttp(Call& call, const net::RequestHead& head, const Route& route);
   base::Status ReadInferHead(Call& call, const net::RequestHead& head);
+  void NoteLoadForm(Call& call, const net::RequestHead& head);
   void StartGrpc(Call& call, const net::RequestHead& head);
   void StartHttpBody(Call& call, const net::RequestHead& head, size_t limit);
   void TakeControlHead(Call& call, const net::RequestHead& head);
@@ -107,6 +108,7 @@ class IoHandler final : public net::RequestHandler {
   AccessLog* access_log_ = nullptr;
   RouteAliasesRef aliases_;
   CallTable calls_;
+  const std::unique_ptr<LoadHeaders> load_headers_;  // null when answers carry no load reports
   Answers answers_;
   std::vector<Pending> pending_;  // by model, of this turn
   core::InferRequest* free_requests_ = nullptr;

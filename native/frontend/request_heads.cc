@@ -107,6 +107,18 @@ base::Status IoHandler::ReadInferHead(Call& call, const net::RequestHead& head) 
   return {};
 }
 
+void IoHandler::NoteLoadForm(Call& call, const net::RequestHead& head) {
+  switch (call.kind) {
+    case RouteKind::kInfer:
+    case RouteKind::kGenerate:
+    case RouteKind::kGenerateStream:
+      call.load_form = load_headers_->FormFor(head);
+      return;
+    default:
+      return;
+  }
+}
+
 void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t limit) {
   if (!head.content_length) {
     call.body_limit = limit;

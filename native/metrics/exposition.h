@@ -29,6 +29,10 @@ struct ServerState {
   uint64_t memory_limit_bytes = 0;
 };
 
+// Predicted wait divided by its target: the model's queue timeout, else its queue delay, else 0.1
+// s.
+double QueueSaturation(const core::ModelPlan& plan, const QueueState& queue);
+
 // The `nereid_*` families, in the units and with the endings that Prometheus recommends.
 void AppendExtendedMetrics(std::span<const ModelSample> samples, const ServerState& server,
                            std::string& out);

@@ -93,12 +93,15 @@ void AppendQueues(std::span<const ModelSample> samples, std::string& out) {
                "Predicted wait divided by its target; above 1 requests come faster than they are "
                "served.",
                "gauge", [](const ModelSample& sample) {
-                 return sample.statistics().queue_state.predicted_wait_seconds /
-                        Seconds(WaitTarget(sample.plan()));
+                 return QueueSaturation(sample.plan(), sample.statistics().queue_state);
                });
 }
 
 }  // namespace
+
+double QueueSaturation(const core::ModelPlan& plan, const QueueState& queue) {
+  return queue.predicted_wait_seconds / Seconds(WaitTarget(plan));
+}
 
 void AppendExtendedMetrics(std::span<const ModelSample> samples, const ServerState& server,
                            std::string& out) {

@@ -83,6 +83,7 @@ const OPTIONS: EngineOptions = {
   accessLog: '',
   accessLogEvery: 1,
   serverTiming: false,
+  orcaLoadMetrics: 'off',
 };
 
 const PLAN: ModelPlan = {

@@ -259,6 +259,16 @@ export interface MetricsOptions {
   readonly pinnedMemoryPoolBytes: number;
 }
 
+/** Who gets reports of load, and in which form. */
+export type OrcaLoadMetrics =
+  | 'off'
+  | 'asked'
+  | 'text'
+  | 'json'
+  | 'bin'
+  | 'plain-text'
+  | 'plain-json';
+
 /** Set once when the engine is made. Sizes in bytes, times in milliseconds. */
 export interface EngineOptions {
   readonly program: 'tritonserver' | 'nereid';
@@ -294,6 +304,8 @@ export interface EngineOptions {
   readonly accessLogEvery: number;
   /** HTTP infer answers carry a Server-Timing header */
   readonly serverTiming: boolean;
+  /** reports of load in infer and generate answers: `asked` = to requests that ask, else in every answer of that form */
+  readonly orcaLoadMetrics: OrcaLoadMetrics;
   readonly metrics: MetricsOptions;
   /** FP16 and BF16 as numbers in JSON */
   readonly real16Json: boolean;

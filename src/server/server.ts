@@ -421,6 +421,7 @@ function engineOptions(
     accessLog: options.accessLog,
     accessLogEvery: options.accessLogEvery,
     serverTiming: options.serverTiming,
+    orcaLoadMetrics: options.orcaLoadMetrics,
   };
 }
 

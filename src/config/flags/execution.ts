@@ -1,7 +1,18 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import type { OrcaLoadMetrics } from '../../addon/types.ts';
 import { bool, both, type Flag, integer, OPTIONAL_BOOLEAN, oneOf } from './flag.ts';
+
+const ORCA_LOAD_METRICS: readonly OrcaLoadMetrics[] = [
+  'off',
+  'asked',
+  'text',
+  'json',
+  'bin',
+  'plain-text',
+  'plain-json',
+];
 
 /** Who does what on which thread, and the forms of answers. */
 export interface ExecutionOptions {
@@ -16,6 +27,7 @@ export interface ExecutionOptions {
   readonly inlineExecution: 'auto' | 'off';
   readonly enableTestBackends: boolean;
   readonly serverTiming: boolean;
+  readonly orcaLoadMetrics: OrcaLoadMetrics;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
@@ -28,6 +40,7 @@ export const emptyExecutionOptions: ExecutionOptions = {
   inlineExecution: 'auto',
   enableTestBackends: false,
   serverTiming: false,
+  orcaLoadMetrics: 'off',
 };
 
 export const executionFlags: readonly Flag<ExecutionOptions>[] = [
@@ -99,6 +112,16 @@ export const executionFlags: readonly Flag<ExecutionOptions>[] = [
     defaults: both('false'),
     set: (draft, value) => {
       draft.serverTiming = bool(value);
+    },
+  },
+  {
+    name: 'orca-load-metrics',
+    group: 'Execution',
+    value: '<string>',
+    help: 'Reports of load for balancers in infer and generate answers (ORCA): "asked" sends one where the request has endpoint-load-metrics-format; "text", "json", "bin", "plain-text" or "plain-json" sends one in every answer; "off" none.',
+    defaults: both('off'),
+    set: (draft, value) => {
+      draft.orcaLoadMetrics = oneOf('orca-load-metrics', value, ORCA_LOAD_METRICS);
     },
   },
   {

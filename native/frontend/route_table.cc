@@ -36,6 +36,13 @@ constexpr RouteRow kRows[] = {
     Http(kGet, "/v2/models/{m}[/versions/{v}]/ready", Api::kHealth, Scope::kPublic,
          RouteKind::kModelReady),
     Http(kGet, "/v2", Api::kMetadata, Scope::kInfer),
+    // KServe's; TypeScript answers 404 where they are off.
+    Http(kGet, "/", Api::kHealth, Scope::kPublic),
+    Http(kGet, "/v2/models", Api::kMetadata, Scope::kInfer),
+    Http(kGet, "/v1/models", Api::kMetadata, Scope::kInfer),
+    Http(kPost, "/v1/models/{m}:predict", Api::kInference, Scope::kInfer),
+    Http(kPost, "/v1/models/{m}:explain", Api::kInference, Scope::kInfer),
+    Http(kGet, "/v1/models/{m}", Api::kMetadata, Scope::kInfer),
     Http(kGet, "/v2/models/stats", Api::kStatistics, Scope::kMetrics),
     Http(kGet, "/v2/models/{m}[/versions/{v}]", Api::kMetadata, Scope::kInfer),
     Http(kGet, "/v2/models/{m}[/versions/{v}]/config", Api::kModelConfig, Scope::kInfer),

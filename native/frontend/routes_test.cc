@@ -76,7 +76,7 @@ TEST(MatchRoute, TakesTheShortWayOnlyWhereTheTableGoes) {
 
 TEST(MatchRoute, KnowsNoOtherPath) {
   for (const std::string path :
-       {"", "/", "/v2/", "/v2/nope", "/v2/models", "/v2/models/", "/v2/models/m/",
+       {"", "//", "/v2/", "/v2/nope", "/v1", "/v1/models/", "/v2/models/", "/v2/models/m/",
         "/v2/models/m/nope", "/v2/models/m/versions/1/trace/setting", "/v2/models/m/versions/x",
         "/v2/health", "/v2/health/live/", "/v2/repository/models/m", "/v2/repository/a/b/index",
         "/metrics", "/V2", "//v2"}) {

@@ -20,14 +20,34 @@ export interface ModelMetadata {
   readonly platform: string;
   readonly inputs: readonly TensorMetadata[];
   readonly outputs: readonly TensorMetadata[];
+  /** what else is to be known of the model; Triton has none */
+  readonly properties?: Readonly<Record<string, string>>;
 }
+
+/** Whether a model serves, is known but does not, or was never asked for. */
+export type Presence = 'ready' | 'waiting' | 'unknown';
+
+type Lifecycle = Pick<ModelLifecycle, 'find' | 'served' | 'allServed' | 'knownRows'>;
 
 /** What one asks about a model. */
 export class ModelQueries {
-  readonly #lifecycle: Pick<ModelLifecycle, 'find' | 'served'>;
+  readonly #lifecycle: Lifecycle;
+  readonly #hasProperties: boolean;
 
-  constructor(lifecycle: Pick<ModelLifecycle, 'find' | 'served'>) {
+  /** @param hasProperties metadata carries `properties` */
+  constructor(lifecycle: Lifecycle, hasProperties: boolean) {
     this.#lifecycle = lifecycle;
+    this.#hasProperties = hasProperties;
+  }
+
+  /** Names of the models that serve, sorted. */
+  names(): string[] {
+    return [...new Set(this.#lifecycle.allServed().map(({ plan }) => plan.name))];
+  }
+
+  presence(name: string): Presence {
+    if (this.#lifecycle.served(name).length > 0) return 'ready';
+    return this.#lifecycle.knownRows().some((row) => row.name === name) ? 'waiting' : 'unknown';
   }
 
   /**
@@ -46,6 +66,7 @@ export class ModelQueries {
       platform: config.platform === '' ? config.backend : config.platform,
       inputs: config.input.map((input) => tensorMetadata(input, isBatched)),
       outputs: config.output.map((output) => tensorMetadata(output, isBatched)),
+      ...(this.#hasProperties ? { properties: propertiesOf(config) } : {}),
     };
   }
 
@@ -70,6 +91,15 @@ export function parseVersion(text: string): number | undefined {
     );
   }
   return version;
+}
+
+/** What a client needs to fill a request well and metadata has no field for. */
+function propertiesOf(config: ModelConfig): Record<string, string> {
+  return {
+    backend: config.backend,
+    max_batch_size: String(config.max_batch_size),
+    decoupled: String(config.model_transaction_policy?.decoupled === true),
+  };
 }
 
 function tensorMetadata(tensor: ModelInput | ModelOutput, isBatched: boolean): TensorMetadata {

@@ -73,6 +73,7 @@ describe('the gRPC control column', () => {
       platform: 'identity',
       inputs: [tensor('IN')],
       outputs: [tensor('OUT')],
+      properties: {},
     });
     const { config } = (await call(server, 'ModelConfig', { name: 'm', version: '1' })) as {
       config: { max_batch_size: number; input: { dims: string[] }[] };

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ControlCall, HttpReply } from '../addon/types.ts';
+import { readBase64 } from '../base/base64.ts';
 import { internal, invalidArgument, unimplemented } from '../base/status.ts';
 import { modelConfigJson } from '../config/write.ts';
 import type { InferPath } from '../control/infer-path.ts';
@@ -11,6 +12,7 @@ import type { ControlService } from '../control/service.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
 import { errorReply, jsonReply, methodReply, notFoundReply } from './error.ts';
 import { readJsonObject, writeJson } from './json.ts';
+import { handleKServe, type KServeApi } from './kserve.ts';
 import { matchRoute, type Route } from './routes.ts';
 import { handleSagemaker } from './sagemaker.ts';
 import { readLogChanges, readTraceChanges } from './settings.ts';
@@ -22,6 +24,8 @@ export interface HttpHandlerOptions {
   readonly inferPath?: InferPath | undefined;
   /** present when the SageMaker port is on */
   readonly sagemaker?: SagemakerModels | undefined;
+  /** present when KServe's routes are on */
+  readonly kserve?: KServeApi | undefined;
   /** the `/v2/test` door; absent unless test backends are on */
   readonly testDoor?:
     | ((model: string, version: string, json: string) => Promise<string>)
@@ -52,8 +56,7 @@ export async function handleHttp(
   try {
     const match = matchRoute(call.path);
     if (match === undefined) return notFoundReply();
-    if (match.route.kind === 'test-backend' && options.testDoor === undefined)
-      return notFoundReply();
+    if (isOff(match.route, options)) return notFoundReply();
     if (!match.methods.includes(call.method)) return methodReply(match.methods);
     return await answer(match.route, call, options);
   } catch (error) {
@@ -61,10 +64,16 @@ export async function handleHttp(
   }
 }
 
+/** What is off does not exist. */
+function isOff({ kind }: Route, { testDoor, kserve }: HttpHandlerOptions): boolean {
+  if (kind === 'test-backend') return testDoor === undefined;
+  return kind === 'kserve' && kserve === undefined;
+}
+
 async function answer(
   route: Route,
   call: ControlCall,
-  { control, inferPath, testDoor }: HttpHandlerOptions,
+  { control, inferPath, kserve, testDoor }: HttpHandlerOptions,
 ): Promise<HttpReply> {
   switch (route.kind) {
     case 'server-metadata':
@@ -112,6 +121,8 @@ async function answer(
     case 'infer':
       if (inferPath === undefined) throw unimplemented('infer calls are answered in native');
       return inferPath.http(call, route.model, route.version);
+    case 'kserve':
+      return kserve === undefined ? notFoundReply() : handleKServe(route, call, kserve);
     case 'test-backend':
       if (testDoor === undefined) return notFoundReply();
       return jsonReply(
@@ -152,23 +163,13 @@ function readLoadParameters(given: unknown): ReadonlyMap<string, LoadParameter> 
     }
     if (typeof value !== 'string')
       throw invalidArgument('attempt to access JSON non-string as string');
-    result.set(key, key === 'config' ? value : readBase64(key, value));
+    result.set(key, key === 'config' ? value : readContent(key, value));
   }
   return result;
 }
 
-const BASE64_GROUP = 4;
-
-/** Line ends are passed over and the padding may be left out; whatever else is no base64 is refused. */
-function readBase64(key: string, given: string): Uint8Array {
-  const text = /[\r\n]/.test(given) ? given.replace(/[\r\n]+/g, '') : given;
-  const digits = text.length - (text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0);
-  const bytes = Buffer.from(text, 'base64');
-  // Node's decoder passes over what is no digit, and takes the alphabet of URLs too.
-  const isWhole = bytes.length === Math.floor((digits * 3) / BASE64_GROUP);
-  const isPadded = digits === text.length || text.length % BASE64_GROUP === 0;
-  if (!isWhole || !isPadded || digits % BASE64_GROUP === 1 || /[-_]/.test(text)) {
-    throw invalidArgument(`load parameter ${JSON.stringify(key)}: expected base64 text`);
-  }
-  return bytes;
+function readContent(key: string, text: string): Uint8Array {
+  const bytes = readBase64(text);
+  if (bytes !== undefined) return bytes;
+  throw invalidArgument(`load parameter ${JSON.stringify(key)}: expected base64 text`);
 }

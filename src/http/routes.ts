@@ -22,7 +22,15 @@ export type Route =
       readonly kind: 'shared-memory-status' | 'shared-memory-register' | 'shared-memory-unregister';
       readonly memory: RegionKind;
       readonly region: string;
-    };
+    }
+  | KServeRoute;
+
+/** KServe's routes beyond those of the v2 protocol. `model` is empty where none is named. */
+export interface KServeRoute {
+  readonly kind: 'kserve';
+  readonly what: 'live' | 'models' | 'model' | 'predict' | 'explain';
+  readonly model: string;
+}
 
 /** A route and the methods it answers. */
 export interface RouteMatch {
@@ -39,6 +47,7 @@ const MODEL =
 const REPOSITORY = /^\/v2\/repository(?:\/([^/]+))?\/(?:index|models\/([^/]+)\/(load|unload))$/;
 const SHARED_MEMORY =
   /^\/v2\/(system|cuda)sharedmemory(?:\/region\/([^/]+))?\/(status|register|unregister)$/;
+const V1_MODEL = /^\/v1\/models\/([^/]+?)(?::(predict|explain))?$/;
 const TEST = /^\/v2\/test\/([^/]+)(?:\/versions\/(\d+))?$/;
 
 /**
@@ -55,7 +64,27 @@ export function matchRoute(path: string): RouteMatch | undefined {
   if (path === '/v2/trace/setting') {
     return { route: { kind: 'trace-settings', model: '' }, methods: GET_OR_POST };
   }
-  return matchModel(path) ?? matchRepository(path) ?? matchSharedMemory(path) ?? matchTest(path);
+  return (
+    matchModel(path) ??
+    matchRepository(path) ??
+    matchSharedMemory(path) ??
+    matchKServe(path) ??
+    matchTest(path)
+  );
+}
+
+function matchKServe(path: string): RouteMatch | undefined {
+  if (path === '/') return { route: { kind: 'kserve', what: 'live', model: '' }, methods: GET };
+  if (path === '/v1/models' || path === '/v2/models') {
+    return { route: { kind: 'kserve', what: 'models', model: '' }, methods: GET };
+  }
+  const match = V1_MODEL.exec(path);
+  const model = decode(match?.[1]);
+  if (model === undefined) return undefined;
+  const what = match?.[2];
+  if (what === undefined) return { route: { kind: 'kserve', what: 'model', model }, methods: GET };
+  const verb = what === 'predict' ? 'predict' : 'explain';
+  return { route: { kind: 'kserve', what: verb, model }, methods: POST };
 }
 
 function matchModel(path: string): RouteMatch | undefined {

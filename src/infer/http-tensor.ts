@@ -68,7 +68,11 @@ function utf8(value: JsonValue): Uint8Array {
   );
 }
 
-function toElement(value: JsonValue, datatype: DataType): Element {
+/**
+ * An element as JSON names it.
+ * @throws ServeError InvalidArgument for a value of another kind
+ */
+export function toElement(value: JsonValue, datatype: DataType): Element {
   switch (datatype) {
     case 'BOOL':
       if (typeof value === 'boolean') return value;

@@ -66,7 +66,7 @@ export class TypeScriptInferPath implements InferPath {
     const { maxInputBytes, real16Json } = this.#options;
     const { headers } = call;
     const body = decompress(call.body, headerOf(headers, 'content-encoding'), maxInputBytes);
-    const { plan } = this.#find(model, version);
+    const { plan } = this.find(model, version);
     if (plan.decoupled) {
       throw unimplemented(
         "HTTP end point doesn't support models with decoupled transaction policy",
@@ -75,25 +75,30 @@ export class TypeScriptInferPath implements InferPath {
     const jsonLength = headerOf(headers, 'inference-header-content-length');
     const open = this.#openRegion;
     const request = readHttpRequest(body, jsonLength, plan, maxInputBytes, real16Json, open);
-    const reply = writeHttpResponse(await this.#run(request, plan), request, real16Json);
+    const reply = writeHttpResponse(await this.run(request, plan), request, real16Json);
     return compress(reply, headerOf(headers, 'accept-encoding'));
   }
 
   async grpc(call: ControlCall): Promise<GrpcReply> {
     // The shape is that of protos/inference.proto, which the decoder has checked.
     const message = decodeMessage('ModelInferRequest', call.body) as unknown as InferRequestMessage;
-    const { plan } = this.#find(message.model_name, message.model_version);
+    const { plan } = this.find(message.model_name, message.model_version);
     if (plan.decoupled) {
       throw unimplemented(
         "ModelInfer RPC doesn't support models with decoupled transaction policy",
       );
     }
     const request = readGrpcRequest(message, this.#openRegion);
-    const result = await this.#run(request, plan);
+    const result = await this.run(request, plan);
     return { code: 0, message: '', body: writeGrpcResponse(result, request) };
   }
 
-  #find(name: string, versionText: string): ServedVersion {
+  /**
+   * The build that a request reaches.
+   * @param versionText empty = the highest that serves
+   * @throws ServeError in Triton's words
+   */
+  find(name: string, versionText: string): ServedVersion {
     const version = parseVersion(versionText);
     const { models } = this.#options;
     // What is wrong with the model as a whole is told before what is wrong with the version.
@@ -104,7 +109,11 @@ export class TypeScriptInferPath implements InferPath {
     throw notFound(`Request for unknown model: '${name}' version ${version} is not found`);
   }
 
-  async #run(request: InferRequest, plan: ModelPlan): Promise<InferResult> {
+  /**
+   * Checks a request against the model and runs it.
+   * @throws ServeError in Triton's words
+   */
+  async run(request: InferRequest, plan: ModelPlan): Promise<InferResult> {
     validate(request, plan);
     const answer = await this.#infer(request, plan);
     const outputs: TensorValue[] = [];

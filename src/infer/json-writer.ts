@@ -11,8 +11,12 @@ const MAX_REAL16_DIGITS = 5;
 
 /** The elements of a tensor as a flat JSON list. NaN and infinities are bare words, as Triton writes them. */
 export function numbersJson(datatype: DataType, bytes: Uint8Array): string {
-  const texts = takeElements(datatype, bytes).map((element) => elementJson(element, datatype));
-  return `[${texts.join(',')}]`;
+  return `[${numberTexts(datatype, bytes).join(',')}]`;
+}
+
+/** The same, element by element. */
+export function numberTexts(datatype: DataType, bytes: Uint8Array): string[] {
+  return takeElements(datatype, bytes).map((element) => elementJson(element, datatype));
 }
 
 function elementJson(element: Element, datatype: DataType): string {

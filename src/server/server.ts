@@ -14,7 +14,6 @@ import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
 import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
-import type { InferPath } from '../control/infer-path.ts';
 import { LogSettingsVerbs } from '../control/log-settings.ts';
 import { ModelQueries } from '../control/models.ts';
 import { RepositoryVerbs } from '../control/repository.ts';
@@ -36,6 +35,7 @@ import { Staging } from '../repository/staging.ts';
 import { routeAliases, vertexAiModel } from './aliases.ts';
 import { type Ask, BackendSetup } from './backends.ts';
 import { Certificates, readTls } from './certificates.ts';
+import { lazyPredictor, loadInferPath } from './infer-paths.ts';
 import { keepaliveOf } from './keepalive.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
 import { packageVersion } from './package-version.ts';
@@ -123,7 +123,7 @@ export class Server implements AsyncDisposable {
     this.#tracing = makeTracing(options, this.engine, log);
     this.control = {
       metadata: serverMetadata(options.program, options.id, packageVersion()),
-      models: new ModelQueries(this.lifecycle),
+      models: new ModelQueries(this.lifecycle, options.modelProperties),
       repository: new RepositoryVerbs(this.lifecycle, options.modelControlMode),
       sharedMemory: new SharedMemory(this.engine, options.allowClientShm),
       statistics: new StatisticsQueries(this.engine, this.lifecycle),
@@ -143,6 +143,9 @@ export class Server implements AsyncDisposable {
             root: options.sagemakerModelRoot,
             publish: (names) => this.#publishAliases(names),
           })
+        : undefined,
+      kserve: options.kserveApi
+        ? { models: this.control.models, predictor: lazyPredictor(this) }
         : undefined,
       testDoor: options.enableTestBackends
         ? (model, version, json) => this.#testControl(model, version, json)
@@ -440,16 +443,4 @@ async function within(work: Promise<void>, timeoutMs: number): Promise<boolean> 
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Loaded only when asked for: no other start needs its code. */
-async function loadInferPath({ engine, lifecycle, options }: Server): Promise<InferPath> {
-  const { TypeScriptInferPath } = await import('../infer/infer-path.ts');
-  return new TypeScriptInferPath({
-    engine,
-    models: lifecycle,
-    maxInputBytes: options.httpMaxInputBytes,
-    real16Json: options.real16Json,
-    allowClientShm: options.allowClientShm,
-  });
 }

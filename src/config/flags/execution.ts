@@ -21,6 +21,10 @@ export interface ExecutionOptions {
   readonly jsonHealthBodies: boolean;
   /** FP16 and BF16 as numbers in JSON */
   readonly real16Json: boolean;
+  /** routes of KServe beyond v2 */
+  readonly kserveApi: boolean;
+  /** `properties` in model metadata */
+  readonly modelProperties: boolean;
   /** 0 = min(4, CPUs the process may use) */
   readonly ioThreads: number;
   readonly inferPath: 'native' | 'typescript';
@@ -35,6 +39,8 @@ export const emptyExecutionOptions: ExecutionOptions = {
   singleProtocolPorts: true,
   jsonHealthBodies: false,
   real16Json: false,
+  kserveApi: false,
+  modelProperties: false,
   ioThreads: 0,
   inferPath: 'native',
   inlineExecution: 'auto',
@@ -132,6 +138,26 @@ export const executionFlags: readonly Flag<ExecutionOptions>[] = [
     defaults: { tritonserver: 'false', nereid: 'true' },
     set: (draft, value) => {
       draft.real16Json = bool(value);
+    },
+  },
+  {
+    name: 'kserve-api',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: "Answer what KServe's clients ask beyond v2 and Triton does not know: GET /, GET /v2/models and the v1 protocol under /v1/models.",
+    defaults: both('true'),
+    set: (draft, value) => {
+      draft.kserveApi = bool(value);
+    },
+  },
+  {
+    name: 'model-properties',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: 'true: model metadata has the field properties of the Open Inference Protocol. false: it has the fields of Triton.',
+    defaults: { tritonserver: 'false', nereid: 'true' },
+    set: (draft, value) => {
+      draft.modelProperties = bool(value);
     },
   },
 ];

@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import type { ControlCall, HttpReply } from '../addon/types.ts';
+import { notFound, unavailable, unimplemented } from '../base/status.ts';
+import type { ModelQueries } from '../control/models.ts';
+import type { Predictor } from '../control/predictor.ts';
+import { jsonReply } from './error.ts';
+import { writeJson } from './json.ts';
+import type { KServeRoute } from './routes.ts';
+
+/** What KServe's clients know and Triton answers with 404. */
+export interface KServeApi {
+  readonly models: Pick<ModelQueries, 'names' | 'presence'>;
+  /** loaded with the first prediction */
+  readonly predictor: () => Promise<Predictor>;
+}
+
+/** Answers in KServe's words. Rejects with ServeError. */
+export async function handleKServe(
+  route: KServeRoute,
+  call: ControlCall,
+  { models, predictor }: KServeApi,
+): Promise<HttpReply> {
+  switch (route.what) {
+    case 'live':
+      return jsonReply('{"status":"alive"}');
+    case 'models':
+      return jsonReply(writeJson({ models: models.names() }));
+    case 'model':
+      checkReady(models, route.model);
+      return jsonReply(writeJson({ name: route.model, ready: true }));
+    case 'predict':
+      checkReady(models, route.model);
+      return jsonReply(await (await predictor()).predict(route.model, call.body));
+    case 'explain':
+      checkReady(models, route.model);
+      throw unimplemented(`Model with name ${route.model} has no explainer.`);
+  }
+}
+
+function checkReady(models: KServeApi['models'], model: string): void {
+  const presence = models.presence(model);
+  if (presence === 'unknown') throw notFound(`Model with name ${model} does not exist.`);
+  if (presence === 'waiting') throw unavailable(`Model with name ${model} is not ready.`);
+}

@@ -20,7 +20,9 @@ const RouteRow* FindRow(Service service, std::string_view pattern) {
 }
 
 // Of these Triton answers none through a redirect, and nobody may write shared memory through it.
+// What is not of the v2 protocol Triton does not have.
 bool IsRedirectable(const RouteRow& row) {
+  if (row.service == Service::kHttp && !row.pattern.starts_with("/v2")) return false;
   return row.api != Api::kTrace && row.api != Api::kLogging && row.api != Api::kManagement &&
          !(row.api == Api::kSharedMemory && row.changes_state);
 }

@@ -125,6 +125,7 @@ TEST(RouteAliases, RedirectsWithTheMethodOfTheRoute) {
       {"v2/test/m", "", Api::kNone},
       {"/v2", "", Api::kNone},
       {"", "", Api::kNone},
+      {"v1/models/m:predict", "", Api::kNone},
   };
   for (const Case& each : cases) {
     Alias alias;

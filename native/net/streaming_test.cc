@@ -20,8 +20,8 @@ constexpr std::string_view kChat =
 
 class Streaming : public testing::Test {
  protected:
-  void Start(const Limits& limits = {}, const base::Clock* clock = nullptr) {
-    server.emplace(limits, 1, clock);
+  void Start(const Limits& limits = {}, const base::Clock* with_clock = nullptr) {
+    server.emplace(limits, 1, with_clock);
     port = server->Listen();
   }
   void SetUp() override { Start(); }
@@ -30,6 +30,7 @@ class Streaming : public testing::Test {
     EXPECT_EQ(TestBuffer::live(), 0);
   }
 
+  TestClock clock;  // for those that move it; outlives the server
   std::optional<TestServer> server;
   uint16_t port = 0;
 };
@@ -168,7 +169,6 @@ TEST_F(Streaming, SlowBodiesMayTakeForEverWhereAllowed) {
   Limits limits;
   limits.body_timeout = std::chrono::seconds(10);
   limits.min_body_bytes_per_second = 100;
-  TestClock clock;
   Start(limits, &clock);
   Http2Client http2(port);
   const int32_t chat = http2.Request("POST", "/chat", "a", {}, false);

@@ -26,8 +26,8 @@ const std::string kAlpnBoth = "\x02h2\x08http/1.1"s;
 class TlsServer : public testing::Test {
  protected:
   void Start(const TlsOptions& options = ServerTlsOptions(), const Limits& limits = {},
-             const base::Clock* clock = nullptr) {
-    server.emplace(limits, 1, clock);
+             const base::Clock* with_clock = nullptr) {
+    server.emplace(limits, 1, with_clock);
     context = ServerTls(options);
     ListenerOptions listener;
     listener.tls = context;
@@ -51,6 +51,7 @@ class TlsServer : public testing::Test {
     return client.tls().failure();
   }
 
+  TestClock clock;  // for those that move it; outlives the server
   std::optional<TestServer> server;
   base::Ref<TlsContext> context;
   uint16_t port = 0;
@@ -141,7 +142,6 @@ TEST_F(TlsServer, TakesTheHandshakeAByteAtATime) {
 }
 
 TEST_F(TlsServer, SlowReaderStallsTheWriteAndLosesTheConnection) {
-  TestClock clock;
   Limits limits;
   limits.write_timeout = seconds(10);
   Start(ServerTlsOptions(), limits, &clock);
@@ -186,7 +186,6 @@ TEST_F(TlsServer, PeerThatVanishesAfterTheHandshakeLeavesNothing) {
 }
 
 TEST_F(TlsServer, HalfAHandshakeEndsWithTheHeadsTimeLimit) {
-  TestClock clock;
   Limits limits;
   limits.head_timeout = seconds(10);
   Start(ServerTlsOptions(), limits, &clock);

@@ -25,6 +25,13 @@ Napi::Object ToObject(Napi::Env env, const frontend::ControlCall& call) {
   return object;
 }
 
+Napi::Object ToInquiry(Napi::Env env, const frontend::ControlCall& call) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("inquiry", static_cast<double>(call.token));
+  object.Set("token", call.body);
+  return object;
+}
+
 }  // namespace
 
 bool ControlBridge::Post(std::unique_ptr<frontend::ControlCall> call) {
@@ -49,10 +56,23 @@ void ControlBridge::Deliver(Napi::Env env) {
     calls.swap(calls_);
     bytes_ = 0;
   }
-  if (handler_.IsEmpty()) return;  // closing: the calls' deadline answers them
-  Napi::Array batch = Napi::Array::New(env, calls.size());
-  for (uint32_t i = 0; i < calls.size(); ++i) batch.Set(i, ToObject(env, *calls[i]));
-  handler_.Call({batch});
+  Napi::Array batch = Napi::Array::New(env);
+  Napi::Array tokens = Napi::Array::New(env);
+  for (const auto& call : calls) {
+    if (call->is_inquiry) {
+      tokens.Set(tokens.Length(), ToInquiry(env, *call));
+    } else {
+      batch.Set(batch.Length(), ToObject(env, *call));
+    }
+  }
+  Hand(env, token_handler_, tokens);
+  Hand(env, handler_, batch);
+}
+
+void ControlBridge::Hand(Napi::Env env, Napi::FunctionReference& handler, Napi::Array batch) {
+  // Without a handler (closing) the calls' deadline answers them.
+  if (batch.Length() == 0 || handler.IsEmpty()) return;
+  handler.Call({batch});
   // A handler that throws is a bug in TypeScript; its calls end by their deadline, the process goes
   // on.
   if (env.IsExceptionPending()) env.GetAndClearPendingException();

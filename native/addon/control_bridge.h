@@ -27,13 +27,19 @@ class ControlBridge final : public frontend::ControlPort,
 
   bool Post(std::unique_ptr<frontend::ControlCall> call) override;
   void SetHandler(Napi::Function handler) { handler_ = Napi::Persistent(handler); }
-  void Close() { handler_.Reset(); }
+  void SetTokenHandler(Napi::Function handler) { token_handler_ = Napi::Persistent(handler); }
+  void Close() {
+    handler_.Reset();
+    token_handler_.Reset();
+  }
 
  private:
   void Deliver(Napi::Env env);
+  static void Hand(Napi::Env env, Napi::FunctionReference& handler, Napi::Array batch);
 
   std::shared_ptr<JsQueue> queue_;
   Napi::FunctionReference handler_;
+  Napi::FunctionReference token_handler_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<frontend::ControlCall>> calls_;  // guarded by mutex_
   size_t bytes_ = 0;                                           // guarded by mutex_

@@ -77,6 +77,7 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
   options.control_timeout = milliseconds(reader.Integer("controlTimeoutMs"));
   net::Limits& limits = options.limits;
   limits.max_header_bytes = static_cast<size_t>(reader.Integer("maxHeaderBytes"));
+  limits.keeps_header_names = reader.Bool("keepHeaderNames");
   limits.max_connections = static_cast<size_t>(reader.Integer("maxConnections"));
   limits.max_streams_per_connection =
       static_cast<uint32_t>(reader.Integer("maxStreamsPerConnection"));
@@ -106,7 +107,8 @@ frontend::Service ServiceOf(std::string_view name, bool allow_http1) {
   using frontend::Service;
   // A gRPC port that speaks HTTP/1.1 too offers what the HTTP port offers.
   if (name == "grpc") return allow_http1 ? Service::kHttp : Service::kGrpc;
-  for (const Service service : {Service::kMetrics, Service::kSagemaker, Service::kVertexAi}) {
+  for (const Service service :
+       {Service::kMetrics, Service::kManagement, Service::kSagemaker, Service::kVertexAi}) {
     if (frontend::ServiceName(service) == name) return service;
   }
   return Service::kHttp;
@@ -191,6 +193,8 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                       InstanceMethod("onControl", &EngineWrap::OnControl),
                       InstanceMethod("replyHttp", &EngineWrap::ReplyHttp),
                       InstanceMethod("replyGrpc", &EngineWrap::ReplyGrpc),
+                      InstanceMethod("onTokens", &EngineWrap::OnTokens),
+                      InstanceMethod("replyToken", &EngineWrap::ReplyToken),
                       InstanceMethod("infer", &EngineWrap::Infer),
                       InstanceMethod("cancel", &EngineWrap::Cancel),
                       InstanceMethod("registerSystemRegion", &EngineWrap::RegisterSystemRegion),
@@ -434,6 +438,23 @@ void EngineWrap::OnControl(const Napi::CallbackInfo& info) {
   } else {
     Throw(info.Env(), base::InvalidArgument("onControl: expected a function"));
   }
+}
+
+void EngineWrap::OnTokens(const Napi::CallbackInfo& info) {
+  if (info[0].IsFunction()) {
+    control_->SetTokenHandler(info[0].As<Napi::Function>());
+  } else {
+    Throw(info.Env(), base::InvalidArgument("onTokens: expected a function"));
+  }
+}
+
+void EngineWrap::ReplyToken(const Napi::CallbackInfo& info) {
+  if (!frontend_) return;
+  auto verdict = ReadVerdict(info[1]);
+  if (!verdict.ok()) return Throw(info.Env(), verdict.status());
+  auto reply = std::make_unique<frontend::ControlReply>();
+  reply->verdict = verdict.Take();
+  frontend_->Reply(static_cast<frontend::CallToken>(IntegerArgument(info[0])), std::move(reply));
 }
 
 void EngineWrap::ReplyHttp(const Napi::CallbackInfo& info) {

@@ -48,6 +48,8 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value StopListening(const Napi::CallbackInfo& info);
   Napi::Value Drain(const Napi::CallbackInfo& info);
   void OnControl(const Napi::CallbackInfo& info);
+  void OnTokens(const Napi::CallbackInfo& info);
+  void ReplyToken(const Napi::CallbackInfo& info);
   void ReplyHttp(const Napi::CallbackInfo& info);
   void ReplyGrpc(const Napi::CallbackInfo& info);
   Napi::Value Infer(const Napi::CallbackInfo& info);

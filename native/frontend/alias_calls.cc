@@ -20,11 +20,11 @@ void IoHandler::StartAliased(Call& call, const net::RequestHead& head) {
   call.alias = alias.is_mme                          ? AliasForm::kMme
                : call.service == Service::kSagemaker ? AliasForm::kSagemaker
                                                      : AliasForm::kVertexAi;
-  if (!Admit(call, meant, alias.route)) return;
-  if (tracing_) NoteTraceParent(call, meant);
-  // From here on it is a call of the service whose route it took.
+  // A request that was led elsewhere is a call of the service whose route it took.
   const bool is_redirected = !alias.path.empty();
   if (is_redirected) call.service = alias.route.row->service;
+  if (!Admit(call, meant, alias.route)) return;
+  if (tracing_) NoteTraceParent(call, meant);
   StartHttp(call, meant, alias.route);
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "frontend/answer_head.h"
 #include "protocol/classification.h"
 #include "protocol/generate_response.h"
 #include "protocol/grpc_error.h"
@@ -61,7 +62,7 @@ void Answers::Http(Call& call, int status, std::string_view content_type, std::s
   call.answer_status = status;
   net::Header headers[3] = {{"content-type", content_type}, {"retry-after", retry_after}};
   const size_t count = AddLoad(call, headers, retry_after.empty() ? 1 : 2);
-  stream.SendHead(status, {headers, count}, body.size());
+  SendHttpHead(call, status, {headers, count}, body.size());
   if (!body.empty()) stream.SendBytes(AsBytes(body));
   stream.Finish({});
 }
@@ -80,6 +81,17 @@ void Answers::Error(Call& call, const base::Status& status) {
                               : base::HttpStatus(status.code());
   const std::string_view retry_after = http_status == 429 ? kRetryAfterSeconds : "";
   Http(call, http_status, kJson, text_, retry_after);
+}
+
+void Answers::Unauthenticated(Call& call, const base::Status& status) {
+  text_.clear();
+  protocol::AppendHttpError(text_, status.message());
+  call.MarkAnswered();
+  const net::Header headers[] = {{"content-type", kJson},
+                                 {"www-authenticate", R"(Bearer realm="inference")"}};
+  SendHttpHead(call, base::HttpStatus(status.code()), headers, text_.size());
+  call.stream->SendBytes(AsBytes(text_));
+  call.stream->Finish({});
 }
 
 void Answers::GrpcStatus(Call& call, const base::Status& status) {
@@ -154,7 +166,7 @@ void Answers::SendParts(Call& call, std::string_view timing) {
     if (!timing.empty()) head[count++] = {"server-timing", timing};
     count = AddLoad(call, head, count);
     call.answer_status = 200;
-    stream.SendHead(200, {head, count}, is_compressed ? compressed_.size() : writer_.size());
+    SendHttpHead(call, 200, {head, count}, is_compressed ? compressed_.size() : writer_.size());
   }
   if (is_compressed) {
     stream.SendBytes(AsBytes(compressed_));
@@ -241,7 +253,7 @@ void Answers::Generate(Call& call, const core::InferResponse& response) {
   if (is_first || (is_empty && generated.responses == 0)) {
     net::Header head[2] = {{"content-type", kEventStream}};
     call.answer_status = generated.status;
-    call.stream->SendHead(generated.status, {head, AddLoad(call, head, 1)}, std::nullopt);
+    SendHttpHead(call, generated.status, {head, AddLoad(call, head, 1)}, std::nullopt);
   }
   if (!is_empty) SendEvent(call, text_);
   if (!response.is_final) return;
@@ -261,7 +273,7 @@ void Answers::Reply(Call& call, const ControlReply& reply) {
   net::Stream& stream = *call.stream;
   call.MarkAnswered();
   call.answer_status = reply.http_status;
-  stream.SendHead(reply.http_status, headers, reply.body.size());
+  SendHttpHead(call, reply.http_status, headers, reply.body.size());
   if (!reply.body.empty()) stream.SendBytes(AsBytes(reply.body));
   stream.Finish({});
 }

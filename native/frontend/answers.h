@@ -39,6 +39,8 @@ class Answers {
   // One encoded message and status OK.
   void GrpcMessage(Call& call, std::string_view message);
   void GrpcStatus(Call& call, const base::Status& status);
+  // 401 that says which credentials are wanted. HTTP only.
+  void Unauthenticated(Call& call, const base::Status& status);
   // In the words of the call's protocol.
   void Error(Call& call, const base::Status& status);
   void Infer(Call& call, core::InferResponse& response);

@@ -36,6 +36,11 @@ void Call::Reset() {
   generated.reset();
   client_memory.clear();
   binary_by_default = false;
+  forwarded.clear();
+  row = nullptr;
+  awaits_verdict = is_body_complete = varies_by_origin = false;
+  allowed_origin.clear();
+  grant.Reset();
   deadline = queue_expires = retry_body_at = control_expires = timer_at = base::kNever;
   access.reset();
   answer_status = 0;

@@ -17,6 +17,8 @@
 #include "core/infer_request.h"
 #include "frontend/access_log.h"
 #include "frontend/control_call.h"
+#include "frontend/forwarding.h"
+#include "frontend/grant.h"
 #include "frontend/load_report.h"
 #include "frontend/mailbox.h"
 #include "frontend/routes.h"
@@ -82,10 +84,20 @@ class Call final : public net::Exchange {
   State state = State::kReading;
   bool is_grpc = false;
   Service service = Service::kHttp;
-  RouteKind kind = RouteKind::kControl;
+  RouteKind kind = RouteKind::kUnknown;
+  const RouteRow* row = nullptr;
   AliasForm alias = AliasForm::kNone;
   LoadForm load_form = LoadForm::kNone;  // of the report that the answer carries
   base::Instant received_at;
+
+  // Access. While the verdict on a new token is awaited the body goes on coming in; what is
+  // complete then waits for it.
+  bool awaits_verdict = false;
+  bool is_body_complete = false;
+  bool varies_by_origin = false;
+  std::string allowed_origin;  // CORS: what the answer says
+  std::string route_model;     // the path's, while a verdict is awaited
+  GrantRef grant;              // set when the message's model is still to be checked
 
   // Body. `body_offset` puts the end of a large body on a 64-byte border: tensors come last, so
   // they are aligned to their element size without a look at them.
@@ -112,6 +124,7 @@ class Call final : public net::Exchange {
   std::vector<core::WantedOutput> wanted;
   std::vector<core::ClientMemoryRef> client_memory;
   bool binary_by_default = false;
+  ForwardedHeaders forwarded;
   base::Instant deadline = base::kNever;       // end to end
   base::Instant queue_expires = base::kNever;  // the model's queue policy
   base::Instant retry_body_at = base::kNever;  // the memory budget was full

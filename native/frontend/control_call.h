@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "frontend/route_table.h"
+#include "frontend/token_cache.h"
 
 namespace serving::frontend {
 
@@ -21,6 +23,7 @@ using CallToken = uint64_t;
 // Every call that is not infer or health, on its way to TypeScript: plain bytes.
 struct ControlCall {
   CallToken token = 0;
+  bool is_inquiry = false;  // `body` is a token that is to be judged; nothing else is set
   bool is_grpc = false;
   Service service = Service::kHttp;
   std::string method;
@@ -41,6 +44,7 @@ struct ControlReply {
   std::vector<std::pair<std::string, std::string>> headers;
   base::Status grpc_status;
   std::string body;
+  std::optional<Verdict> verdict;  // the answer to an inquiry
   ControlReply* next = nullptr;
 };
 

@@ -71,6 +71,7 @@ void IoHandler::SubmitHttpInfer(Call& call) {
       request->body, call.received, json_length, options_.max_input_bytes, *pool_,
       &model.value()->plan(), *request, options_.real16_json, frontend_.engine().regions());
   if (status.ok()) status = engine::Validate(model.value()->plan(), *request);
+  if (status.ok() && !call.forwarded.empty()) status = Forward(call, *request);
   if (!status.ok()) return answers_.Error(call, status);
   Submit(call, std::move(request), model.value());
 }
@@ -87,9 +88,16 @@ void IoHandler::SubmitGrpcInfer(Call& call) {
                                                     "decoupled transaction policy"));
   }
   if (!read.ok()) return answers_.Error(call, read);
-  const base::Status valid = engine::Validate(model.value()->plan(), *request);
+  base::Status valid = engine::Validate(model.value()->plan(), *request);
+  if (valid.ok() && !call.forwarded.empty()) valid = Forward(call, *request);
   if (!valid.ok()) return answers_.Error(call, valid);
   Submit(call, std::move(request), model.value());
+}
+
+base::Status IoHandler::Forward(const Call& call, core::InferRequest& request) {
+  RETURN_IF_ERROR(CheckForwarded(call.forwarded));
+  AddForwarded(call.forwarded, request);
+  return {};
 }
 
 void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model) {

@@ -15,6 +15,12 @@ using std::chrono::steady_clock;
 // An I/O thread spends at most this much of a loop turn on running batches itself.
 constexpr base::Nanoseconds kInlinePerTurn = std::chrono::microseconds(500);
 
+// Tokens whose verdicts are kept: good ones over all threads, bad ones for each.
+constexpr size_t kMostTokens = 10'000;
+constexpr size_t kMostBadTokens = 1'000;
+constexpr size_t kMostInquiries = 256;
+constexpr size_t kMostWaiters = 1'024;
+
 constexpr std::string_view kMetricsText = "text/plain; charset=utf-8";
 
 std::unique_ptr<LoadHeaders> MakeLoadHeaders(Frontend& frontend) {
@@ -31,6 +37,8 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
       mailbox_(base::MakeRef<Mailbox>(std::move(waker), frontend.engine().budget())),
       pool_(base::MakeRef<device::HostPool>(frontend.engine().budget())),
       connection_limit_(frontend.engine().budget()->limit() / 4),
+      verdicts_(kMostTokens / static_cast<size_t>(options_.io_threads), kMostBadTokens),
+      inquiries_(kMostInquiries, kMostWaiters, kVerdictPatience),
       calls_(this),
       load_headers_(MakeLoadHeaders(frontend)),
       answers_(*pool_, options_.server_timing, options_.real16_json, load_headers_.get()) {
@@ -68,7 +76,10 @@ net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead&
     StartAliased(call, head);
     return &call;
   }
-  const Route route = MatchRoute(call.is_grpc ? Service::kGrpc : call.service, head.path);
+  const Route route = MatchRoute(call.is_grpc                           ? Service::kGrpc
+                                 : call.service == Service::kManagement ? Service::kHttp
+                                                                        : call.service,
+                                 head.path);
   call.kind = route.kind;
   if (!Admit(call, head, route)) return &call;
   if (tracing_) NoteTraceParent(call, head);
@@ -92,15 +103,27 @@ void IoHandler::OnRequestComplete(Call& call) {
                                         std::to_string(call.body_size) + " bytes"));
     return;
   }
+  if (call.awaits_verdict) {
+    call.is_body_complete = true;
+    return;
+  }
   call.state = Call::State::kWaiting;
   if (call.is_grpc ? call.is_compressed : call.request_coding != protocol::Coding::kIdentity) {
     const base::Status status = DecompressBody(call);
+    if (!status.ok()) return answers_.Error(call, status);
+  }
+  if (call.grant) {
+    const base::Status status = CheckMessage(call, call.body_bytes());
     if (!status.ok()) return answers_.Error(call, status);
   }
   switch (call.kind) {
     case RouteKind::kUnknown:  // refused at its head
       return;
     case RouteKind::kControl:
+      if (!call.forwarded.empty()) {
+        const base::Status status = CheckForwarded(call.forwarded);
+        if (!status.ok()) return answers_.Error(call, status);
+      }
       return PostControl(call);
     case RouteKind::kInfer:
       return call.is_grpc ? SubmitGrpcInfer(call) : SubmitHttpInfer(call);
@@ -168,7 +191,11 @@ void IoHandler::OnWake() {
   for (ControlReply* reply = mailbox_->replies.TakeAll(); reply != nullptr;) {
     std::unique_ptr<ControlReply> owned(reply);
     reply = reply->next;
-    AnswerReply(*owned);
+    if (owned->verdict) {
+      OnVerdict(*owned);
+    } else {
+      AnswerReply(*owned);
+    }
   }
   DeliverResponses();
 }

@@ -51,9 +51,18 @@ class IoHandler final : public net::RequestHandler {
     model::RequestChain chain;
   };
 
-  // request_heads.cc
+  // admission.cc
   // False: the call was refused and is answered.
   bool Admit(Call& call, const net::RequestHead& head, const Route& route);
+  bool AdmitOrigin(Call& call, const net::RequestHead& head, const Route& route);
+  bool AdmitToken(Call& call, const Admission& admission, const Route& route);
+  void OnVerdict(const ControlReply& reply);
+  void Use(Call& call, GrantRef grant);
+  // Whether the holder of call.grant may use the model that a gRPC message names.
+  base::Status CheckMessage(const Call& call, std::span<const std::byte> message);
+  void Refuse(Call& call, const base::Status& status);
+
+  // request_heads.cc
   void StartHttp(Call& call, const net::RequestHead& head, const Route& route);
   base::Status ReadInferHead(Call& call, const net::RequestHead& head);
   void NoteLoadForm(Call& call, const net::RequestHead& head);
@@ -69,6 +78,8 @@ class IoHandler final : public net::RequestHandler {
   // infer_calls.cc
   void SubmitHttpInfer(Call& call);
   void SubmitGrpcInfer(Call& call);
+  // Headers become parameters.
+  base::Status Forward(const Call& call, core::InferRequest& request);
   void Submit(Call& call, core::RequestPtr request, model::Model* model);
   // Replaces the body by what it was before compression.
   base::Status DecompressBody(Call& call);
@@ -107,6 +118,8 @@ class IoHandler final : public net::RequestHandler {
   trace::PlanRef tracing_;  // null while nothing is traced
   AccessLog* access_log_ = nullptr;
   RouteAliasesRef aliases_;
+  VerdictCache verdicts_;
+  TokenInquiries inquiries_;
   CallTable calls_;
   const std::unique_ptr<LoadHeaders> load_headers_;  // null when answers carry no load reports
   Answers answers_;

@@ -27,23 +27,6 @@ bool IsIdentity(std::optional<std::string_view> coding) {
 
 }  // namespace
 
-bool IoHandler::Admit(Call& call, const net::RequestHead& head, const Route& route) {
-  if (route.row == nullptr) {
-    if (call.is_grpc) {
-      answers_.Error(call, base::Unimplemented("unknown method '" + std::string(head.path) + "'"));
-    } else {
-      answers_.Http(call, 404, kJson, R"({"error":"Not Found"})");
-    }
-    return false;
-  }
-  if (policy_->is_open()) [[likely]]
-    return true;
-  const base::Status status = policy_->Check(head, route, call.is_grpc);
-  if (status.ok()) return true;
-  answers_.Error(call, status);
-  return false;
-}
-
 void IoHandler::StartHttp(Call& call, const net::RequestHead& head, const Route& route) {
   // The second infer path is a test of the first one's protocol and has no aliases.
   if (call.kind == RouteKind::kInfer && !options_.native_infer_path &&

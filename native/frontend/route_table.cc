@@ -155,8 +155,8 @@ std::string_view ScopeName(Scope scope) {
 }
 
 std::string_view ServiceName(Service service) {
-  static constexpr std::string_view kNames[] = {"http", "grpc", "metrics", "sagemaker",
-                                                "vertex-ai"};
+  static constexpr std::string_view kNames[] = {"http",      "grpc",      "metrics",
+                                                "sagemaker", "vertex-ai", "management"};
   return kNames[static_cast<size_t>(service)];
 }
 

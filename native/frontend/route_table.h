@@ -10,7 +10,8 @@
 namespace serving::frontend {
 
 // What a listener serves; the tag that net hands back with every request. A route belongs to one.
-enum class Service : uint16_t { kHttp, kGrpc, kMetrics, kSagemaker, kVertexAi };
+// The management port has no routes of its own: it answers those of HTTP and gRPC.
+enum class Service : uint16_t { kHttp, kGrpc, kMetrics, kSagemaker, kVertexAi, kManagement };
 
 // Patterns of the two routes whose paths the environment names.
 inline constexpr std::string_view kVertexAiHealth = "$AIP_HEALTH_ROUTE";

@@ -29,6 +29,8 @@ struct RequestHead {
   std::string_view path;   // request target before '?'
   std::string_view query;  // behind '?', without it
   std::span<const Header> headers;
+  // HTTP/1 with Limits::keeps_header_names: the names as they were written, one for each header.
+  std::span<const std::string_view> written_names;
   std::optional<uint64_t> content_length;
   bool has_body = false;            // a body follows (chunked bodies have no content_length)
   std::string_view remote_address;  // `ip:port`

@@ -78,6 +78,8 @@ std::optional<uint64_t> ParseDecimal(std::string_view text) {
 
 void Http1HeadParser::Reset() {
   head_.headers.clear();
+  head_.written_names.clear();
+  names_.clear();
   head_.content_length.reset();
   head_.is_chunked = false;
   head_.expects_continue = false;
@@ -218,6 +220,7 @@ bool Http1HeadParser::ReadField(char* data, size_t start, size_t end) {
     Bad(431, "the request has too many headers");
     return false;
   }
+  if (keeps_names_) names_.append(line.substr(0, colon));
   for (size_t i = start; i < start + colon; ++i) data[i] = Lower(data[i]);
   fields_.push_back({{start, colon}, {static_cast<size_t>(value.data() - data), value.size()}});
   return true;
@@ -242,6 +245,13 @@ bool Http1HeadParser::Finish(const char* data) {
   head_.method = view(method_);
   head_.path = path_.size == 0 ? std::string_view("/") : view(path_);
   head_.query = view(query_);
+  if (keeps_names_) {
+    std::string_view names = names_;
+    for (const Field& field : fields_) {
+      head_.written_names.push_back(names.substr(0, field.name.size));
+      names.remove_prefix(field.name.size);
+    }
+  }
   int hosts = 0;
   int codings = 0;
   for (const Field& field : fields_) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,7 +21,8 @@ struct Http1Head {
   std::string_view path;
   std::string_view query;
   int minor_version = 1;
-  std::vector<Header> headers;  // names in lower case
+  std::vector<Header> headers;                  // names in lower case
+  std::vector<std::string_view> written_names;  // as they came, where the parser keeps them
   std::optional<uint64_t> content_length;
   bool is_chunked = false;
   bool keep_alive = true;
@@ -46,7 +48,8 @@ class Http1HeadParser {
  public:
   enum class State : uint8_t { kNeedMore, kDone, kBad };
 
-  explicit Http1HeadParser(size_t max_bytes) : max_bytes_(max_bytes) {}
+  explicit Http1HeadParser(size_t max_bytes, bool keeps_names = false)
+      : max_bytes_(max_bytes), keeps_names_(keeps_names) {}
 
   // `data` is everything from the head's first byte that has come so far (it may have moved since
   // the last call); bytes behind the head are left alone. Lower-cases header names in place. Costs
@@ -85,6 +88,8 @@ class Http1HeadParser {
   bool CheckPartialLine(const char* data, size_t end);
 
   const size_t max_bytes_;
+  const bool keeps_names_;
+  std::string names_;  // as they were written, one behind the other
   Http1Head head_;
   Http1Error error_;
   std::vector<Field> fields_;

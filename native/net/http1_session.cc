@@ -20,7 +20,7 @@ std::span<const std::byte> Bytes(std::string_view text) { return std::as_bytes(s
 Http1Session::Http1Session(Connection& connection)
     : connection_(connection),
       thread_(connection.thread()),
-      parser_(connection.limits().max_header_bytes),
+      parser_(connection.limits().max_header_bytes, connection.limits().keeps_header_names),
       idle_since_(connection.thread().now()) {}
 
 Http1Session::~Http1Session() = default;
@@ -118,6 +118,7 @@ void Http1Session::StartRequest(bool is_followed_by_body) {
   head.path = parsed.path;
   head.query = parsed.query;
   head.headers = parsed.headers;
+  head.written_names = parsed.written_names;
   head.content_length = parsed.content_length;
   head.has_body = in_body_;
   head.remote_address = connection_.remote_address();

@@ -35,6 +35,7 @@ struct Limits {
   uint32_t connection_window_bytes = 16 << 20;
   // SETTINGS_MAX_FRAME_SIZE announced once a connection brings large bodies; 16 KiB before.
   uint32_t max_frame_bytes = 1 << 20;
+  bool keeps_header_names = false;  // HTTP/1: RequestHead::written_names
 };
 
 struct ListenerOptions {
@@ -45,7 +46,7 @@ struct ListenerOptions {
   bool allow_http2 = true;  // prior knowledge (h2c)
   bool reuse_port = false;
   KeepaliveOptions keepalive;  // of its HTTP/2 connections
-  base::Ref<TlsContext> tls;  // null = no TLS
+  base::Ref<TlsContext> tls;   // null = no TLS
 };
 
 struct Listening {

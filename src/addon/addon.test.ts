@@ -29,6 +29,8 @@ const ENGINE: Record<keyof Engine, true> = {
   onControl: true,
   replyHttp: true,
   replyGrpc: true,
+  onTokens: true,
+  replyToken: true,
   infer: true,
   cancel: true,
   registerSystemRegion: true,
@@ -54,6 +56,7 @@ const OPTIONS: EngineOptions = {
   memoryLimitBytes: 64 * 1024 * 1024,
   httpMaxInputBytes: 1024 * 1024,
   grpcInferResponseCompressionLevel: 'none',
+  keepHeaderNames: true,
   maxHeaderBytes: 16 * 1024,
   idleTimeoutMs: 10_000,
   bodyTimeoutMs: 10_000,
@@ -162,6 +165,8 @@ describe('misuse of the addon', () => {
       'testControl',
       'inspect',
       'onControl',
+      'onTokens',
+      'replyToken',
     ] as const) {
       for (const value of careless) {
         const call = engine[verb] as (...args: readonly unknown[]) => unknown;

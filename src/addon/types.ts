@@ -144,7 +144,7 @@ export type Api =
   | 'management';
 
 /** What answers on a port. */
-export type Service = 'http' | 'grpc' | 'metrics' | 'sagemaker' | 'vertex-ai';
+export type Service = 'http' | 'grpc' | 'metrics' | 'sagemaker' | 'vertex-ai' | 'management';
 
 /** One row of the table that every request is matched against (native/frontend/route_table.cc). */
 export interface RouteRow {
@@ -170,9 +170,38 @@ export interface RestrictedApi {
   readonly value: string;
 }
 
+export type Scope = 'infer' | 'manage' | 'metrics';
+
+/** What the holder of a key or a token may do. */
+export interface Grant {
+  readonly scopes: readonly Scope[];
+  /** names of models; a `*` at the end stands for any ending */
+  readonly models: readonly string[];
+}
+
+export interface ApiKey extends Grant {
+  /** of the key, 64 hexadecimal digits */
+  readonly sha256: string;
+}
+
 /** Who may use which route. Immutable; swapped on every I/O thread like the dispatch table. */
 export interface AccessPolicy {
   readonly restricted: readonly RestrictedApi[];
+  /** RE2; headers of infer calls that become parameters of the request; empty = none */
+  readonly httpForwardPattern: string;
+  readonly grpcForwardPattern: string;
+  /** callers need a key or a token, but for `publicApis` */
+  readonly needsKey: boolean;
+  readonly keys: readonly ApiKey[];
+  /** JWTs that are no key go to `onTokens` */
+  readonly takesTokens: boolean;
+  readonly publicApis: readonly Api[];
+  /** APIs that manage answer on listeners of service `management` only */
+  readonly hasManagementPort: boolean;
+  /** origins that browsers may call from, `*` = any; empty = no CORS */
+  readonly corsOrigins: readonly string[];
+  /** HTTP requests may name a deadline in a header */
+  readonly takesDeadlines: boolean;
 }
 
 /** Life of an HTTP/2 connection, with the meaning of gRPC's channel arguments. A time of 0 means never, a number of 0 any. */
@@ -220,6 +249,17 @@ export interface RouteAliases {
   readonly predictRoute: string;
   readonly predictModel: string;
 }
+
+/** A token that native has not seen, or not lately. Answer each once with `replyToken`. */
+export interface TokenInquiry {
+  readonly inquiry: number;
+  readonly token: string;
+}
+
+/** What a token is worth, and for how long native may remember it; 0 = not at all. */
+export type TokenVerdict =
+  | (Grant & { readonly code: 0; readonly lifetimeMs: number })
+  | { readonly code: number; readonly message: string; readonly lifetimeMs: number };
 
 /** One listening socket. Port 0 picks a free one. */
 export interface ListenOptions {
@@ -284,6 +324,8 @@ export interface EngineOptions {
   /** --http-max-input-size */
   readonly httpMaxInputBytes: number;
   readonly grpcInferResponseCompressionLevel: 'none' | 'low' | 'medium' | 'high';
+  /** names of HTTP/1 headers are kept as they were written: what a forward pattern needs */
+  readonly keepHeaderNames: boolean;
   /** largest request line plus headers */
   readonly maxHeaderBytes: number;
   readonly idleTimeoutMs: number;
@@ -558,6 +600,8 @@ export interface Engine {
   onControl(handler: (calls: readonly ControlCall[]) => void): void;
   replyHttp(token: number, reply: HttpReply): void;
   replyGrpc(token: number, reply: GrpcReply): void;
+  onTokens(handler: (inquiries: readonly TokenInquiry[]) => void): void;
+  replyToken(inquiry: number, verdict: TokenVerdict): void;
   /**
    * Runs one request. The model must be in the published table. Rejects with the engine's status.
    * @param cancelId any number the caller may pass to `cancel`

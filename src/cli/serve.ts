@@ -22,6 +22,7 @@ const SERVICE_NAMES: Record<Service, string> = {
   metrics: 'Metrics Service',
   sagemaker: 'Sagemaker HTTPService',
   'vertex-ai': 'Vertex AI HTTPService',
+  management: 'Management Service',
 };
 
 /**
@@ -145,7 +146,14 @@ async function start(server: Server, log: Log): Promise<ServeError | undefined> 
 }
 
 function announce(addresses: Addresses, log: Log): void {
-  for (const service of ['grpc', 'http', 'sagemaker', 'vertex-ai', 'metrics'] as const) {
+  for (const service of [
+    'grpc',
+    'http',
+    'sagemaker',
+    'vertex-ai',
+    'metrics',
+    'management',
+  ] as const) {
     const at = addresses[service];
     if (at !== undefined) log.info(startLine(SERVICE_NAMES[service], at));
   }

@@ -18,6 +18,9 @@ export function findConflict(options: ServerOptions): string | undefined {
       'Please provide one or the other.'
     );
   }
+  if (options.jwtJwksUrl !== '' && options.jwtJwksFile !== '') {
+    return 'Error: --jwt-jwks-url and --jwt-jwks-file were both given. Please provide one or the other.';
+  }
   return findMissingTlsFile(options) ?? findPortCollision(options);
 }
 
@@ -67,6 +70,12 @@ function servicesOf(options: ServerOptions): Service[] {
       what: 'metrics',
       host: metricsHost(options),
       port: options.metricsPort,
+    },
+    {
+      on: options.managementPort !== undefined,
+      what: 'management',
+      host: options.managementAddress,
+      port: options.managementPort ?? 0,
     },
     {
       on: options.allowSagemaker,

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { accessFlags } from './flags/access.ts';
 import { backendFlags } from './flags/backend.ts';
 import { cacheFlags, deprecatedCacheFlags } from './flags/cache.ts';
 import { deviceFlags } from './flags/device.ts';
@@ -38,6 +39,7 @@ export const serverFlags: readonly Flag<ServerOptions>[] = [
   ...restrictedFlags,
   ...sagemakerFlags,
   ...vertexAiFlags,
+  ...accessFlags,
   ...metricsFlags,
   ...traceFlags,
   ...backendFlags,

@@ -9,6 +9,7 @@ import {
   findWrongVariable,
 } from './environment.ts';
 import { serverFlags } from './flag-table.ts';
+import { type AccessOptions, emptyAccessOptions } from './flags/access.ts';
 import { type BackendOptions, emptyBackendOptions } from './flags/backend.ts';
 import { type CacheOptions, emptyCacheOptions } from './flags/cache.ts';
 import { type DeviceOptions, emptyDeviceOptions } from './flags/device.ts';
@@ -50,6 +51,7 @@ export interface ServerOptions
     RestrictedOptions,
     SagemakerOptions,
     VertexAiOptions,
+    AccessOptions,
     MetricsOptions,
     TraceOptions,
     BackendOptions,
@@ -256,6 +258,7 @@ function draftOf(program: Program): OptionsDraft {
     ...emptyGrpcTlsOptions,
     ...emptyGrpcConnectionOptions,
     ...emptyRestrictedOptions,
+    ...emptyAccessOptions,
     ...emptySagemakerOptions,
     ...emptyVertexAiOptions,
     ...emptyMetricsOptions,

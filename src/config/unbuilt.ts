@@ -22,16 +22,6 @@ export const unbuilt: readonly Unbuilt[] = [
     asks: (options) => options.modelRepositories.some((path) => /^(?:gs|s3|as):\/\//.test(path)),
     why: 'repositories in a cloud are not built yet, a folder of this machine is expected',
   },
-  {
-    flag: 'http-restricted-api',
-    asks: (options) => options.httpRestrictedApis.length > 0,
-    why: 'restrictions are not built yet, and these APIs would be open to everybody',
-  },
-  {
-    flag: 'grpc-restricted-protocol',
-    asks: (options) => options.grpcRestrictedProtocols.length > 0,
-    why: 'restrictions are not built yet, and these protocols would be open to everybody',
-  },
 ];
 
 /** @returns a sentence about the first thing asked for that is not built, or undefined */

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { AccessControl } from '../access/access-control.ts';
 import type {
   Binding,
   ControlCall,
@@ -83,6 +84,7 @@ export class Server implements AsyncDisposable {
   readonly #log: Log;
   readonly #tracing: Tracing;
   readonly #staging = new Staging();
+  readonly #access: AccessControl;
   #handlers: HttpHandlerOptions;
   readonly #certificates: Certificates;
   /** chosen at the start */
@@ -98,6 +100,7 @@ export class Server implements AsyncDisposable {
     for (const problem of problems) log.error(problem);
     this.engine = binding.createEngine(engineOptions(options, metrics, backends.libraryPath));
     this.#certificates = new Certificates(this.engine, log);
+    this.#access = new AccessControl(this.engine, options, log);
     this.loaderOptions = {
       engine: this.engine,
       autoComplete: options.autoCompleteConfig,
@@ -172,6 +175,7 @@ export class Server implements AsyncDisposable {
     if (this.options.inferPath === 'typescript') {
       this.#handlers = { ...this.#handlers, inferPath: await loadInferPath(this) };
     }
+    await this.#access.ready();
     await this.#staging.removeLeftovers();
     await this.#tracing.start();
     const failures = await this.lifecycle.start(names);
@@ -263,6 +267,7 @@ export class Server implements AsyncDisposable {
       this.#log.error(`stopping: ${ServeError.from(thrown).message}`);
     });
     (await this.#metrics?.catch(() => undefined))?.[Symbol.dispose]();
+    this.#access[Symbol.dispose]();
     await this.engine.close();
     await this.#staging[Symbol.asyncDispose]();
     return isClean;
@@ -318,6 +323,7 @@ export function enabledServices(options: ServerOptions): Service[] {
     ['sagemaker', options.allowSagemaker],
     ['vertex-ai', options.allowVertexAi],
     ['metrics', options.allowMetrics],
+    ['management', options.managementPort !== undefined],
   ];
   return all.filter(([, isOn]) => isOn).map(([service]) => service);
 }
@@ -325,6 +331,7 @@ export function enabledServices(options: ServerOptions): Service[] {
 function tlsFiles(service: Service, options: ServerOptions): TlsFiles | undefined {
   switch (service) {
     case 'http':
+    case 'management':
       return httpTlsFiles(options);
     case 'grpc':
       return grpcTlsFiles(options);
@@ -379,6 +386,14 @@ function listenOptions(service: Service, options: ServerOptions) {
         protocols: ['http1'] as const,
         reusePort: false,
       };
+    case 'management':
+      return {
+        service,
+        host: options.managementAddress,
+        port: options.managementPort ?? 0,
+        protocols: both,
+        reusePort: false,
+      };
   }
 }
 
@@ -411,6 +426,7 @@ function engineOptions(
     httpMaxInputBytes: options.httpMaxInputBytes,
     grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,
     allowClientShm: options.allowClientShm,
+    keepHeaderNames: options.httpHeaderForwardPattern !== '',
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
     metrics,

@@ -128,6 +128,10 @@ export class FakeEngine implements Engine {
     this.events.push(`publish ready=${table.ready}`);
   }
 
+  onTokens(): void {}
+
+  replyToken(): void {}
+
   async setPolicy(policy: AccessPolicy): Promise<void> {
     this.policies.push(policy);
   }

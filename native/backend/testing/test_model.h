@@ -89,5 +89,6 @@ std::unique_ptr<Backend> MakeGateBackend();
 std::unique_ptr<Backend> MakeBurstBackend();
 std::unique_ptr<Backend> MakePoisonBackend();
 std::unique_ptr<Backend> MakeStreamBackend();
+std::unique_ptr<Backend> MakeParametersBackend();
 
 }  // namespace serving::backend

@@ -14,6 +14,7 @@ std::vector<std::unique_ptr<Backend>> MakeTestBackends() {
   backends.push_back(MakeBurstBackend());
   backends.push_back(MakePoisonBackend());
   backends.push_back(MakeStreamBackend());
+  backends.push_back(MakeParametersBackend());
   return backends;
 }
 

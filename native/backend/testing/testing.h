@@ -20,6 +20,8 @@ namespace serving::backend {
 //   or as a control call says stream  answers each request `responses` times (parameter, default
 //   3); decoupled. With `empty_final` true the
 //           final response is one more, without outputs
+// One more copies nothing:
+//   parameters  its one output (BYTES, [1]) is JSON of the request's parameters
 //
 // Control calls are one flat JSON object and answer one. `{}` asks every backend for its state.
 //   sleep   {"sleep_us":n,"sleep_us_per_row":n} → {"executed":n}

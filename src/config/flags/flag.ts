@@ -26,6 +26,7 @@ export type FlagGroup =
   | 'GRPC'
   | 'SageMaker'
   | 'Vertex AI'
+  | 'Access'
   | 'Metrics'
   | 'Tracing'
   | 'Backend'

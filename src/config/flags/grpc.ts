@@ -84,7 +84,6 @@ export const grpcFlags: readonly Flag<GrpcOptions>[] = [
     group: 'GRPC',
     value: '<pattern>',
     help: 'Metadata whose key fits this regular expression becomes parameters of the infer request.',
-    withoutEffect: 'headers are not forwarded yet',
     set: (draft, value) => {
       draft.grpcHeaderForwardPattern = value;
     },

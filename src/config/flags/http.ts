@@ -93,7 +93,6 @@ export const httpFlags: readonly Flag<HttpOptions>[] = [
     group: 'HTTP',
     value: '<pattern>',
     help: 'Headers whose name fits this regular expression become parameters of the infer request.',
-    withoutEffect: 'headers are not forwarded yet',
     set: (draft, value) => {
       draft.httpHeaderForwardPattern = value;
     },

@@ -36,6 +36,11 @@ constexpr RouteRow kRows[] = {
     Http(kGet, "/v2/models/{m}[/versions/{v}]/ready", Api::kHealth, Scope::kPublic,
          RouteKind::kModelReady),
     Http(kGet, "/v2", Api::kMetadata, Scope::kInfer),
+    // Pages and OpenAPI documents; TypeScript answers 404 where they are off.
+    Http(kGet, "/v2/docs", Api::kDocs, Scope::kInfer),
+    Http(kGet, "/v2/docs/openapi.json", Api::kDocs, Scope::kInfer),
+    Http(kGet, "/v2/models/{m}/docs", Api::kDocs, Scope::kInfer),
+    Http(kGet, "/v2/models/{m}/docs/openapi.json", Api::kDocs, Scope::kInfer),
     // KServe's; TypeScript answers 404 where they are off.
     Http(kGet, "/", Api::kHealth, Scope::kPublic),
     Http(kGet, "/v2/models", Api::kMetadata, Scope::kInfer),

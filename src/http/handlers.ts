@@ -10,6 +10,7 @@ import type { LoadParameter } from '../control/repository.ts';
 import type { SagemakerModels } from '../control/sagemaker.ts';
 import type { ControlService } from '../control/service.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
+import { type DocsApi, handleDocs } from './docs.ts';
 import { errorReply, jsonReply, methodReply, notFoundReply } from './error.ts';
 import { readJsonObject, writeJson } from './json.ts';
 import { handleKServe, type KServeApi } from './kserve.ts';
@@ -26,6 +27,8 @@ export interface HttpHandlerOptions {
   readonly sagemaker?: SagemakerModels | undefined;
   /** present when KServe's routes are on */
   readonly kserve?: KServeApi | undefined;
+  /** present when pages and OpenAPI documents are on */
+  readonly docs?: DocsApi | undefined;
   /** the `/v2/test` door; absent unless test backends are on */
   readonly testDoor?:
     | ((model: string, version: string, json: string) => Promise<string>)
@@ -65,15 +68,16 @@ export async function handleHttp(
 }
 
 /** What is off does not exist. */
-function isOff({ kind }: Route, { testDoor, kserve }: HttpHandlerOptions): boolean {
+function isOff({ kind }: Route, { docs, kserve, testDoor }: HttpHandlerOptions): boolean {
   if (kind === 'test-backend') return testDoor === undefined;
+  if (kind === 'docs') return docs === undefined;
   return kind === 'kserve' && kserve === undefined;
 }
 
 async function answer(
   route: Route,
   call: ControlCall,
-  { control, inferPath, kserve, testDoor }: HttpHandlerOptions,
+  { control, docs, inferPath, kserve, testDoor }: HttpHandlerOptions,
 ): Promise<HttpReply> {
   switch (route.kind) {
     case 'server-metadata':
@@ -121,6 +125,8 @@ async function answer(
     case 'infer':
       if (inferPath === undefined) throw unimplemented('infer calls are answered in native');
       return inferPath.http(call, route.model, route.version);
+    case 'docs':
+      return docs === undefined ? notFoundReply() : handleDocs(route, call, docs);
     case 'kserve':
       return kserve === undefined ? notFoundReply() : handleKServe(route, call, kserve);
     case 'test-backend':

@@ -23,7 +23,15 @@ export type Route =
       readonly memory: RegionKind;
       readonly region: string;
     }
-  | KServeRoute;
+  | KServeRoute
+  | DocsRoute;
+
+/** A page or an OpenAPI document, of a model or (model empty) of the server. */
+export interface DocsRoute {
+  readonly kind: 'docs';
+  readonly what: 'page' | 'document';
+  readonly model: string;
+}
 
 /** KServe's routes beyond those of the v2 protocol. `model` is empty where none is named. */
 export interface KServeRoute {
@@ -47,6 +55,7 @@ const MODEL =
 const REPOSITORY = /^\/v2\/repository(?:\/([^/]+))?\/(?:index|models\/([^/]+)\/(load|unload))$/;
 const SHARED_MEMORY =
   /^\/v2\/(system|cuda)sharedmemory(?:\/region\/([^/]+))?\/(status|register|unregister)$/;
+const DOCS = /^\/v2(?:\/models\/([^/]+))?\/docs(\/openapi\.json)?$/;
 const V1_MODEL = /^\/v1\/models\/([^/]+?)(?::(predict|explain))?$/;
 const TEST = /^\/v2\/test\/([^/]+)(?:\/versions\/(\d+))?$/;
 
@@ -69,8 +78,18 @@ export function matchRoute(path: string): RouteMatch | undefined {
     matchRepository(path) ??
     matchSharedMemory(path) ??
     matchKServe(path) ??
+    matchDocs(path) ??
     matchTest(path)
   );
+}
+
+function matchDocs(path: string): RouteMatch | undefined {
+  const match = DOCS.exec(path);
+  if (match === null) return undefined;
+  const model = match[1] === undefined ? '' : decode(match[1]);
+  if (model === undefined) return undefined;
+  const what = match[2] === undefined ? 'page' : 'document';
+  return { route: { kind: 'docs', what, model }, methods: GET };
 }
 
 function matchKServe(path: string): RouteMatch | undefined {

@@ -36,6 +36,7 @@ import { Staging } from '../repository/staging.ts';
 import { routeAliases, vertexAiModel } from './aliases.ts';
 import { type Ask, BackendSetup } from './backends.ts';
 import { Certificates, readTls } from './certificates.ts';
+import { docsApi } from './docs-api.ts';
 import { lazyPredictor, loadInferPath } from './infer-paths.ts';
 import { keepaliveOf } from './keepalive.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
@@ -150,6 +151,7 @@ export class Server implements AsyncDisposable {
       kserve: options.kserveApi
         ? { models: this.control.models, predictor: lazyPredictor(this) }
         : undefined,
+      docs: options.apiDocs ? docsApi(options, this.control, binding.routes) : undefined,
       testDoor: options.enableTestBackends
         ? (model, version, json) => this.#testControl(model, version, json)
         : undefined,

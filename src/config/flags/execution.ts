@@ -23,6 +23,8 @@ export interface ExecutionOptions {
   readonly real16Json: boolean;
   /** routes of KServe beyond v2 */
   readonly kserveApi: boolean;
+  /** pages and OpenAPI documents */
+  readonly apiDocs: boolean;
   /** `properties` in model metadata */
   readonly modelProperties: boolean;
   /** 0 = min(4, CPUs the process may use) */
@@ -40,6 +42,7 @@ export const emptyExecutionOptions: ExecutionOptions = {
   jsonHealthBodies: false,
   real16Json: false,
   kserveApi: false,
+  apiDocs: false,
   modelProperties: false,
   ioThreads: 0,
   inferPath: 'native',
@@ -158,6 +161,16 @@ export const executionFlags: readonly Flag<ExecutionOptions>[] = [
     defaults: { tritonserver: 'false', nereid: 'true' },
     set: (draft, value) => {
       draft.modelProperties = bool(value);
+    },
+  },
+  {
+    name: 'api-docs',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: 'Serve a page and an OpenAPI document of the server under /v2/docs and of each model under /v2/models/{m}/docs.',
+    defaults: { tritonserver: 'false', nereid: 'true' },
+    set: (draft, value) => {
+      draft.apiDocs = bool(value);
     },
   },
 ];

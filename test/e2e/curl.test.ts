@@ -13,6 +13,7 @@ import { TempRepository } from '../support/temp-repository.ts';
 
 const INFER = `'{"inputs":[{"name":"IN","datatype":"INT32","shape":[1,2],"data":[7,8]}]}'`;
 const GENERATE = `'{"IN":[7,8]}'`;
+const PREDICT = `'{"instances":[[7,8]]}'`;
 const SHM = `'{"key":"/none_such","offset":0,"byte_size":8}'`;
 const CUDA = `'{"raw_handle":{"b64":"AAAA"},"device_id":0,"byte_size":8}'`;
 const OUTPUT = /"data":\[7,8\]/;
@@ -83,6 +84,16 @@ const LINES: Readonly<Record<Exclude<RouteRow['service'], 'grpc'>, readonly Line
     line('POST', '/v2/cudasharedmemory/region/r/register', 400, /^{"error":"/, CUDA),
     line('POST', '/v2/cudasharedmemory/region/r/unregister', 200, /^$/),
     line('POST', '/v2/test/m', 404, /^{"error":"/, "'{}'"),
+    line('GET', '/', 200, /^{"status":"alive"}$/),
+    line('GET', '/v2/models', 200, /^{"models":\["m"\]}$/),
+    line('GET', '/v1/models', 200, /^{"models":\["m"\]}$/),
+    line('GET', '/v1/models/m', 200, /^{"name":"m","ready":true}$/),
+    line('POST', '/v1/models/m:predict', 200, /^{"predictions":\[\[7,8\]\]}$/, PREDICT),
+    line('POST', '/v1/models/m:explain', 501, /has no explainer/, PREDICT),
+    line('GET', '/v2/docs', 200, /^<!doctype html>/),
+    line('GET', '/v2/docs/openapi.json', 200, /^{"openapi":"3\.1\.0"/),
+    line('GET', '/v2/models/m/docs', 200, /^<!doctype html>/),
+    line('GET', '/v2/models/m/docs/openapi.json', 200, /^{"openapi":"3\.1\.0"/),
   ],
   metrics: [
     line('GET', '/metrics', 200, /^nv_inference_request_success{model="m",version="1"} \d/m),
@@ -98,6 +109,8 @@ const LINES: Readonly<Record<Exclude<RouteRow['service'], 'grpc'>, readonly Line
     line('POST', '/models/h', 400, /repository not found/),
     line('DELETE', '/models/h', 404, /^$/),
   ],
+  // The routes of the HTTP port, on a port of their own.
+  management: [],
   'vertex-ai': [
     line('GET', '/health', 200, /^({"ready":true})?$/),
     line('POST', '/predict', 200, OUTPUT, INFER),
@@ -131,6 +144,7 @@ for (const executable of ['tritonserver', 'nereid'] as const) {
           '--model-control-mode=explicit',
           '--load-model=m',
           '--allow-client-shm=true',
+          '--api-docs=true',
           '--allow-sagemaker=true',
           '--allow-vertex-ai=true',
           '--vertex-ai-default-model=m',

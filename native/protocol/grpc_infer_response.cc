@@ -205,7 +205,8 @@ base::Status WriteGrpcInferResponse(const core::ModelPlan& plan, const AnswerFor
 
 base::Status WriteGrpcStreamResponse(const core::ModelPlan& plan, const AnswerForm& form,
                                      const core::InferResponse& response, ResponseWriter& out) {
-  const std::string_view error = response.status.ok() ? "" : response.status.message();
+  const std::string_view error =
+      response.status.ok() ? std::string_view() : std::string_view(response.status.message());
   const bool has_version = response.status.ok() && !response.is_empty_final();
   const Head head(plan, form.id, response, has_version, &response.is_final);
   const size_t before = TextSize(error) + BytesFieldSize(head.message_size()) - head.message_size();

@@ -3,7 +3,7 @@
 
 #pragma once
 
-// For the tests of this folder only.
+// For tests and fuzz targets only.
 
 #include <cstddef>
 #include <cstring>

@@ -65,10 +65,10 @@ bool Matches(std::string_view pattern, std::string_view path, Route& route) {
   return path.empty();
 }
 
-const RouteRow* FindInferRow() {
+const RouteRow* FindInferRow(Service service) {
   const auto rows = RouteTable();
-  return &*std::ranges::find_if(rows, [](const RouteRow& row) {
-    return row.service == Service::kHttp && row.kind == RouteKind::kInfer;
+  return &*std::ranges::find_if(rows, [&](const RouteRow& row) {
+    return row.service == service && row.kind == RouteKind::kInfer;
   });
 }
 
@@ -90,7 +90,7 @@ bool MatchHttpInfer(std::string_view path, Route& route) {
     if (!IsDigits(path)) return false;
     route.version = path;
   }
-  static const RouteRow* const row = FindInferRow();
+  static const RouteRow* const row = FindInferRow(Service::kHttp);
   route.row = row;
   route.kind = RouteKind::kInfer;
   return true;
@@ -139,6 +139,10 @@ Route MatchRouteByTable(Service service, std::string_view path) {
 Route MatchRoute(Service service, std::string_view path) {
   Route route;
   if (service == Service::kHttp && MatchHttpInfer(path, route)) return route;
+  static const RouteRow* const grpc_infer = FindInferRow(Service::kGrpc);
+  if (service == Service::kGrpc && path == grpc_infer->pattern) {
+    return {.kind = RouteKind::kInfer, .row = grpc_infer, .model = {}, .version = {}};
+  }
   return MatchRouteByTable(service, path);
 }
 

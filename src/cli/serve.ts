@@ -145,14 +145,15 @@ async function start(server: Server, log: Log): Promise<ServeError | undefined> 
   return undefined;
 }
 
+// The metrics line comes last, as Triton's does: with it everything is open.
 function announce(addresses: Addresses, log: Log): void {
   for (const service of [
     'grpc',
     'http',
     'sagemaker',
     'vertex-ai',
-    'metrics',
     'management',
+    'metrics',
   ] as const) {
     const at = addresses[service];
     if (at !== undefined) log.info(startLine(SERVICE_NAMES[service], at));

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkAnswer, getText } from './answer.ts';
 import { LoadClient } from './load-client.ts';
-import { makePayload } from './payload.ts';
+import { makePayload, type Payload } from './payload.ts';
 import { type LoopResult, type Peer, type Running, runOrtLoop } from './peers.ts';
 import { cpuBetween, readCoreBusyNs, readTree } from './process-tree.ts';
+import { Region } from './region.ts';
 import { inputBytes, type Metric, type Scenario } from './scenario.ts';
 
 /** One peer, one scenario, one round: a fresh server process. Metrics that do not apply are absent. */
@@ -123,7 +124,8 @@ async function measureRunning(scenario: Scenario, running: Running, options: Mea
   await delay(SETTLE_MS);
   const idle = readTree(pid);
   const payload = makePayload(scenario);
-  const answer = await checkAnswer(scenario.protocol, running.port, payload);
+  using region = await registerRegion(scenario, running, payload);
+  const answer = await checkAnswer(scenario.protocol, running.port, payload, region);
   using client = new LoadClient(
     memoryFolder(),
     scenario,
@@ -148,7 +150,7 @@ async function measureRunning(scenario: Scenario, running: Running, options: Mea
   const latency = await client.latencies(client.roundUp(requests * LATENCY_SHARE), answer.length);
   await delay(SETTLE_MS);
   const rested = readTree(pid);
-  const last = await checkAnswer(scenario.protocol, running.port, payload);
+  const last = await checkAnswer(scenario.protocol, running.port, payload, region);
   if (!last.equals(answer))
     throw new Error('the answer after the load differs from the one before');
 
@@ -172,6 +174,18 @@ async function measureRunning(scenario: Scenario, running: Running, options: Mea
     neighbours: Math.min(1, Math.max(0, (busy - cpu.cpuNs) / wallNs)),
     server: running.httpPort === undefined ? undefined : await nameAndVersion(running.httpPort),
   };
+}
+
+async function registerRegion(
+  scenario: Scenario,
+  { httpPort }: Running,
+  { input }: Payload,
+): Promise<Region | undefined> {
+  if (scenario.sharedMemory !== true || httpPort === undefined) return undefined;
+  return Region.register(
+    httpPort,
+    new Uint8Array(input.buffer, input.byteOffset, input.byteLength),
+  );
 }
 
 async function nameAndVersion(httpPort: number): Promise<string | undefined> {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { readFileSync } from 'node:fs';
+import { REGION } from './region.ts';
 import type { Scenario } from './scenario.ts';
 
 /** One request ready to be sent many times, and what a right answer holds. */
@@ -14,6 +15,8 @@ export interface Payload {
   readonly inputName: string;
   readonly outputName: string;
   readonly outputShape: readonly number[];
+  /** The input's elements, also where they are not in the body. */
+  readonly input: Float32Array;
   readonly expected: Float32Array;
   /** Largest allowed |got − expected|; 0 means the same bits. */
   readonly tolerance: number;
@@ -33,16 +36,21 @@ export function makePayload(scenario: Scenario): Payload {
     inputName: isMlp ? 'x' : 'INPUT0',
     outputName: isMlp ? 'y' : 'OUTPUT0',
     outputShape: isMlp ? [1, expected.length] : scenario.shape,
+    input,
     expected,
     tolerance: isMlp ? 1e-4 : 0,
   };
   const raw = Buffer.from(input.buffer, input.byteOffset, input.byteLength);
   if (scenario.protocol === 'grpc') {
+    const message =
+      scenario.sharedMemory === true
+        ? regionInferRequest(common, scenario.shape, raw.length)
+        : modelInferRequest(common.modelName, common.inputName, scenario.shape, raw);
     return {
       ...common,
       path: '/inference.GRPCInferenceService/ModelInfer',
       headers: { 'content-type': 'application/grpc', te: 'trailers' },
-      body: grpcFrame(modelInferRequest(common.modelName, common.inputName, scenario.shape, raw)),
+      body: grpcFrame(message),
     };
   }
   const path = `/v2/models/${common.modelName}/infer`;
@@ -157,6 +165,33 @@ function modelInferRequest(
   raw: Buffer,
 ): Buffer {
   return Buffer.concat([field(1, model), field(5, tensorHead(input, shape)), field(7, raw)]);
+}
+
+/** Both tensors in the region, the output behind the input. */
+function regionInferRequest(
+  names: { readonly modelName: string; readonly inputName: string; readonly outputName: string },
+  shape: readonly number[],
+  tensorBytes: number,
+): Buffer {
+  const input = [tensorHead(names.inputName, shape), regionParameters(4, 0, tensorBytes)];
+  const output = [field(1, names.outputName), regionParameters(2, tensorBytes, tensorBytes)];
+  return Buffer.concat([
+    field(1, names.modelName),
+    field(5, Buffer.concat(input)),
+    field(6, Buffer.concat(output)),
+  ]);
+}
+
+/** Entries of a tensor's map of parameters, which is its field `number`. */
+function regionParameters(number: number, offset: number, byteSize: number): Buffer {
+  const entry = (name: string, value: Buffer) =>
+    field(number, Buffer.concat([field(1, name), field(2, value)]));
+  const integer = (value: number) => Buffer.concat([varint(2 * 8), varint(value)]);
+  return Buffer.concat([
+    entry('shared_memory_region', field(3, REGION)),
+    entry('shared_memory_offset', integer(offset)),
+    entry('shared_memory_byte_size', integer(byteSize)),
+  ]);
 }
 
 function modelInferResponse(

@@ -54,12 +54,16 @@ export function nereidPeer(name: string, checkout: string): Peer {
       return startServer(scenario, folder, core, {
         // The Node that runs the bench, since the first one on PATH may be too old.
         file: process.execPath,
-        args: [script, `--model-repository=${repository}`],
+        args: [script, `--model-repository=${repository}`, ...sharedMemoryArgs(scenario)],
         env: {},
       });
     },
   };
 }
+
+/** Triton 2.51 has shared memory on and knows no flag for it. */
+const sharedMemoryArgs = ({ sharedMemory }: Scenario): readonly string[] =>
+  sharedMemory === true ? ['--allow-client-shm=true'] : [];
 
 /** The real Triton of PyPI nvidia-pytriton with the two backends of bench/peers. */
 export function tritonPeer(): Peer {

@@ -41,6 +41,8 @@ export interface Scenario {
   readonly title: string;
   readonly model: 'identity' | 'mlp';
   readonly protocol: Protocol;
+  /** Input and output lie in a region of system shared memory; gRPC only. */
+  readonly sharedMemory?: boolean;
   /** FP32 shape of the one input, rows first. */
   readonly shape: readonly number[];
   readonly connections: number;
@@ -80,6 +82,9 @@ function parseScenario(file: string, text: string): Scenario {
     throw wrong(`name '${scenario.name}' is not the file's`);
   if (!['grpc', 'http-json', 'http-binary'].includes(scenario.protocol)) {
     throw wrong(`protocol '${scenario.protocol}' is none of grpc, http-json, http-binary`);
+  }
+  if (scenario.sharedMemory === true && scenario.protocol !== 'grpc') {
+    throw wrong('shared memory is measured over grpc only');
   }
   for (const key of ['connections', 'streams', 'warmupRequests'] as const) {
     if (!Number.isInteger(scenario[key]) || scenario[key] < 1) throw wrong(`${key} is not a count`);

@@ -19,6 +19,8 @@ interface World {
   readonly models: 'all' | readonly string[];
   readonly late: 'broken' | readonly string[];
   readonly args: readonly string[];
+  /** what Triton 2.51 does without a flag, and does not know one for */
+  readonly nereid_args?: readonly string[];
 }
 
 interface CaseFile {
@@ -102,7 +104,12 @@ async function start(
       ? await startTriton({ wheel: await wheel(), args })
       : await startNereid({
           name,
-          args: [...args, ...NEREID_ARGS[name], '--enable-test-backends'],
+          args: [
+            ...args,
+            ...(world.nereid_args ?? []),
+            ...NEREID_ARGS[name],
+            '--enable-test-backends',
+          ],
         });
   await addModels(repository, await lateModels(world));
   return server;

@@ -13,7 +13,7 @@ import json
 import sys
 import time
 
-from . import case_files, clients, families, grpc_wire, http_wire, versions
+from . import case_files, clients, families, grpc_wire, http_wire, shared_memory, versions
 from .compare import apply_masks, differences, keep_named
 
 UNTIL_S = 20
@@ -27,7 +27,12 @@ class Server:
         self.channel = grpc_wire.open_channel(self.grpc)
 
     def send(self, part):
+        return shared_memory.hide(self.send_as_it_is(shared_memory.fill(part)))
+
+    def send_as_it_is(self, part):
         try:
+            if "reads" in part:
+                return shared_memory.read(part)
             if "grpc" in part:
                 return grpc_wire.play(self.channel, part)
             endpoint = self.metrics if part.get("to") == "metrics" else self.http
@@ -75,12 +80,27 @@ def play_part(server, case, part):
 
 def play_case(server, case):
     answers, problems = [], []
-    for index, part in enumerate(case.get("steps", [case])):
-        answer, found = play_part(server, case, part)
-        answers.append(answer)
-        where = f"step {index + 1}: " if "steps" in case else ""
-        problems += [where + problem for problem in found]
+    with shared_memory.objects(case):
+        for index, part in enumerate(case.get("steps", [case])):
+            answer, found = play_part(server, case, part)
+            answers.append(answer)
+            where = f"step {index + 1}: " if "steps" in case else ""
+            problems += [where + problem for problem in found]
     return answers, problems
+
+
+def record_case(server, path, contents, force, case):
+    for part in case.get("steps", [case]):
+        keep = part.get("until") or ("expect" in part and not force)
+        if keep and not part.get("until") and "steps" not in case:
+            continue
+        answer, problems = play_part(server, case, part)
+        if answer.keys() & {"broken", "closed"} and not is_live(server):
+            case["only"] = {"server": "nereid", "reason": "The real Triton 2.51 dies of it (SIGSEGV)."}
+            case_files.save(path, contents)
+            sys.exit(f"the server died in {path.name}: {case['name']}")
+        if not keep and (problems or "expect" not in part):
+            part["expect"] = answer
 
 
 def record(server, path, contents, force, chosen):
@@ -88,17 +108,8 @@ def record(server, path, contents, force, chosen):
     for case in contents["cases"]:
         if not server.plays(case) or not chosen(case):
             continue
-        for part in case.get("steps", [case]):
-            keep = part.get("until") or ("expect" in part and not force)
-            if keep and not part.get("until") and "steps" not in case:
-                continue
-            answer, problems = play_part(server, case, part)
-            if answer.keys() & {"broken", "closed"} and not is_live(server):
-                case["only"] = {"server": "nereid", "reason": "The real Triton 2.51 dies of it (SIGSEGV)."}
-                case_files.save(path, contents)
-                sys.exit(f"the server died in {path.name}: {case['name']}")
-            if not keep and (problems or "expect" not in part):
-                part["expect"] = answer
+        with shared_memory.objects(case):
+            record_case(server, path, contents, force, case)
     case_files.save(path, contents)
 
 

@@ -12,6 +12,7 @@ CASE_KEYS = {
     *("name", "why", "steps", "expect", "differs", "only", "mask", "ignore", "until", "copies", "to", "metrics_of", "answers", "named"),
     *("http", "headers", "json", "body", "binary", "raw", "chunk_bytes", "piece_bytes", "then"),
     *("grpc", "message", "bytes", "metadata"),
+    *("shared_memory", "reads", "at", "count", "as"),
 }
 
 
@@ -35,7 +36,7 @@ def check(path, contents):
         for part in [case, *case.get("steps", [])]:
             if unknown := part.keys() - CASE_KEYS:
                 raise ValueError(f"{path.name}: '{case['name']}' has unknown keys {sorted(unknown)}")
-            if not ({"http", "grpc", "raw", "steps"} & part.keys()):
+            if not ({"http", "grpc", "raw", "reads", "steps"} & part.keys()):
                 raise ValueError(f"{path.name}: '{case['name']}' sends nothing")
         for entry in [case.get("only"), *case.get("differs", [])]:
             if entry and not entry.get("reason"):

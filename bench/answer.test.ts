@@ -2,11 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';
-import { createServer as createHttp2 } from 'node:http2';
+import {
+  createServer as createHttp2,
+  createSecureServer as createSecureHttp2,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { checkAnswer } from './answer.ts';
+import { benchCertificate } from './certificate.ts';
 import { cannedAnswer, makePayload } from './payload.ts';
 import { loadScenarios, type Scenario } from './scenario.ts';
 
@@ -15,11 +22,14 @@ const scenarios = loadScenarios([]).filter(({ shape }) => (shape[1] ?? 0) < 100)
 /** Answers `body` with `grpcStatus` in the trailers over HTTP/2, or with 200 over HTTP/1.1. */
 function serve(scenario: Scenario, body: Buffer, headers: string, grpcStatus = '0') {
   if (scenario.protocol === 'grpc') {
-    return createHttp2((_, reply) => {
+    const answer = (_: Http2ServerRequest, reply: Http2ServerResponse): void => {
       reply.writeHead(200, { 'content-type': 'application/grpc' });
       reply.addTrailers({ 'grpc-status': grpcStatus, 'grpc-message': 'why' });
       reply.end(body);
-    });
+    };
+    if (!scenario.tls) return createHttp2(answer);
+    const { certificate, key } = benchCertificate();
+    return createSecureHttp2({ cert: readFileSync(certificate), key: readFileSync(key) }, answer);
   }
   const pairs = headers.split('\n').map((line) => line.split(': '));
   return createHttp((request, reply) => {
@@ -50,7 +60,7 @@ for (const scenario of scenarios) {
     });
     after(() => servers.forEach((server) => void server.close()));
     const check = (server: (typeof servers)[number]) =>
-      checkAnswer(scenario.protocol, (server.address() as AddressInfo).port, payload);
+      checkAnswer(scenario, (server.address() as AddressInfo).port, payload);
 
     it('takes the right answer and gives its bytes', async () => {
       assert.deepEqual(await check(good), body);

@@ -5,7 +5,7 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:http2';
 import type { Payload } from './payload.ts';
 import type { Region } from './region.ts';
-import type { Protocol } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
 
 interface Answer {
   readonly modelName: string;
@@ -22,13 +22,13 @@ interface Answer {
  * @throws Error that says what came in place of what was expected
  */
 export async function checkAnswer(
-  protocol: Protocol,
+  { protocol, tls = false }: Pick<Scenario, 'protocol' | 'tls'>,
   port: number,
   payload: Payload,
   region?: Region,
 ): Promise<Buffer> {
   const { body, jsonBytes } =
-    protocol === 'grpc' ? await callGrpc(port, payload) : await callHttp(port, payload);
+    protocol === 'grpc' ? await callGrpc(port, payload, tls) : await callHttp(port, payload);
   const inBody = protocol === 'grpc' ? readGrpc(body) : readHttp(body, jsonBytes);
   const answer = region === undefined ? inBody : withOutputOf(region, inBody);
   const expected = [payload.modelName, payload.outputName, 'FP32', ...payload.outputShape].join(
@@ -106,9 +106,12 @@ function callHttp(port: number, payload: Payload): Promise<Reply> {
   });
 }
 
-function callGrpc(port: number, payload: Payload): Promise<Reply> {
+function callGrpc(port: number, payload: Payload, tls: boolean): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const session = connect(`http://127.0.0.1:${port}`);
+    // What is measured is the cipher, not trust.
+    const session = tls
+      ? connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false })
+      : connect(`http://127.0.0.1:${port}`);
     const fail = (error: Error) => {
       session.destroy();
       reject(error);

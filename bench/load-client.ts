@@ -46,7 +46,7 @@ export class LoadClient {
       ...['-c', String(core), 'h2load', '-t', '1', '-c', String(scenario.connections)],
       ...(isGrpc ? ['-m', String(scenario.streams)] : ['--h1']),
       ...Object.entries(payload.headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
-      ...['-d', body, `http://127.0.0.1:${port}${payload.path}`],
+      ...['-d', body, `${scenario.tls ? 'https' : 'http'}://127.0.0.1:${port}${payload.path}`],
     ];
     this.#inFlight = scenario.connections * scenario.streams;
   }

@@ -125,7 +125,7 @@ async function measureRunning(scenario: Scenario, running: Running, options: Mea
   const idle = readTree(pid);
   const payload = makePayload(scenario);
   using region = await registerRegion(scenario, running, payload);
-  const answer = await checkAnswer(scenario.protocol, running.port, payload, region);
+  const answer = await checkAnswer(scenario, running.port, payload, region);
   using client = new LoadClient(
     memoryFolder(),
     scenario,
@@ -150,7 +150,7 @@ async function measureRunning(scenario: Scenario, running: Running, options: Mea
   const latency = await client.latencies(client.roundUp(requests * LATENCY_SHARE), answer.length);
   await delay(SETTLE_MS);
   const rested = readTree(pid);
-  const last = await checkAnswer(scenario.protocol, running.port, payload, region);
+  const last = await checkAnswer(scenario, running.port, payload, region);
   if (!last.equals(answer))
     throw new Error('the answer after the load differs from the one before');
 

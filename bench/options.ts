@@ -79,10 +79,10 @@ export function prepareProcess(options: RunOptions): void {
         'so nothing would be comparable; run at nice 0',
     );
   }
-  const missing = missingTools(['taskset', 'h2load', 'cmake', 'c++']);
+  const missing = missingTools(['taskset', 'h2load', 'cmake', 'c++', 'openssl']);
   if (missing.length > 0) {
     throw new Error(
-      `${missing.join(', ')} missing: apt-get install util-linux nghttp2-client libnghttp2-dev cmake g++`,
+      `${missing.join(', ')} missing: apt-get install util-linux openssl nghttp2-client libnghttp2-dev cmake g++`,
     );
   }
   for (const core of [options.serverCore, options.clientCore]) {

@@ -15,6 +15,7 @@ import {
 import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { tlsFlags } from './certificate.ts';
 import { cannedAnswer, makePayload } from './payload.ts';
 import { freePorts, PinnedServer } from './pinned-server.ts';
 import type { Scenario } from './scenario.ts';
@@ -221,6 +222,7 @@ async function startServer(
       ...['--http-address=127.0.0.1', `--http-port=${http}`],
       ...['--grpc-address=127.0.0.1', `--grpc-port=${grpc}`],
       `--metrics-port=${metrics}`,
+      ...(scenario.tls ? tlsFlags() : []),
     ],
     env: { ...(scenario.model === 'mlp' ? { NEREID_ONNXRUNTIME: onnxRuntimePath() } : {}), ...env },
     logFile: join(folder, 'log'),

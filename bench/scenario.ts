@@ -43,6 +43,8 @@ export interface Scenario {
   readonly protocol: Protocol;
   /** Input and output lie in a region of system shared memory; gRPC only. */
   readonly sharedMemory?: boolean;
+  /** gRPC over TLS; both servers get the same certificate. */
+  readonly tls?: boolean;
   /** FP32 shape of the one input, rows first. */
   readonly shape: readonly number[];
   readonly connections: number;
@@ -86,6 +88,7 @@ function parseScenario(file: string, text: string): Scenario {
   if (scenario.sharedMemory === true && scenario.protocol !== 'grpc') {
     throw wrong('shared memory is measured over grpc only');
   }
+  if (scenario.tls === true && scenario.protocol !== 'grpc') throw wrong('tls is for grpc only');
   for (const key of ['connections', 'streams', 'warmupRequests'] as const) {
     if (!Number.isInteger(scenario[key]) || scenario[key] < 1) throw wrong(`${key} is not a count`);
   }

@@ -185,6 +185,11 @@ function boolean(node: JsonNode, path: string): boolean {
 }
 
 function float(node: JsonNode, path: string, type: string): number {
+  const value = double(node, path, type);
+  return type === 'float' ? Math.fround(value) : value;
+}
+
+function double(node: JsonNode, path: string, type: string): number {
   if (node.kind === 'number') return Number(node.text);
   if (node.kind === 'string' && /^(-?Infinity|NaN|-?\d+(\.\d+)?([eE][+-]?\d+)?)$/.test(node.value))
     return Number(node.value);

@@ -109,6 +109,7 @@ function valueToPlain(field: Field, value: unknown): unknown {
   const enumType = enumOf(field);
   if (enumType) return enumName(field, enumType, value as number);
   if (typeof value === 'string' && value.includes('\0')) throw new UnreadableValue(field, 'NUL');
+  if (field.type === 'float' && typeof value === 'number') return Math.fround(value);
   return isLongType(field.type) ? toBigInt(value) : value;
 }
 

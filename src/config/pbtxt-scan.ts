@@ -227,7 +227,7 @@ class Walk {
     const negative = this.#tokens.skip('-');
     const token = this.#tokens.take();
     const range = integerRange(type);
-    if (token.kind !== 'number' || !/^(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)$/.test(token.text))
+    if (!isInteger(token))
       this.#stop(
         path,
         token,
@@ -256,9 +256,9 @@ class Walk {
     const known =
       token.kind === 'word'
         ? !minus && names.includes(token.text)
-        : token.kind === 'number' && !minus && byId[Number(decimal(token.text))] !== undefined;
+        : isInteger(token) && !minus && byId[Number(decimal(token.text))] !== undefined;
     if (known) return;
-    if (token.kind !== 'word' && token.kind !== 'number')
+    if (token.kind !== 'word' && !isInteger(token))
       this.#stop(path, token, `Expected integer or identifier, got: ${shown(token)}`);
     const meant = token.kind === 'word' ? didYouMeanEnum(token.text, names) : undefined;
     this.#stop(
@@ -288,6 +288,11 @@ function unknownField(type: Type, name: string): string {
 function shown(token: Token): string {
   if (token.kind === 'end') return 'end of file';
   return token.kind === 'string' ? quoted(token.text.slice(1, -1)) : quoted(token.text);
+}
+
+/** Whether a token is an integer of the text format: hexadecimal, octal behind a 0, or decimal. */
+function isInteger({ kind, text }: Token): boolean {
+  return kind === 'number' && /^(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)$/.test(text);
 }
 
 /** An integer token as BigInt reads it; a leading 0 means octal in the text format. */

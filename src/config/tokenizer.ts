@@ -117,6 +117,9 @@ export function stringBytes(token: Token): Buffer {
 
 const PIECE = /[^\\]+|\\(?:[0-7]{1,3}|[xX][0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)/gs;
 
+/** A byte that is no UTF-8 wherever it stands, so that the string is refused. */
+const NO_UTF8 = Buffer.from([0xff]);
+
 const PLAIN_ESCAPES: Readonly<Record<string, number>> = {
   a: 7,
   b: 8,
@@ -128,13 +131,17 @@ const PLAIN_ESCAPES: Readonly<Record<string, number>> = {
 };
 
 function pieceBytes(piece: string): Buffer {
-  if (!piece.startsWith('\\')) return Buffer.from(piece);
+  // Half of a surrogate pair has no UTF-8; a replacement would pass for one.
+  if (!piece.startsWith('\\')) {
+    const bytes = Buffer.from(piece);
+    return bytes.toString() === piece ? bytes : NO_UTF8;
+  }
   const kind = piece.charAt(1);
   const digits = piece.slice(2);
   if (kind === 'u' || kind === 'U') {
     const point = Number.parseInt(digits, 16);
-    // Beyond Unicode: a byte that is no UTF-8, so that the string is refused.
-    return point <= 0x10ffff ? Buffer.from(String.fromCodePoint(point)) : Buffer.from([0xff]);
+    const isCharacter = point <= 0x10ffff && !(point >= 0xd800 && point <= 0xdfff);
+    return isCharacter ? Buffer.from(String.fromCodePoint(point)) : NO_UTF8;
   }
   if (kind === 'x' || kind === 'X') return Buffer.from([Number.parseInt(digits, 16)]);
   if (/[0-7]/.test(kind)) return Buffer.from([Number.parseInt(piece.slice(1), 8) & 255]);

@@ -54,6 +54,7 @@ function valueJson(field: Field, value: unknown): string {
 function numberJson(field: Field, value: number): string {
   if (Number.isNaN(value)) return '"NaN"';
   if (!Number.isFinite(value)) return value > 0 ? '"Infinity"' : '"-Infinity"';
+  if (Object.is(value, -0)) return '-0.0';
   return field.type === 'float' ? shortestFloat(value) : String(value);
 }
 

@@ -256,7 +256,7 @@ class Walk {
     const known =
       token.kind === 'word'
         ? !minus && names.includes(token.text)
-        : isInteger(token) && !minus && byId[Number(decimal(token.text))] !== undefined;
+        : isInteger(token) && byId[Number(decimal(token.text)) * (minus ? -1 : 1)] !== undefined;
     if (known) return;
     if (token.kind !== 'word' && !isInteger(token))
       this.#stop(path, token, `Expected integer or identifier, got: ${shown(token)}`);

@@ -88,6 +88,7 @@ class InferRequest {
   CorrelationId correlation_id;
   bool sequence_start = false;
   bool sequence_end = false;
+  bool wants_empty_final = false;  // gRPC streams: an empty final response is to be sent
 
   base::Instant deadline = base::kNever;  // end to end, from grpc-timeout
   StageTimes times;
@@ -112,7 +113,7 @@ class InferRequest {
     batch_size = 1;
     priority = timeout_us = 0;
     correlation_id = {};
-    sequence_start = sequence_end = false;
+    sequence_start = sequence_end = wants_empty_final = false;
     deadline = base::kNever;
     times = {};
     body.Reset();

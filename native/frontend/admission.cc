@@ -98,7 +98,8 @@ bool IoHandler::Admit(Call& call, const net::RequestHead& head, const Route& rou
   }
   Admission admission = policy_->Check(head, route, call.service, call.is_grpc);
   if (!admission.status.ok()) return Refuse(call, admission.status), false;
-  if (route.kind == RouteKind::kInfer && call.alias == AliasForm::kNone) {
+  if ((route.kind == RouteKind::kInfer || route.kind == RouteKind::kStreamInfer) &&
+      call.alias == AliasForm::kNone) {
     if (const base::Pattern* pattern = policy_->forward_pattern(call.is_grpc)) {
       call.forwarded = HeadersToForward(head, *pattern, call.is_grpc);
     }
@@ -195,7 +196,11 @@ void IoHandler::OnVerdict(const ControlReply& reply) {
     Use(*call, verdict.grant);
     call->control_expires = base::kNever;
     call->Rearm();
-    if (call->is_body_complete) OnRequestComplete(*call);
+    if (call->is_body_complete) {
+      OnRequestComplete(*call);
+    } else if (call->messages) {
+      ContinueMessages(*call);
+    }
   }
 }
 

@@ -96,6 +96,7 @@ void Answers::Unauthenticated(Call& call, const base::Status& status) {
 
 void Answers::GrpcStatus(Call& call, const base::Status& status) {
   net::Stream& stream = *call.stream;
+  const bool has_head = call.has_head;
   call.MarkAnswered();
   call.answer_status = static_cast<int>(status.code());
   const std::string code = std::to_string(call.answer_status);
@@ -103,7 +104,9 @@ void Answers::GrpcStatus(Call& call, const base::Status& status) {
   protocol::AppendGrpcMessage(message, status.message());
   net::Header fields[4] = {
       {"content-type", kGrpcContentType}, {"grpc-status", code}, {"grpc-message", message}};
-  stream.SendTrailersOnly({fields, AddLoad(call, fields, 3)});
+  const size_t count = AddLoad(call, fields, 3);
+  if (has_head) return stream.Finish(std::span(fields, count).subspan(1));
+  stream.SendTrailersOnly({fields, count});
 }
 
 void Answers::GrpcMessage(Call& call, std::string_view message) {
@@ -135,16 +138,30 @@ bool Answers::CompressParts(const Call& call) {
   return true;
 }
 
+void Answers::SendGrpcHead(const Call& call) {
+  const bool names_coding = call.answer_coding != protocol::Coding::kIdentity;
+  const net::Header head[] = {{"content-type", kGrpcContentType},
+                              {"grpc-encoding", protocol::CodingName(call.answer_coding)}};
+  call.stream->SendHead(200, {head, names_coding ? 2u : 1u}, std::nullopt);
+}
+
+void Answers::SendWritten(net::Stream& stream) {
+  for (const protocol::MessagePart& part : writer_.Parts()) {
+    if (part.owner == nullptr) {
+      stream.SendBytes(part.bytes);
+    } else {
+      stream.SendBuffer(*part.owner, part.bytes);
+    }
+  }
+}
+
 // The writer's bytes as a gRPC answer with status OK, or as an HTTP infer answer.
 void Answers::SendParts(Call& call, std::string_view timing) {
   net::Stream& stream = *call.stream;
   const bool is_compressed = CompressParts(call);
   call.MarkAnswered();
   if (call.is_grpc) {
-    const bool names_coding = call.answer_coding != protocol::Coding::kIdentity;
-    const net::Header head[] = {{"content-type", kGrpcContentType},
-                                {"grpc-encoding", protocol::CodingName(call.answer_coding)}};
-    stream.SendHead(200, {head, names_coding ? 2u : 1u}, std::nullopt);
+    SendGrpcHead(call);
   } else {
     char digits[24];
     net::Header head[5] = {{"content-type", kJson}};
@@ -171,13 +188,7 @@ void Answers::SendParts(Call& call, std::string_view timing) {
   if (is_compressed) {
     stream.SendBytes(AsBytes(compressed_));
   } else {
-    for (const protocol::MessagePart& part : writer_.Parts()) {
-      if (part.owner == nullptr) {
-        stream.SendBytes(part.bytes);
-      } else {
-        stream.SendBuffer(*part.owner, part.bytes);
-      }
-    }
+    SendWritten(stream);
   }
   if (!call.is_grpc) return stream.Finish({});
   net::Header trailers[2] = {{"grpc-status", "0"}};
@@ -225,16 +236,17 @@ int Answers::WriteGenerated(const Call& call, const core::InferResponse& respons
   return 200;
 }
 
-void Answers::SendEvent(Call& call, std::string_view json) {
+size_t Answers::SendEvent(Call& call, std::string_view json) {
   call.stream->SendBytes(AsBytes("data: "));
   call.stream->SendBytes(AsBytes(json));
   call.stream->SendBytes(AsBytes("\n\n"));
+  return json.size();
 }
 
-void Answers::Generate(Call& call, const core::InferResponse& response) {
+size_t Answers::Generate(Call& call, const core::InferResponse& response) {
   Generated& generated = *call.generated;
   const bool is_events = call.kind == RouteKind::kGenerateStream;
-  const bool is_empty = response.is_final && response.status.ok() && response.outputs.empty();
+  const bool is_empty = response.is_empty_final();
   if (!is_empty) {
     const int status = WriteGenerated(call, response);
     // The first response decides; under a status that has been sent, later errors are events.
@@ -243,22 +255,24 @@ void Answers::Generate(Call& call, const core::InferResponse& response) {
   const bool is_first = !is_empty && generated.responses == 1;
   if (!is_events) {
     if (is_first) generated.text = text_;
-    if (!response.is_final) return;
+    if (!response.is_final) return 0;
     if (generated.responses != 1) {
       generated.text.clear();
       protocol::AppendHttpError(generated.text, kNotOneResponse);
     }
-    return Http(call, generated.status, kJson, generated.text);
+    Http(call, generated.status, kJson, generated.text);
+    return 0;
   }
   if (is_first || (is_empty && generated.responses == 0)) {
     net::Header head[2] = {{"content-type", kEventStream}};
     call.answer_status = generated.status;
     SendHttpHead(call, generated.status, {head, AddLoad(call, head, 1)}, std::nullopt);
   }
-  if (!is_empty) SendEvent(call, text_);
-  if (!response.is_final) return;
+  const size_t sent = is_empty ? 0 : SendEvent(call, text_);
+  if (!response.is_final) return sent;
   call.MarkAnswered();
   call.stream->Finish({});
+  return sent;
 }
 
 void Answers::Reply(Call& call, const ControlReply& reply) {

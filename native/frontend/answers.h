@@ -44,8 +44,17 @@ class Answers {
   // In the words of the call's protocol.
   void Error(Call& call, const base::Status& status);
   void Infer(Call& call, core::InferResponse& response);
-  // One response of a generate call, errors included; the last one ends the answer.
-  void Generate(Call& call, const core::InferResponse& response);
+  // One response of a generate call, errors included; the last one ends the answer. Gives the bytes
+  // that were sent.
+  size_t Generate(Call& call, const core::InferResponse& response);
+
+  // gRPC calls with many answers; the first one sends the head. They give the bytes that were sent.
+  size_t StreamMessage(Call& call, std::string_view message);
+  size_t StreamResponse(Call& call, const StreamRequest& request, core::InferResponse& response);
+  size_t StreamRefusal(Call& call, std::string_view id, std::string_view message);
+  // The end with status OK.
+  void StreamEnd(Call& call);
+
   // What TypeScript has answered.
   void Reply(Call& call, const ControlReply& reply);
 
@@ -56,7 +65,10 @@ class Answers {
   void SendParts(Call& call, std::string_view timing = {});
   // The JSON text of one response into text_; gives its HTTP status.
   int WriteGenerated(const Call& call, const core::InferResponse& response);
-  void SendEvent(Call& call, std::string_view json);
+  size_t SendEvent(Call& call, std::string_view json);
+  void SendGrpcHead(const Call& call);
+  void SendWritten(net::Stream& stream);
+  size_t SendStreamParts(Call& call);
   // All of the writer's bytes as one compressed text; false = send them as they are.
   bool CompressParts(const Call& call);
 

@@ -24,7 +24,7 @@ void Call::Reset() {
   stream = nullptr;
   state = State::kReading;
   prefix_received = body_size = body_limit = body_offset = received = 0;
-  is_length_known = is_compressed = false;
+  is_length_known = is_compressed = has_head = is_counted = false;
   alias = AliasForm::kNone;
   load_form = LoadForm::kNone;
   request_coding = answer_coding = protocol::Coding::kIdentity;
@@ -35,6 +35,9 @@ void Call::Reset() {
   wanted.clear();
   generated.reset();
   client_memory.clear();
+  flow.Reset();
+  messages.reset();
+  watched = 0;
   binary_by_default = false;
   forwarded.clear();
   row = nullptr;
@@ -46,18 +49,30 @@ void Call::Reset() {
   answer_status = 0;
   trace.reset();
   trace_parent.clear();
+  message_expires = base::kNever;
   control.reset();
+}
+
+void Call::ResetMessage() {
+  prefix_received = body_size = body_offset = received = 0;
+  is_length_known = is_compressed = false;
+  body.Reset();
+  stream->connection_bytes() -= std::exchange(charged, 0);
+  if (message_expires == base::kNever) return;
+  message_expires = base::kNever;
+  Rearm();
 }
 
 void Call::MarkAnswered() {
   state = State::kAnswered;
-  deadline = queue_expires = control_expires = retry_body_at = base::kNever;
+  has_head = false;
+  deadline = queue_expires = control_expires = retry_body_at = message_expires = base::kNever;
   Rearm();
 }
 
 void Call::Rearm() {
   const base::Instant earliest =
-      std::min({deadline, queue_expires, retry_body_at, control_expires});
+      std::min({deadline, queue_expires, retry_body_at, control_expires, message_expires});
   if (earliest == timer_at) return;
   timer_at = earliest;
   stream->SetTimer(earliest);
@@ -69,6 +84,9 @@ std::span<std::byte> Call::Swallow(size_t want) {
 
 std::span<std::byte> Call::BodySpace(size_t want) {
   if (state != State::kReading) return Swallow(want);
+  if (messages && prefix_received == 0 && !messages->MayRead(flow.get(), awaits_verdict))
+      [[unlikely]]
+    return {};
   if (is_grpc && prefix_received < prefix.size()) {
     return std::span(prefix).subspan(prefix_received,
                                      std::min(want, prefix.size() - prefix_received));
@@ -132,19 +150,26 @@ void Call::BodyArrived(size_t n) {
   if (is_grpc && prefix_received < prefix.size()) {
     prefix_received += n;
     if (prefix_received == prefix.size()) handler_->OnGrpcPrefix(*this);
+    if (messages) [[unlikely]]
+      handler_->OnMessageBytes(*this);
     return;
   }
   received += n;
+  if (messages) [[unlikely]]
+    handler_->OnMessageBytes(*this);
 }
 
 void Call::OnBodyEnd() {
   if (state == State::kReading) handler_->OnRequestComplete(*this);
 }
 
+void Call::OnDrained() { handler_->OnCallDrained(*this); }
+
 void Call::OnTimer() { handler_->OnCallTimer(*this); }
 
 void Call::OnClosed(bool answered) {
   stream->connection_bytes() -= std::exchange(charged, 0);
+  if (messages) stream->connection_bytes() -= messages->charged();
   handler_->OnCallClosed(*this, answered);
 }
 

@@ -21,6 +21,7 @@
 #include "frontend/grant.h"
 #include "frontend/load_report.h"
 #include "frontend/mailbox.h"
+#include "frontend/message_stream.h"
 #include "frontend/routes.h"
 #include "model/model.h"
 #include "net/exchange.h"
@@ -45,9 +46,9 @@ struct Generated {
 // One request of any kind on its I/O thread, from its head to its last byte. Lives in a slot of the
 // thread's CallTable and is used again; `generation` tells the uses apart.
 //
-//   kReading    the body is coming in
-//   kWaiting    submitted to the engine or handed to TypeScript; no answer yet
-//   kAnswered   the answer is with net; body bytes that still come are swallowed
+//   kReading    the body is coming in; of a stream of messages, answers may go out meanwhile
+//   kWaiting    the request is complete; its answer, or the rest of it, is to come
+//   kAnswered   the answer is with net to its end; body bytes that still come are swallowed
 //
 // Threads: its I/O thread only.
 class Call final : public net::Exchange {
@@ -60,6 +61,7 @@ class Call final : public net::Exchange {
   std::span<std::byte> BodySpace(size_t want) override;
   void BodyArrived(size_t n) override;
   void OnBodyEnd() override;
+  void OnDrained() override;
   void OnTimer() override;
   void OnClosed(bool answered) override;
 
@@ -74,6 +76,8 @@ class Call final : public net::Exchange {
   // Asks net for the earliest of the times below.
   void Rearm();
 
+  // Ready for the next message of a stream.
+  void ResetMessage();
   void Reset();
 
   // Set once per slot.
@@ -83,6 +87,8 @@ class Call final : public net::Exchange {
   net::Stream* stream = nullptr;
   State state = State::kReading;
   bool is_grpc = false;
+  bool has_head = false;    // the answer's head is with net, its end is not
+  bool is_counted = false;  // as in flight
   Service service = Service::kHttp;
   RouteKind kind = RouteKind::kUnknown;
   const RouteRow* row = nullptr;
@@ -128,6 +134,12 @@ class Call final : public net::Exchange {
   base::Instant deadline = base::kNever;       // end to end
   base::Instant queue_expires = base::kNever;  // the model's queue policy
   base::Instant retry_body_at = base::kNever;  // the memory budget was full
+
+  // Calls with many answers.
+  base::Ref<ResponseFlow> flow;             // of infer answers
+  std::unique_ptr<MessageStream> messages;  // gRPC calls that bring many messages
+  base::Instant message_expires = base::kNever;
+  int watched = 0;  // Health.Watch: the status that the client knows
 
   base::Instant timer_at = base::kNever;  // what net was last asked for
 

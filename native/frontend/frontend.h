@@ -37,6 +37,8 @@ struct FrontendOptions {
   size_t max_input_bytes = 64 << 20;  // --http-max-input-size
   // --grpc-infer-response-compression-level
   protocol::CompressionLevel grpc_answer_level = protocol::CompressionLevel::kNone;
+  // --grpc-max-response-pool-size
+  size_t max_stream_responses = SIZE_MAX;
   std::string access_log;         // file, "-" = standard output, empty = none
   uint64_t access_log_every = 1;  // a line for every so-manyth request
   bool server_timing = false;     // Server-Timing header on HTTP infer answers

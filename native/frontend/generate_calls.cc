@@ -26,6 +26,9 @@ void IoHandler::SubmitGenerate(Call& call) {
   if (status.ok()) status = engine::Validate(plan, *request);
   if (!status.ok()) return answers_.Error(call, status);
   call.generated.emplace();
+  if (call.kind == RouteKind::kGenerateStream) {
+    call.flow = base::MakeRef<ResponseFlow>(options_.max_stream_responses);
+  }
   Submit(call, std::move(request), model.value());
 }
 

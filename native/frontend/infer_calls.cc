@@ -105,7 +105,7 @@ void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model
   call.id = request->id;
   call.wanted = request->wanted;
   call.binary_by_default = request->binary_by_default;
-  call.sink = base::MakeRef<NetSink>(mailbox_, call.slot, call.generation);
+  call.sink = base::MakeRef<NetSink>(mailbox_, call.slot, call.generation, call.flow, 0);
   call.body.Reset();  // the request has it
   if (!request->client_memory.empty()) [[unlikely]] {
     call.client_memory = request->client_memory;
@@ -118,9 +118,13 @@ void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model
     call.queue_expires = steady_clock::now() + *timeout;
     call.Rearm();
   }
+  Gather(std::move(request), model);
+}
+
+void IoHandler::Gather(core::RequestPtr request, model::Model* model) {
   auto found = std::ranges::find(pending_, model, [](const Pending& p) { return p.model.get(); });
   if (found == pending_.end()) {
-    pending_.push_back({.model = call.model, .chain = {}});
+    pending_.push_back({.model = base::Ref<model::Model>::Share(model), .chain = {}});
     found = pending_.end() - 1;
   }
   found->chain.Append(std::move(request));

@@ -3,6 +3,7 @@
 
 #include "frontend/io_handler.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -59,7 +60,7 @@ IoHandler::~IoHandler() {
 
 net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead& head) {
   Call& call = calls_.Open();
-  frontend_.CountOpened();
+  SetCounted(call, true);
   call.stream = &stream;
   call.service = static_cast<Service>(head.service);
   call.received_at = steady_clock::now();
@@ -96,6 +97,10 @@ net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead&
 // ---- complete requests
 
 void IoHandler::OnRequestComplete(Call& call) {
+  if (call.messages) {
+    call.is_body_complete = call.awaits_verdict;
+    return call.awaits_verdict ? void() : OnMessagesEnd(call);
+  }
   if (call.is_grpc &&
       (call.prefix_received < call.prefix.size() || call.received < call.body_size)) {
     answers_.Error(call, base::Internal("the request ended before its message was complete: got " +
@@ -134,10 +139,14 @@ void IoHandler::OnRequestComplete(Call& call) {
       return answers_.Http(call, 200, kMetricsText, frontend_.RenderMetrics());
     case RouteKind::kNothing:
       return answers_.Http(call, 200, kMetricsText, {});
+    case RouteKind::kStreamInfer:
+    case RouteKind::kReflection:
+      return;  // messages
     case RouteKind::kLive:
     case RouteKind::kReady:
     case RouteKind::kModelReady:
     case RouteKind::kHealthCheck:
+    case RouteKind::kHealthWatch:
       return call.is_grpc ? AnswerGrpcHealth(call) : AnswerHttpHealth(call);
   }
 }
@@ -156,28 +165,67 @@ void IoHandler::PostControl(Call& call) {
 
 // ---- answers
 
-void IoHandler::AnswerResponse(core::InferResponse& response) {
-  const auto* sink = static_cast<NetSink*>(response.sink);
-  Call* call = calls_.Find(sink->slot(), sink->generation());
-  if (call == nullptr || call->state != Call::State::kWaiting) return;  // nobody waits any more
+// True: the response is kept for later.
+bool IoHandler::AnswerResponse(core::InferResponse& response) {
+  const auto& sink = static_cast<const NetSink&>(*response.sink);
+  Call* call = calls_.Find(sink.slot(), sink.generation());
+  // Nobody waits any more?
+  if (call == nullptr || call->state == Call::State::kAnswered) return false;
   if (call->trace) TraceResponse(*call, response);
   if (call->access) call->access->times = response.times;
-  if (call->generated) return answers_.Generate(*call, response);
-  if (response.status.ok()) {
+  if (call->messages) return AnswerMessage(*call, response, sink);
+  if (call->generated) {
+    const size_t bytes = call->flow ? ResponseFlow::SizeOf(response) : 0;
+    const size_t written = answers_.Generate(*call, response);
+    if (call->flow) call->flow->Pass(bytes, written, call->stream->unsent_bytes());
+  } else if (response.status.ok()) {
     answers_.Infer(*call, response);
   } else {
     answers_.Error(*call, response.status);
   }
+  return false;
 }
 
 void IoHandler::AnswerReply(const ControlReply& reply) {
   Call* call = calls_.Find(reply.slot, reply.generation);
-  if (call != nullptr && call->state == Call::State::kWaiting) answers_.Reply(*call, reply);
+  if (call == nullptr || call->state == Call::State::kAnswered) return;
+  if (call->messages) return AnswerMessageReply(*call, reply);
+  answers_.Reply(*call, reply);
+}
+
+void IoHandler::SetCounted(Call& call, bool is_counted) {
+  if (std::exchange(call.is_counted, is_counted) == is_counted) return;
+  is_counted ? frontend_.CountOpened() : frontend_.CountClosed();
+}
+
+void IoHandler::CancelRequests(Call& call) {
+  if (call.flow) call.flow->Close();
+  if (call.messages) {
+    std::vector<model::Model*> models;
+    call.messages->ForEach([&models](StreamRequest& request) {
+      if (!request.sink) return;
+      request.sink->Cancel();
+      if (std::ranges::find(models, request.model.get()) == models.end()) {
+        models.push_back(request.model.get());
+      }
+    });
+    for (model::Model* model : models) model->RemoveCancelled();
+  } else if (call.sink) {
+    call.sink->Cancel();
+    call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
+                             metrics::FailureReason::kCanceled);
+  }
+}
+
+void IoHandler::Fail(Call& call, const base::Status& status) {
+  CancelRequests(call);
+  answers_.Error(call, status);
 }
 
 // ---- the loop
 
 void IoHandler::OnWake() {
+  const bool has_new_table = !mailbox_->tables.empty();
   for (TableNotice* notice = mailbox_->tables.TakeAll(); notice != nullptr;) {
     std::unique_ptr<TableNotice> owned(notice);
     notice = notice->next;
@@ -188,6 +236,7 @@ void IoHandler::OnWake() {
     // Seen is said after the turn: what was read under the old table has been submitted by then.
     unacknowledged_.push_back(std::move(owned->acknowledgement));
   }
+  if (has_new_table) UpdateWatches();
   for (ControlReply* reply = mailbox_->replies.TakeAll(); reply != nullptr;) {
     std::unique_ptr<ControlReply> owned(reply);
     reply = reply->next;
@@ -217,31 +266,37 @@ void IoHandler::Flush() {
 void IoHandler::DeliverResponses() {
   for (core::InferResponse* response = mailbox_->responses.TakeAll(); response != nullptr;) {
     core::InferResponse* following = response->next;
-    AnswerResponse(*response);
-    NetSink::Recycle(response);
+    if (!AnswerResponse(*response)) NetSink::Recycle(response);
     response = following;
   }
+}
+
+void IoHandler::OnCallDrained(Call& call) {
+  if (call.flow) call.flow->Settle(call.stream->unsent_bytes());
+  if (call.messages) return ContinueMessages(call);
+  if (call.kind == RouteKind::kHealthWatch) UpdateWatch(call);
 }
 
 void IoHandler::OnCallTimer(Call& call) {
   const Instant now = steady_clock::now();
   call.timer_at = base::kNever;
   if (call.deadline <= now) {
-    if (call.model) {
-      call.sink->Cancel();
-      call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
-                               metrics::FailureReason::kCanceled);
-    }
-    return answers_.Error(call, base::DeadlineExceeded("Deadline Exceeded"));
+    return Fail(call, base::DeadlineExceeded("Deadline Exceeded"));
+  }
+  if (call.message_expires <= now) {
+    return Fail(call, base::DeadlineExceeded("a message did not arrive in time"));
   }
   if (call.control_expires <= now) {
-    return answers_.Error(
-        call, base::Unavailable("the control plane did not answer in time, retry later"));
+    return Fail(call, base::Unavailable("the control plane did not answer in time, retry later"));
   }
   if (call.queue_expires <= now) {
     call.queue_expires = base::kNever;
-    call.model->RemoveQueued(call.sink.get(), base::Unavailable("Request timeout expired"),
-                             metrics::FailureReason::kRejected);
+    if (call.messages) {
+      ExpireQueuedMessages(call, now);
+    } else {
+      call.model->RemoveQueued(call.sink.get(), base::Unavailable("Request timeout expired"),
+                               metrics::FailureReason::kRejected);
+    }
   }
   if (call.retry_body_at <= now) {
     call.retry_body_at = base::kNever;
@@ -251,15 +306,12 @@ void IoHandler::OnCallTimer(Call& call) {
 }
 
 void IoHandler::OnCallClosed(Call& call, bool answered) {
-  if (!answered && call.sink) {
-    call.sink->Cancel();
-    call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
-                             metrics::FailureReason::kCanceled);
-  }
+  if (!answered) CancelRequests(call);
+  if (call.flow) call.flow->Close();
   if (call.trace) FinishTrace(call);
   if (call.access) FinishAccessEntry(call, answered);
+  SetCounted(call, false);
   calls_.Close(call);
-  frontend_.CountClosed();
 }
 
 }  // namespace serving::frontend

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -37,12 +38,14 @@ class IoHandler final : public net::RequestHandler {
   // Called by Call.
   void OnGrpcPrefix(Call& call);
   void OnRequestComplete(Call& call);
+  void OnMessageBytes(Call& call);
+  void OnCallDrained(Call& call);
   void OnCallTimer(Call& call);
   void OnCallClosed(Call& call, bool answered);
   void PauseBody(Call& call);
   // Bytes that the requests of one connection may hold.
   size_t connection_limit() const { return connection_limit_; }
-  void RefuseBody(Call& call, base::Status status) { answers_.Error(call, status); }
+  void RefuseBody(Call& call, const base::Status& status) { Fail(call, status); }
   base::BufferRef Reserve(size_t bytes) { return pool_->Reserve(bytes); }
 
  private:
@@ -81,6 +84,8 @@ class IoHandler final : public net::RequestHandler {
   // Headers become parameters.
   base::Status Forward(const Call& call, core::InferRequest& request);
   void Submit(Call& call, core::RequestPtr request, model::Model* model);
+  // Into the batch of this turn.
+  void Gather(core::RequestPtr request, model::Model* model);
   // Replaces the body by what it was before compression.
   base::Status DecompressBody(Call& call);
   core::RequestPtr NewRequest(Call& call);
@@ -95,13 +100,38 @@ class IoHandler final : public net::RequestHandler {
   void FinishTrace(Call& call);
   void StartAccessEntry(Call& call, const net::RequestHead& head);
   void FinishAccessEntry(Call& call, bool answered);
+  // stream_calls.cc
+  void StartMessages(Call& call, const net::RequestHead& head);
+  void OnMessage(Call& call);
+  void OnMessagesEnd(Call& call);
+  void SubmitMessage(Call& call);
+  void RefuseMessage(Call& call, std::string_view id, const base::Status& status, bool is_ordered);
+  void PostMessage(Call& call);
+  // True: the response was kept until its turn.
+  bool AnswerMessage(Call& call, core::InferResponse& response, const NetSink& sink);
+  void AnswerInTurn(Call& call);
+  void SendMessageResponse(Call& call, StreamRequest& request, core::InferResponse& response);
+  void CloseMessage(Call& call, const StreamRequest& request);
+  void AnswerMessageReply(Call& call, const ControlReply& reply);
+  void ExpireQueuedMessages(Call& call, base::Instant now);
+  // Reads on, or ends the answer, as what is unanswered says.
+  void ContinueMessages(Call& call);
 
   // health.cc
   void AnswerHttpHealth(Call& call);
   void AnswerGrpcHealth(Call& call);
+  void StartWatch(Call& call, std::string_view service);
+  void UpdateWatch(Call& call);
+  void UpdateWatches();
 
   void PostControl(Call& call);
-  void AnswerResponse(core::InferResponse& response);
+  // Counts the call among those in flight, or not.
+  void SetCounted(Call& call, bool is_counted);
+  // Nobody waits for the answer any more: what is queued leaves the queue, what runs is told.
+  void CancelRequests(Call& call);
+  // Cancels and answers an error.
+  void Fail(Call& call, const base::Status& status);
+  bool AnswerResponse(core::InferResponse& response);
   void AnswerReply(const ControlReply& reply);
 
   void Flush();
@@ -123,7 +153,8 @@ class IoHandler final : public net::RequestHandler {
   CallTable calls_;
   const std::unique_ptr<LoadHeaders> load_headers_;  // null when answers carry no load reports
   Answers answers_;
-  std::vector<Pending> pending_;  // by model, of this turn
+  std::vector<std::pair<uint32_t, uint32_t>> watches_;  // slot and generation of Health.Watch calls
+  std::vector<Pending> pending_;                        // by model, of this turn
   core::InferRequest* free_requests_ = nullptr;
   std::vector<base::Ref<Acknowledgement>> unacknowledged_;
 };

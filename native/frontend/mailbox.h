@@ -20,6 +20,7 @@
 #include "engine/dispatch_table.h"
 #include "frontend/control_call.h"
 #include "frontend/policy.h"
+#include "frontend/response_flow.h"
 #include "frontend/route_alias.h"
 #include "trace/sampler.h"
 
@@ -92,14 +93,22 @@ class Mailbox final : public base::RefCounted, public core::RequestHome {
 // Where an infer call's answers go: into the mailbox of the I/O thread that read the request.
 class NetSink final : public core::ResponseSink {
  public:
-  NetSink(base::Ref<Mailbox> mailbox, uint32_t slot, uint32_t generation)
-      : mailbox_(std::move(mailbox)), slot_(slot), generation_(generation) {}
+  // `flow`: of calls that may have many answers, else null. `request`: which one of the call's
+  // requests this is.
+  NetSink(base::Ref<Mailbox> mailbox, uint32_t slot, uint32_t generation,
+          base::Ref<ResponseFlow> flow, uint32_t request)
+      : mailbox_(std::move(mailbox)),
+        flow_(std::move(flow)),
+        slot_(slot),
+        generation_(generation),
+        request_(request) {}
 
   // Before the request is submitted: where the client wants outputs (shared memory).
   void SetPlaces(std::vector<core::WantedOutput> wanted) { placed_ = std::move(wanted); }
 
   uint32_t slot() const { return slot_; }
   uint32_t generation() const { return generation_; }
+  uint32_t request() const { return request_; }
 
   core::InferResponse* NewResponse() override;
   base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) override;
@@ -110,9 +119,11 @@ class NetSink final : public core::ResponseSink {
 
  private:
   base::Ref<Mailbox> mailbox_;
+  const base::Ref<ResponseFlow> flow_;
   const uint32_t slot_;
   const uint32_t generation_;
   std::vector<core::WantedOutput> placed_;
+  const uint32_t request_;
   core::InferResponse first_;  // most requests have one answer
   std::atomic<bool> first_is_taken_{false};
 };

@@ -95,6 +95,7 @@ void IoHandler::NoteLoadForm(Call& call, const net::RequestHead& head) {
     case RouteKind::kInfer:
     case RouteKind::kGenerate:
     case RouteKind::kGenerateStream:
+    case RouteKind::kStreamInfer:
       call.load_form = load_headers_->FormFor(head);
       return;
     default:
@@ -118,14 +119,19 @@ void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t l
 }
 
 void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
-  if (call.kind == RouteKind::kInfer &&
+  if ((call.kind == RouteKind::kInfer || call.kind == RouteKind::kStreamInfer) &&
       options_.grpc_answer_level != protocol::CompressionLevel::kNone) {
     call.answer_coding = protocol::CodingForLevel(options_.grpc_answer_level,
                                                   head.Find("grpc-accept-encoding").value_or(""));
   }
   if (call.kind == RouteKind::kInfer && !options_.native_infer_path)
     call.kind = RouteKind::kControl;
-  if (call.kind == RouteKind::kControl) TakeControlHead(call, head);
+  if (call.kind == RouteKind::kControl || call.kind == RouteKind::kReflection) {
+    TakeControlHead(call, head);
+  }
+  if (call.kind == RouteKind::kStreamInfer || call.kind == RouteKind::kReflection) {
+    StartMessages(call, head);
+  }
   call.request_coding = protocol::ParseCoding(head.Find("grpc-encoding").value_or(""))
                             .value_or(protocol::Coding::kIdentity);
   if (const auto timeout = head.Find("grpc-timeout")) {
@@ -144,17 +150,16 @@ void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
 void IoHandler::OnGrpcPrefix(Call& call) {
   const auto prefix = protocol::ParseGrpcPrefix(call.prefix);
   if (!prefix || (prefix->compressed && call.request_coding == protocol::Coding::kIdentity)) {
-    answers_.Error(call,
-                   base::Unimplemented("unsupported message compression: expected a grpc-encoding "
-                                       "of identity, deflate or gzip"));
+    Fail(call, base::Unimplemented("unsupported message compression: expected a grpc-encoding "
+                                   "of identity, deflate or gzip"));
     return;
   }
   call.is_compressed = prefix->compressed;
   const size_t limit = std::min<size_t>(INT32_MAX, frontend_.engine().budget()->limit() / 4);
   if (prefix->length > limit) {
-    answers_.Error(call, base::ResourceExhausted("Received message larger than max (" +
-                                                 std::to_string(prefix->length) + " vs. " +
-                                                 std::to_string(limit) + ")"));
+    Fail(call, base::ResourceExhausted("Received message larger than max (" +
+                                       std::to_string(prefix->length) + " vs. " +
+                                       std::to_string(limit) + ")"));
     return;
   }
   ReserveBody(call, prefix->length);
@@ -171,8 +176,8 @@ void IoHandler::ReserveBody(Call& call, size_t size) {
     call.body = pool_->Reserve(size + call.body_offset);
   }
   if (!call.body) {
-    answers_.Error(call, base::Unavailable("memory limit reached: no room for a request of " +
-                                           std::to_string(size) + " bytes, retry later"));
+    Fail(call, base::Unavailable("memory limit reached: no room for a request of " +
+                                 std::to_string(size) + " bytes, retry later"));
   }
 }
 

@@ -27,6 +27,9 @@ enum class RouteKind : uint8_t {
   kReady,
   kModelReady,
   kHealthCheck,  // grpc.health.v1
+  kHealthWatch,
+  kStreamInfer,  // ModelStreamInfer
+  kReflection,   // grpc.reflection: TypeScript answers, message by message
   kMetrics,
   kNothing,  // metrics port, any other path: 200 and an empty body, as Triton
 };

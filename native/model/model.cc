@@ -350,6 +350,15 @@ bool Model::RemoveQueued(const core::ResponseSink* sink, base::Status status,
   return true;
 }
 
+void Model::RemoveCancelled() {
+  std::vector<Refusal> refusals;
+  {
+    std::lock_guard lock(mutex_);
+    DropDeadLocked(steady_clock::now(), INT64_MAX, refusals);
+  }
+  Refuse(refusals);
+}
+
 void Model::CountEndLocked(const core::InferRequest& request, metrics::FailureReason reason,
                            Instant now) {
   --statistics_.pending;

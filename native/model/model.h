@@ -83,6 +83,9 @@ class Model final : public base::RefCounted, private ExecutionListener {
   bool RemoveQueued(const core::ResponseSink* sink, base::Status status,
                     metrics::FailureReason reason);
 
+  // Takes every request out of the queue that nobody waits for any more, and answers it so.
+  void RemoveCancelled();
+
   // How long the request may wait in the queue; nothing = as long as it takes.
   std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest& request) const;
 

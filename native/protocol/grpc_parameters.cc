@@ -169,8 +169,7 @@ Status TakeRequestParameter(const GrpcParameter& parameter, core::InferRequest& 
   if (name == "priority") return TakePriority(parameter, request);
   if (name == "timeout") return TakeTimeout(parameter, request);
   if (name == "triton_enable_empty_final_response") {
-    bool only_streams_use_it = false;
-    return TakeFlag(parameter, only_streams_use_it);
+    return TakeFlag(parameter, request.wants_empty_final);
   }
   if (name.starts_with("triton_")) {
     return InvalidArgument(

@@ -4,7 +4,6 @@
 import type { ControlCall, GrpcReply } from '../addon/types.ts';
 import { unimplemented } from '../base/status.ts';
 import { encodeModelConfig } from '../config/write.ts';
-import { notBuilt } from '../control/absent.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import type { LoadParameter, RepositoryCall } from '../control/repository.ts';
 import type { ControlService } from '../control/service.ts';
@@ -81,13 +80,8 @@ const verbs: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ['CudaSharedMemoryUnregister', (request, control) => unregister('cuda', request, control)],
 ]);
 
-/** Known to the protocol, absent here. */
-const absent: ReadonlyMap<string, string> = new Map([
-  ['ModelStreamInfer', notBuilt('ModelStreamInfer')],
-]);
-
 /** Every method that is answered here; those of the infer path and of health are native's. */
-export const grpcMethods: readonly string[] = [...verbs.keys(), ...absent.keys()];
+export const grpcMethods: readonly string[] = [...verbs.keys()];
 
 /** Answers one gRPC call that native handed over. Never rejects: what goes wrong becomes the status. */
 export async function handleGrpc(
@@ -101,7 +95,7 @@ export async function handleGrpc(
     }
     const verb = verbs.get(name);
     if (verb === undefined) {
-      throw unimplemented(absent.get(name) ?? `unknown method '${call.path}'`);
+      throw unimplemented(`unknown method '${call.path}'`);
     }
     // Loaded with the first gRPC control call, so that a start does not wait for protobufjs.
     const codec = await import('./codec.ts');

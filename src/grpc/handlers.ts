@@ -31,6 +31,12 @@ type Answer = object | Uint8Array;
 
 const SERVICE = '/inference.GRPCInferenceService/';
 
+/** Native hands these over message by message; both speak the same messages. */
+export const reflectionPaths: ReadonlySet<string> = new Set([
+  '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+  '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
+]);
+
 // A map, not an object: paths come from the network and must not reach `constructor` or `toString`.
 const verbs: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ['ServerMetadata', (_, { metadata }) => metadata],
@@ -92,6 +98,10 @@ export async function handleGrpc(
     const name = call.path.startsWith(SERVICE) ? call.path.slice(SERVICE.length) : '';
     if (name === 'ModelInfer' && options.inferPath !== undefined) {
       return await options.inferPath.grpc(call);
+    }
+    if (reflectionPaths.has(call.path)) {
+      const { reflect } = await import('./reflection.ts');
+      return messageReply(reflect(call.body));
     }
     const verb = verbs.get(name);
     if (verb === undefined) {

@@ -20,8 +20,10 @@ bool Wants(const core::InferRequest& request, uint32_t slot) {
 
 class StreamModel final : public TestModel {
  public:
-  StreamModel(int64_t responses, bool has_empty_final)
-      : responses_(responses), has_empty_final_(has_empty_final || responses == 0) {}
+  StreamModel(int64_t responses, int64_t fail_at, bool has_empty_final)
+      : responses_(responses),
+        fail_at_(fail_at),
+        has_empty_final_(has_empty_final || responses == 0) {}
 
   void Execute(Batch& batch) override {
     for (const core::InferRequest* request : batch.requests()) Answer(*request);
@@ -31,20 +33,27 @@ class StreamModel final : public TestModel {
 
   base::Result<std::string> Control(std::string_view json) override {
     ASSIGN_OR_RETURN(const FlatJson control, FlatJson::Parse(json));
-    return "{\"executed\":" + std::to_string(executed_) + "}";
+    return "{\"executed\":" + std::to_string(executed_) + ",\"sent\":" + std::to_string(sent_) +
+           "}";
   }
 
  private:
-  void Answer(const core::InferRequest& request) const {
+  void Answer(const core::InferRequest& request) {
     const base::Ref<core::ResponseSink> sink = request.sink;
     for (int64_t i = 0; i < responses_ && !sink->is_cancelled(); ++i) {
       const bool is_final = i + 1 == responses_ && !has_empty_final_;
       core::InferResponse* response = sink->NewResponse();
       response->times = request.times;
-      response->status = CopyOutputs(request, *sink, *response);
-      response->is_final = is_final || !response->status.ok();
+      if (i + 1 == fail_at_) {
+        response->status = base::Internal("stream: told to fail here");
+        response->is_final = is_final;
+      } else {
+        response->status = CopyOutputs(request, *sink, *response);
+        response->is_final = is_final || !response->status.ok();
+      }
       const bool is_end = response->is_final;
       core::SendNow(*sink, response);
+      ++sent_;
       if (is_end) return;
     }
     core::InferResponse* end = sink->NewResponse();
@@ -79,8 +88,10 @@ class StreamModel final : public TestModel {
   }
 
   const int64_t responses_;
+  const int64_t fail_at_;  // counted from 1; 0 = none
   const bool has_empty_final_;
   std::atomic<int64_t> executed_{0};
+  std::atomic<int64_t> sent_{0};  // responses that were taken, empty finals aside
 };
 
 }  // namespace
@@ -90,10 +101,16 @@ std::unique_ptr<Backend> MakeStreamBackend() {
       "stream",
       [](const core::ModelPlan& plan) -> base::Result<std::unique_ptr<BackendModel>> {
         RETURN_IF_ERROR(CheckOutputsAreInputs("stream", plan));
+        if (!plan.decoupled) {
+          return base::InvalidArgument("stream: model '" + plan.name +
+                                       "' answers many times: expected model_transaction_policy "
+                                       "{ decoupled: true }");
+        }
         ASSIGN_OR_RETURN(const int64_t responses, CountParameter(plan, "responses", 3));
+        ASSIGN_OR_RETURN(const int64_t fail_at, CountParameter(plan, "fail_at", 0));
         ASSIGN_OR_RETURN(const bool has_empty_final, FlagParameter(plan, "empty_final"));
         return std::unique_ptr<BackendModel>(
-            std::make_unique<StreamModel>(responses, has_empty_final));
+            std::make_unique<StreamModel>(responses, fail_at, has_empty_final));
       },
       true);
 }

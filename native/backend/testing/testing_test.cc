@@ -186,9 +186,35 @@ TEST(Poison, FailsAndThrowsAsOftenAsTold) {
   EXPECT_EQ(poison.Control("{}"), R"({"failed":4,"executed":7})");
 }
 
+core::ModelPlan StreamPlan() {
+  core::ModelPlan plan = MakePlan("stream");
+  plan.decoupled = true;
+  return plan;
+}
+
+TEST(Stream, IsDecoupledOrNotLoaded) {
+  EXPECT_EQ(MakeTestBackends().back()->Load(MakePlan("stream")).status().message(),
+            "stream: model 'm' answers many times: expected model_transaction_policy "
+            "{ decoupled: true }");
+}
+
+TEST(Stream, FailsWhereItIsTold) {
+  Loaded stream = Load(With(StreamPlan(), "fail_at", "2"));
+  RequestBuilder request;
+  request.Input(0, DataType::kInt32, {1, 1}, Pack<int32_t>({7}));
+  TestBatch batch(stream.plan);
+  batch.AddRequest(&request.request());
+  ASSERT_TRUE(batch.Run(*stream.instance).ok());
+  const auto& responses = request.sink()->responses();
+  ASSERT_EQ(responses.size(), 3u);
+  EXPECT_EQ(responses[1].status.message(), "stream: told to fail here");
+  EXPECT_TRUE(responses[2].status.ok());
+  EXPECT_EQ(stream.Control("{}"), R"({"executed":1,"sent":3})");
+}
+
 TEST(Stream, AnswersEachRequestManyTimesAndEndsOnce) {
   for (const char* empty_final : {"false", "true"}) {
-    Loaded stream = Load(With(MakePlan("stream"), "empty_final", empty_final));
+    Loaded stream = Load(With(StreamPlan(), "empty_final", empty_final));
     EXPECT_TRUE(stream.backend->answers_itself());
     RequestBuilder request;
     request.InputInParts(0, DataType::kInt32, {1, 2}, {Pack<int32_t>({7}), Pack<int32_t>({8})});
@@ -203,7 +229,7 @@ TEST(Stream, AnswersEachRequestManyTimesAndEndsOnce) {
 }
 
 TEST(Stream, StopsForAClientThatLeft) {
-  Loaded stream = Load(MakePlan("stream"));
+  Loaded stream = Load(StreamPlan());
   RequestBuilder request;
   request.Input(0, DataType::kInt32, {1, 1}, Pack<int32_t>({7}));
   request.sink()->Cancel();

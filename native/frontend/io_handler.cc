@@ -112,6 +112,10 @@ void IoHandler::OnRequestComplete(Call& call) {
     call.is_body_complete = true;
     return;
   }
+  // A short batch may be done before the timer looks: what is late is not begun.
+  if (call.deadline != base::kNever && call.deadline <= steady_clock::now()) {
+    return answers_.Error(call, base::DeadlineExceeded("Deadline Exceeded"));
+  }
   call.state = Call::State::kWaiting;
   if (call.is_grpc ? call.is_compressed : call.request_coding != protocol::Coding::kIdentity) {
     const base::Status status = DecompressBody(call);

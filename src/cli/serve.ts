@@ -65,7 +65,7 @@ export async function serve(program: Program, argv: readonly string[]): Promise<
 }
 
 /** `nereid serve` alone serves `model_repository` of the current folder, else the examples of the package. */
-function withRepository(program: Program, options: ServerOptions): ServerOptions {
+export function withRepository(program: Program, options: ServerOptions): ServerOptions {
   if (program === 'tritonserver' || options.modelRepositories.length > 0) return options;
   const examples = fileURLToPath(new URL('../../model_repository', import.meta.url));
   const found = ['model_repository', examples].find((folder) => existsSync(folder));

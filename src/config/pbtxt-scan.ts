@@ -246,7 +246,8 @@ class Walk {
   #float(path: string): void {
     this.#tokens.skip('-');
     const token = this.#tokens.take();
-    if (token.kind === 'number' || /^(inf|infinity|nan)$/i.test(token.text)) return;
+    const isDecimal = token.kind === 'number' && !/^0[xX]/.test(token.text);
+    if (isDecimal || /^(inf|infinity|nan)$/i.test(token.text)) return;
     this.#stop(path, token, `Expected double, got: ${shown(token)}`);
   }
 

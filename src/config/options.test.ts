@@ -31,7 +31,7 @@ describe('parseOptions', () => {
     );
     assert.equal(options.maxQueueSize, 0);
     assert.equal(options.queueFullStatus, 'Unavailable');
-    assert.equal(options.jsonHealthBodies, false);
+    assert.equal(options.jsonHealthBodies, true);
     assert.equal(options.singleProtocolPorts, true);
     assert.equal(options.setup, 'never');
     assert.equal(options.httpMaxInputBytes, 64 * 1024 * 1024);

@@ -72,7 +72,7 @@ describe('Server', () => {
       return binding.options;
     };
     const triton = make(defaultOptions('tritonserver'));
-    assert.equal(triton?.jsonHealthBodies, false);
+    assert.equal(triton?.jsonHealthBodies, true);
     assert.equal(triton?.httpMaxInputBytes, 67_108_864);
     assert.ok((triton?.memoryLimitBytes ?? 0) > 0);
     assert.equal(triton?.metrics.extended, false);

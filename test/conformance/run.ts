@@ -109,6 +109,8 @@ async function start(
             ...(world.nereid_args ?? []),
             ...NEREID_ARGS[name],
             '--enable-test-backends',
+            // As Triton's; what is answered without the flag is an end-to-end test's.
+            '--json-health-bodies=false',
           ],
         });
   await addModels(repository, await lateModels(world));

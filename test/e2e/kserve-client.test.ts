@@ -27,13 +27,12 @@ describe("KServe's own client", { skip }, () => {
         await repository.addIdentity('m');
         await repository.write('half/config.pbtxt', HALF);
         await repository.write('half/1/any', '');
-        // As KServe starts it; the client reads JSON from health answers.
+        // As KServe starts it.
         const args = [
           `--model-store=${repository.path}`,
           '--allow-grpc=true',
           '--allow-http=true',
           `--infer-path=${inferPath}`,
-          '--json-health-bodies=true',
         ];
         await using server = await startNereid({ executable, args });
         const { http, grpc } = server.endpoints;

@@ -89,8 +89,10 @@ describe('nereid serve', () => {
 });
 
 describe('tritonserver', () => {
-  it('has the metadata and the empty health bodies of Triton', async () => {
-    await using server = await startNereid({ args: [`--model-repository=${EXAMPLES}`] });
+  it('has the metadata of Triton, and its empty health bodies where they are asked for', async () => {
+    await using server = await startNereid({
+      args: [`--model-repository=${EXAMPLES}`, '--json-health-bodies=false'],
+    });
     const { http } = server.endpoints;
     assert.deepEqual(await get(http, '/v2/health/ready'), { status: 200, body: '' });
     const { name, version } = JSON.parse((await get(http, '/v2')).body) as Record<string, unknown>;

@@ -108,7 +108,7 @@ export const executionFlags: readonly Flag<ExecutionOptions>[] = [
     group: 'Execution',
     value: OPTIONAL_BOOLEAN,
     help: "true: health answers carry the JSON that KServe's client reads. false: empty bodies, as Triton.",
-    defaults: { tritonserver: 'false', nereid: 'true' },
+    defaults: both('true'),
     set: (draft, value) => {
       draft.jsonHealthBodies = bool(value);
     },

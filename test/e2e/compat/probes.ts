@@ -211,20 +211,6 @@ export const probes: Readonly<Record<string, Probe>> = {
     },
   ),
 
-  'health-bodies': either(
-    { tritonserver: '--json-health-bodies=false', nereid: '--json-health-bodies=true' },
-    { tritonserver: 'empty', nereid: 'JSON' },
-    async ({ server }) => {
-      const bodies = await Promise.all(
-        ['/v2/health/live', '/v2/health/ready', '/v2/models/m/ready'].map(
-          async (path) => (await get(server.endpoints.http, path)).body,
-        ),
-      );
-      if (bodies.every((body) => body === '')) return 'empty';
-      return bodies.every((body) => JSON.parse(body)) ? 'JSON' : bodies.join();
-    },
-  ),
-
   deadlines: either(
     { tritonserver: '--http-request-deadlines=false', nereid: '--http-request-deadlines=true' },
     { tritonserver: 'ignored', nereid: 'followed' },

@@ -78,13 +78,18 @@ describe('nereid serve', () => {
   });
 
   it('answers health with the JSON that the client of KServe reads', async () => {
-    await using server = await startNereid({
-      executable: 'nereid',
-      args: [`--model-repository=${EXAMPLES}`],
-    });
-    const { http } = server.endpoints;
-    assert.deepEqual(await get(http, '/v2/health/live'), { status: 200, body: '{"live":true}' });
-    assert.deepEqual(await get(http, '/v2/health/ready'), { status: 200, body: '{"ready":true}' });
+    for (const executable of ['nereid', 'tritonserver'] as const) {
+      await using server = await startNereid({
+        executable,
+        args: [`--model-repository=${EXAMPLES}`],
+      });
+      const { http } = server.endpoints;
+      assert.deepEqual(await get(http, '/v2/health/live'), { status: 200, body: '{"live":true}' });
+      assert.deepEqual(await get(http, '/v2/health/ready'), {
+        status: 200,
+        body: '{"ready":true}',
+      });
+    }
   });
 });
 

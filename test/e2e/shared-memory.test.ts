@@ -47,6 +47,10 @@ for (const inferPath of ['native', 'typescript']) {
       repository[Symbol.dispose]();
     });
 
+    it('takes the requests of a gRPC stream', async () => {
+      await promisify(execFile)(python, [SCRIPT, 'stream', 'grpc', server.endpoints.grpc]);
+    });
+
     for (const [name, check] of CHECKS) {
       for (const protocol of ['http', 'grpc'] as const) {
         it(`${name}, over ${protocol}`, async () => {

@@ -6,6 +6,7 @@ Models: `m` takes IN and gives OUT, INT32[-1]; the example models digits, simple
 """
 
 import os
+import queue
 import signal
 import struct
 import subprocess
@@ -178,6 +179,34 @@ def check_strings(protocol, address):
             struct.pack_into("<I", source.handle._mpsm_handle.buf, 0, 2**31)
             broken = refusal(lambda: client.infer("simple_identity", [tensor]))
             assert "incomplete string data" in broken, broken
+
+
+def check_stream(protocol, address):
+    """The requests of one gRPC stream, each with its own part of the regions."""
+    client = Client(protocol, address)
+    parts, count = 20, 256
+    values = numbers(4, parts * count)
+    answers = queue.Queue()
+    with Region(client.client, values.nbytes, contents=[values]) as source:
+        with Region(client.client, values.nbytes) as target:
+            client.client.start_stream(lambda result, error: answers.put((result, error)))
+            for i in range(parts):
+                tensor = client.input("IN", [1, count], "INT32", source, count * 4, i * count * 4)
+                output = client.output("OUT", target, count * 4, i * count * 4)
+                client.client.async_stream_infer("m", [tensor], outputs=[output], request_id=str(i))
+            for i in range(parts):
+                result, error = answers.get(timeout=60)
+                assert error is None, error
+                assert result.get_response().id == str(i)
+                part = target.numpy(np.int32, [count], i * count * 4)
+                assert (part == values[i * count : (i + 1) * count]).all(), i
+            tensor = client.input("IN", [1, count], "INT32", source, count * 4)
+            client.client.async_stream_infer(
+                "m", [tensor], outputs=[client.output("OUT", target, count * 4 - 4)]
+            )
+            _, error = answers.get(timeout=60)
+            assert "should be at least 1024 bytes" in str(error), error
+            client.client.stop_stream()
 
 
 def check_two_clients(protocol, address):

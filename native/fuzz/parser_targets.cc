@@ -25,7 +25,8 @@ std::vector<char> CharsOf(std::span<const uint8_t> data) { return {data.begin(),
 
 // All that a head says, as one text.
 std::string Describe(const Http1HeadParser& parser, Http1HeadParser::State state) {
-  if (state == Http1HeadParser::State::kBad) return "bad " + std::to_string(parser.error().status);
+  // Which of several faults is named depends on which came first.
+  if (state == Http1HeadParser::State::kBad) return "bad";
   if (state == Http1HeadParser::State::kNeedMore) return "more";
   const net::Http1Head& head = parser.head();
   std::string text = std::to_string(parser.size());

@@ -210,7 +210,7 @@ bool JsonCursor::SkipEscape() {
 }
 
 bool JsonCursor::ReadHex4(const char* escape, unsigned& code) {
-  constexpr char kWrong[] = "Incorrect hex digit after \\u escape in string.";
+  static constexpr char kWrong[] = "Incorrect hex digit after \\u escape in string.";
   if (end_ - at_ < 4) return Fail(kWrong, escape);
   for (int i = 0; i < 4; ++i) {
     if (HexDigit(at_[i]) < 0) return Fail(kWrong, escape);

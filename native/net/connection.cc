@@ -21,6 +21,8 @@ namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 // For a connection that is closing when no write timeout is set: it must not wait for ever.
 constexpr base::Nanoseconds kClosingWriteTimeout = std::chrono::seconds(30);
+// From accept to the end of TLS's handshake, unless a head must come sooner: gRPC's own limit.
+constexpr base::Nanoseconds kHandshakeTimeout = std::chrono::seconds(120);
 
 std::string Refusal(std::string_view text) {
   std::string body = "{\"error\":\"";
@@ -359,9 +361,11 @@ void Connection::OnExpire() {
                          now >= first_byte_ + limits.head_timeout;
     const bool is_idle = first_byte_ == base::kNever && limits.idle_timeout.count() > 0 &&
                          now >= opened_ + limits.idle_timeout;
-    const bool is_handshake_slow = tls_ && !tls_->is_established() &&
-                                   limits.head_timeout.count() > 0 &&
-                                   now >= opened_ + limits.head_timeout;
+    const base::Nanoseconds handshake_timeout =
+        limits.head_timeout.count() > 0 ? std::min(limits.head_timeout, kHandshakeTimeout)
+                                        : kHandshakeTimeout;
+    const bool is_handshake_slow =
+        tls_ && !tls_->is_established() && now >= opened_ + handshake_timeout;
     if (is_slow || is_idle || is_handshake_slow) {
       Close();
       return;
@@ -393,6 +397,7 @@ void Connection::Arm() {
   if (limits.min_body_bytes_per_second > 0) consider(std::chrono::seconds(5));
   if (state_ == State::kLingering) consider(kLingerTime);
   if (state_ == State::kClosing) consider(kClosingWriteTimeout);
+  if (state_ == State::kOpening && tls_) consider(kHandshakeTimeout);
   if (thread_.is_draining()) consider(std::chrono::seconds(5));
   if (shortest.count() == 0) return;
   const base::Nanoseconds pause = std::clamp<base::Nanoseconds>(

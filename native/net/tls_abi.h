@@ -45,6 +45,9 @@ inline constexpr int kVerifyNone = 0;
 inline constexpr int kVerifyPeer = 1;
 inline constexpr int kVerifyFailWithoutCertificate = 2;
 
+// Trusts a certificate of the list also where it is not a root.
+inline constexpr unsigned long kVerifyPartialChain = 0x80000;
+
 inline constexpr int kErrorWantRead = 2;
 inline constexpr int kErrorSystemCall = 5;
 inline constexpr int kErrorZeroReturn = 6;
@@ -114,6 +117,7 @@ using BioControl = long (*)(Bio*, int command, long number, void* pointer);
   F(SSL_write, int, (Ssl*, const void* from, int size))                                       \
   F(TLS_server_method, const Method*, ())                                                     \
   F(X509_STORE_add_cert, int, (CertificateStore*, Certificate*))                              \
+  F(X509_STORE_set_flags, int, (CertificateStore*, unsigned long))                            \
   F(X509_free, void, (Certificate*))
 
 struct Api {

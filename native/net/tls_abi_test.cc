@@ -31,6 +31,7 @@ static_assert(kOptionServerPreference == SSL_OP_CIPHER_SERVER_PREFERENCE);
 static_assert(kOptionNoRenegotiation == SSL_OP_NO_RENEGOTIATION);
 static_assert(kVerifyNone == SSL_VERIFY_NONE && kVerifyPeer == SSL_VERIFY_PEER);
 static_assert(kVerifyFailWithoutCertificate == SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
+static_assert(kVerifyPartialChain == X509_V_FLAG_PARTIAL_CHAIN);
 static_assert(kErrorWantRead == SSL_ERROR_WANT_READ && kErrorZeroReturn == SSL_ERROR_ZERO_RETURN);
 static_assert(kErrorSystemCall == SSL_ERROR_SYSCALL);
 static_assert(kAlpnOk == SSL_TLSEXT_ERR_OK && kAlpnAlert == SSL_TLSEXT_ERR_ALERT_FATAL);

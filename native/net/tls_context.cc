@@ -132,6 +132,8 @@ base::Status AskForClientCertificate(const Api& api, openssl::Context* context,
   api.SSL_CTX_set_verify(context, openssl::kVerifyPeer | openssl::kVerifyFailWithoutCertificate,
                          nullptr);
   openssl::CertificateStore* const store = api.SSL_CTX_get_cert_store(context);
+  // As gRPC: an authority that another one has signed is trusted by itself.
+  api.X509_STORE_set_flags(store, openssl::kVerifyPartialChain);
   return ForEachCertificate(
       api, file, [&](openssl::Certificate* certificate, size_t index) -> base::Status {
         if (api.X509_STORE_add_cert(store, certificate) == 1 &&

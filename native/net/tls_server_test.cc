@@ -202,6 +202,20 @@ TEST_F(TlsServer, HalfAHandshakeEndsWithTheHeadsTimeLimit) {
   EXPECT_TRUE(server->WaitForConnections(0));
 }
 
+TEST_F(TlsServer, AHandshakeHasALimitOfItsOwn) {
+  TestClock clock;
+  Start(ServerTlsOptions(), {}, &clock);
+  const auto silent = Client::Plain(port);
+  EXPECT_TRUE(server->WaitForConnections(1));
+  server->Wake();
+  clock.Advance(seconds(119));
+  server->Wake();
+  EXPECT_EQ(server->server().connections(), 1u);
+  clock.Advance(seconds(6));
+  server->Wake();
+  EXPECT_TRUE(server->WaitForConnections(0));
+}
+
 TEST_F(TlsServer, PlainHttpIsToldWhatIsWrong) {
   Start();
   const auto client = Client::Plain(port);
@@ -267,6 +281,22 @@ TEST_F(TlsServer, AsksForAClientCertificate) {
   right.identity = authority.Issue("client");
   Client client(port, right);
   EXPECT_EQ(Hello(client), "hello");
+}
+
+TEST_F(TlsServer, TrustsAnAuthorityThatIsNoRoot) {
+  const TestAuthority root("root");
+  const TestAuthority department("department", &root);
+  Start(ServerTlsOptions(department.certificate()));
+  TlsPeerOptions options;
+  options.identity = department.Issue("client");
+  Client client(port, options);
+  EXPECT_EQ(Hello(client), "hello");
+  TlsPeerOptions wrong;
+  wrong.identity = root.Issue("client");
+  Client other(port, wrong);
+  other.Send(kHello);
+  other.Receive();
+  EXPECT_EQ(server->Count("request GET /hello"), 1u);
 }
 
 TEST_F(TlsServer, ResumesWithATicketAlsoWithAClientCertificate) {

@@ -108,11 +108,13 @@ struct TestAuthority::Material {
   Certificate* certificate;
 };
 
-TestAuthority::TestAuthority(std::string name) : material_(std::make_unique<Material>()) {
+TestAuthority::TestAuthority(std::string name, const TestAuthority* issuer)
+    : material_(std::make_unique<Material>()) {
   material_->key = NewKey();
   material_->certificate = NewCertificate(name, material_->key, 86'400);
   Extend(material_->certificate, "basicConstraints", "critical,CA:TRUE");
-  Sign(material_->certificate, material_->certificate, material_->key);
+  const Material& signer = issuer == nullptr ? *material_ : *issuer->material_;
+  Sign(material_->certificate, signer.certificate, signer.key);
   certificate_ = PemOf(material_->certificate);
 }
 

@@ -29,7 +29,8 @@ struct TestIdentity {
 // Signs certificates.
 class TestAuthority {
  public:
-  explicit TestAuthority(std::string name);
+  // `issuer`: who signs the authority itself; null = its own root.
+  explicit TestAuthority(std::string name, const TestAuthority* issuer = nullptr);
   ~TestAuthority();
   TestAuthority(const TestAuthority&) = delete;
   TestAuthority& operator=(const TestAuthority&) = delete;

@@ -203,7 +203,6 @@ TEST_F(TlsServer, HalfAHandshakeEndsWithTheHeadsTimeLimit) {
 }
 
 TEST_F(TlsServer, AHandshakeHasALimitOfItsOwn) {
-  TestClock clock;
   Start(ServerTlsOptions(), {}, &clock);
   const auto silent = Client::Plain(port);
   EXPECT_TRUE(server->WaitForConnections(1));

@@ -18,7 +18,7 @@ export const httpsFlags: readonly Flag<HttpsOptions>[] = [
     name: 'https-cert',
     group: 'HTTP',
     value: '<path>',
-    help: 'PEM file with the certificate of the HTTP port, then those that lead to its root: the port speaks HTTPS only. Read again on SIGHUP, and within a minute of a change.',
+    help: 'PEM file with the certificate of the HTTP port (and of the management port), then those that lead to its root: it speaks HTTPS only. Read again on SIGHUP, and within a minute of a change.',
     set: (draft, value) => {
       draft.httpsCert = notEmpty(value);
     },

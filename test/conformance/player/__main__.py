@@ -114,7 +114,8 @@ def record(server, path, contents, force, chosen):
 
 
 def is_live(server):
-    return server.send({"http": "GET /v2/health/live"}).get("status") == 200
+    # 403: health itself is behind a secret in one of the worlds.
+    return server.send({"http": "GET /v2/health/live"}).get("status") in (200, 403)
 
 
 def play_file(servers, path, contents, chosen, report):

@@ -9,6 +9,7 @@ namespace serving::fuzz {
 
 std::span<const Target> AllTargets() {
   static constexpr Target kTargets[] = {
+      {"access", FuzzAccess},      {"pattern", FuzzPattern},
       {"chunked", FuzzChunked},    {"content_coding", FuzzContentCoding},
       {"generate", FuzzGenerate},  {"grpc_infer", FuzzGrpcInfer},
       {"http1", FuzzHttp1},        {"http1_head", FuzzHttp1Head},

@@ -21,6 +21,10 @@ std::span<const Target> AllTargets();
 // Null for an unknown name.
 TargetFunction FindTarget(std::string_view name);
 
+// access_targets.cc
+void FuzzAccess(std::span<const uint8_t> data);
+void FuzzPattern(std::span<const uint8_t> data);
+
 // parser_targets.cc
 void FuzzHttp1Head(std::span<const uint8_t> data);
 void FuzzChunked(std::span<const uint8_t> data);

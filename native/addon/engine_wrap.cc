@@ -58,6 +58,9 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
   options.json_health_bodies = reader.Bool("jsonHealthBodies");
   if (reader.Bool("real16Json")) options.real16_json = protocol::Real16Json::kTaken;
   options.max_input_bytes = static_cast<size_t>(reader.Integer("httpMaxInputBytes"));
+  const int64_t responses = reader.Integer("grpcMaxResponsePoolSize");
+  options.max_stream_responses =
+      responses < INT32_MAX ? static_cast<size_t>(std::max<int64_t>(responses, 1)) : SIZE_MAX;
   const auto level =
       protocol::ParseCompressionLevel(reader.Text("grpcInferResponseCompressionLevel"));
   if (!level) reader.Fail("grpcInferResponseCompressionLevel", "none, low, medium or high");

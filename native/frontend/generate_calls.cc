@@ -27,7 +27,7 @@ void IoHandler::SubmitGenerate(Call& call) {
   if (!status.ok()) return answers_.Error(call, status);
   call.generated.emplace();
   if (call.kind == RouteKind::kGenerateStream) {
-    call.flow = base::MakeRef<ResponseFlow>(options_.max_stream_responses);
+    call.flow = base::MakeRef<ResponseFlow>(SIZE_MAX);
   }
   Submit(call, std::move(request), model.value());
 }

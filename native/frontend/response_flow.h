@@ -27,7 +27,7 @@ class ResponseFlow final : public base::RefCounted {
  public:
   static constexpr size_t kMaxBytes = 1 << 20;
 
-  // `max_responses`: as --grpc-max-response-pool-size.
+  // `max_responses`: SIZE_MAX = any number.
   explicit ResponseFlow(size_t max_responses) : max_responses_(max_responses) {}
 
   // What a response counts for: its tensors and what goes with them.

@@ -55,6 +55,7 @@ const OPTIONS: EngineOptions = {
   onnxRuntimeLibrary: '',
   memoryLimitBytes: 64 * 1024 * 1024,
   httpMaxInputBytes: 1024 * 1024,
+  grpcMaxResponsePoolSize: 2 ** 31 - 1,
   grpcInferResponseCompressionLevel: 'none',
   keepHeaderNames: true,
   maxHeaderBytes: 16 * 1024,

@@ -323,6 +323,8 @@ export interface EngineOptions {
   readonly memoryLimitBytes: number;
   /** --http-max-input-size */
   readonly httpMaxInputBytes: number;
+  /** --grpc-max-response-pool-size: responses of one stream on their way; 2^31 - 1 = any number */
+  readonly grpcMaxResponsePoolSize: number;
   readonly grpcInferResponseCompressionLevel: 'none' | 'low' | 'medium' | 'high';
   /** names of HTTP/1 headers are kept as they were written: what a forward pattern needs */
   readonly keepHeaderNames: boolean;

@@ -426,6 +426,7 @@ function engineOptions(
     memoryLimitBytes:
       options.memoryLimitBytes > 0 ? options.memoryLimitBytes : defaultMemoryLimit(),
     httpMaxInputBytes: options.httpMaxInputBytes,
+    grpcMaxResponsePoolSize: options.grpcMaxResponsePoolSize,
     grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,
     allowClientShm: options.allowClientShm,
     keepHeaderNames: options.httpHeaderForwardPattern !== '',

@@ -106,9 +106,8 @@ export const grpcFlags: readonly Flag<GrpcOptions>[] = [
     name: 'grpc-max-response-pool-size',
     group: 'GRPC',
     value: '<integer>',
-    help: 'Answers of one stream that may wait for a client that reads slowly.',
+    help: 'Answers of one gRPC stream that may be on their way to a client that reads slowly; 1 MiB of them is the bound besides.',
     defaults: both('2147483647'),
-    withoutEffect: 'what waits for a slow client is bounded by bytes',
     set: (draft, value) => {
       const count = int32(value);
       if (count <= 0) {

@@ -6,10 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "frontend/testing.h"
+#include "testing/handler_harness.h"
 
 namespace serving::frontend {
 namespace {
+
+using serving::testing::FakeStream;
+using serving::testing::HandlerTest;
+using serving::testing::Messages;
+using serving::testing::PlanOf;
+using serving::testing::Told;
 
 constexpr std::string_view kFour = "\x01\x02\x03\x04";
 

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-// What the tests of this room share: one I/O thread's handler without a socket. The test is the
-// thread, and a stream that it holds takes the place of net.
+// One I/O thread's handler without a socket. The test is the thread, and a stream that it holds
+// takes the place of net.
 
 #pragma once
 
@@ -24,7 +24,15 @@
 #include "testing/buffers.h"
 #include "testing/model_harness.h"
 
-namespace serving::frontend {
+namespace serving::testing {
+
+using frontend::Call;
+using frontend::ControlCall;
+using frontend::Frontend;
+using frontend::FrontendOptions;
+using frontend::IoHandler;
+using frontend::Service;
+using frontend::SetCurrentMailbox;
 
 // A client that is written to: keeps what was sent and takes it when the test says so.
 class FakeStream final : public net::Stream {
@@ -138,7 +146,7 @@ inline Told ParseTold(std::string_view message) {
 }
 
 // Takes what would go to TypeScript.
-class FakePort final : public ControlPort {
+class FakePort final : public frontend::ControlPort {
  public:
   bool Post(std::unique_ptr<ControlCall> call) override {
     calls.push_back(std::move(call));
@@ -154,7 +162,7 @@ class HandlerTest : public ::testing::Test {
 
   explicit HandlerTest(const FrontendOptions& options = Options())
       : engine({.memory_limit_bytes = 256 << 20}), frontend(options, engine, port) {
-    engine.Register(serving::testing::FindBackend("identity"));
+    engine.Register(FindBackend("identity"));
     for (auto& backend : backend::MakeTestBackends()) engine.Register(std::move(backend));
     waker = base::MakeRef<base::Waker>();
     handler = std::make_unique<IoHandler>(frontend, 0, waker);
@@ -312,11 +320,11 @@ class HandlerTest : public ::testing::Test {
 
 inline core::ModelPlan PlanOf(std::string backend, std::string name,
                               std::map<std::string, std::string> parameters = {}) {
-  core::ModelPlan plan = serving::testing::MakePlan(backend);
+  core::ModelPlan plan = MakePlan(backend);
   plan.name = std::move(name);
   plan.parameters = std::move(parameters);
   plan.decoupled = backend == "stream";
   return plan;
 }
 
-}  // namespace serving::frontend
+}  // namespace serving::testing

@@ -10,6 +10,7 @@ const SOURCES = [
   'test/fixtures/models',
   'test/fixtures/late',
   'test/fixtures/broken',
+  'test/fixtures/streams',
 ];
 
 /**

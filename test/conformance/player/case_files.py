@@ -11,7 +11,7 @@ LINE = 120
 CASE_KEYS = {
     *("name", "why", "steps", "expect", "differs", "only", "mask", "ignore", "until", "copies", "to", "metrics_of", "answers", "named"),
     *("http", "headers", "json", "body", "binary", "raw", "chunk_bytes", "piece_bytes", "then"),
-    *("grpc", "message", "bytes", "metadata"),
+    *("grpc", "message", "bytes", "metadata", "messages", "any_order"),
     *("shared_memory", "reads", "at", "count", "as"),
 }
 

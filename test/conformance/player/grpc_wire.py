@@ -3,6 +3,7 @@
 """gRPC calls from JSON or from raw bytes, with the messages of tritonclient."""
 
 import base64
+import threading
 
 import grpc
 from google.protobuf import json_format
@@ -25,9 +26,11 @@ def open_channel(endpoint):
 
 
 def play(channel, request):
-    """Makes one unary call and describes the answer."""
+    """Makes one call and describes the answer."""
     method = request["grpc"]
     path = method if method.startswith("/") else f"/{SERVICE}/{method}"
+    if "messages" in request:
+        return play_stream(channel, path, method, request)
     call = channel.unary_unary(path)
     try:
         answer = call(
@@ -41,10 +44,46 @@ def play(channel, request):
     return {"code": "OK", **describe(method, answer)}
 
 
+def play_stream(channel, path, method, request):
+    """Sends all messages and ends; describes every answer until the server ends."""
+    answers, end = [], {"code": "OK"}
+    came = threading.Condition()
+
+    def messages():
+        for message in request["messages"]:
+            with came:
+                came.wait_for(lambda: len(answers) >= message.get("after", 0), TIMEOUT_S)
+            yield encode(method, message)
+
+    call = channel.stream_stream(path)(
+        messages(), timeout=TIMEOUT_S, metadata=list(request.get("metadata", {}).items())
+    )
+    try:
+        for data in call:
+            with came:
+                answers.append(describe_stream(method, data))
+                came.notify()
+    except grpc.RpcError as error:
+        end = {"code": error.code().name, "error": words(error.details())}
+    if request.get("any_order"):
+        # Answers of different requests may mix; those of one keep their order.
+        answers.sort(key=lambda answer: answer.get("message", {}).get("infer_response", {}).get("id", ""))
+    return {**end, "answers": answers}
+
+
+def describe_stream(method, data):
+    if method != "ModelStreamInfer":
+        return {"bytes": data.hex()}
+    message = service_pb2.ModelStreamInferResponse.FromString(data)
+    tensors = take_tensors(message.infer_response)
+    described = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return {"message": described, **({"raw": tensors} if tensors else {})}
+
+
 def encode(method, request):
     if "bytes" in request:
         return to_bytes(request["bytes"])
-    message = message_type(method, "Request")()
+    message = message_type(method.replace("StreamInfer", "Infer"), "Request")()
     json_format.ParseDict(with_base64(request.get("message", {})), message)
     return message.SerializeToString()
 
@@ -67,12 +106,17 @@ def describe(method, data):
     if not hasattr(service_pb2, f"{method}Response"):
         return {"bytes": data.hex()}
     message = message_type(method, "Response").FromString(data)
-    tensors = []
-    if method == "ModelInfer":
-        for output, content in zip(message.outputs, message.raw_output_contents):
-            tensors.append(describe_tensor(output.datatype, content))
-        if len(message.raw_output_contents) != len(message.outputs):
-            tensors.append({"raw_output_contents": len(message.raw_output_contents)})
-        del message.raw_output_contents[:]
+    tensors = take_tensors(message) if method == "ModelInfer" else []
     described = json_format.MessageToDict(message, preserving_proto_field_name=True)
     return {"message": described, **({"raw": tensors} if tensors else {})}
+
+
+def take_tensors(message):
+    """The raw contents of a ModelInferResponse, which leave it."""
+    tensors = []
+    for output, content in zip(message.outputs, message.raw_output_contents):
+        tensors.append(describe_tensor(output.datatype, content))
+    if len(message.raw_output_contents) != len(message.outputs):
+        tensors.append({"raw_output_contents": len(message.raw_output_contents)})
+    del message.raw_output_contents[:]
+    return tensors

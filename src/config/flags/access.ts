@@ -76,15 +76,17 @@ const ALGORITHMS = [
 const words = (value: string): string[] => value.split(',').map((word) => word.trim());
 
 function httpUrl(value: string): string {
-  const url = URL.parse(value);
-  if (url === null || !/^https?:$/.test(url.protocol)) {
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol)) {
     throw new FlagError(`Expected an http or https URL. Got ${value}`);
   }
   return value;
 }
 
 function origin(value: string): string {
-  if (value === '*' || URL.parse(value)?.origin === value) return value;
+  if (value === '*') return value;
+  // A host may hold a star, but no page has such an origin: somebody takes it for a pattern.
+  const isOrigin = URL.canParse(value) && new URL(value).origin === value;
+  if (isOrigin && !value.includes('*')) return value;
   throw new FlagError(`Expected an origin as browsers write it, or *. Got ${value}`);
 }
 

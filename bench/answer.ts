@@ -22,15 +22,27 @@ interface Answer {
  * @throws Error that says what came in place of what was expected
  */
 export async function checkAnswer(
-  { protocol, tls = false }: Pick<Scenario, 'protocol' | 'tls'>,
+  { protocol, tls = false, responses }: Pick<Scenario, 'protocol' | 'tls' | 'responses'>,
   port: number,
   payload: Payload,
   region?: Region,
 ): Promise<Buffer> {
   const { body, jsonBytes } =
     protocol === 'grpc' ? await callGrpc(port, payload, tls) : await callHttp(port, payload);
+  if (responses !== undefined) {
+    const answers = readStream(body);
+    if (answers.length !== responses) {
+      throw new Error(`the stream holds ${answers.length} responses, expected ${responses}`);
+    }
+    for (const answer of answers) checkOne(answer, payload);
+    return body;
+  }
   const inBody = protocol === 'grpc' ? readGrpc(body) : readHttp(body, jsonBytes);
-  const answer = region === undefined ? inBody : withOutputOf(region, inBody);
+  checkOne(region === undefined ? inBody : withOutputOf(region, inBody), payload);
+  return body;
+}
+
+function checkOne(answer: Answer, payload: Payload): void {
   const expected = [payload.modelName, payload.outputName, 'FP32', ...payload.outputShape].join(
     ' ',
   );
@@ -45,7 +57,6 @@ export async function checkAnswer(
       throw new Error(`value ${i} of the answer is ${value}, expected ${wanted}`);
     }
   }
-  return body;
 }
 
 /** An answer about shared memory has the output's head alone. */
@@ -156,7 +167,25 @@ function readHttp(body: Buffer, jsonBytes: number): Answer {
 
 function readGrpc(body: Buffer): Answer {
   if (body[0] !== 0 || body.readUInt32BE(1) !== body.length - 5) throw new Error('bad gRPC frame');
-  const message = readFields(body.subarray(5));
+  return readResponse(body.subarray(5));
+}
+
+/** Every ModelInferResponse of a stream; one that is an error ends it. */
+function readStream(body: Buffer): Answer[] {
+  const answers: Answer[] = [];
+  for (let at = 0; at < body.length; ) {
+    const size = body.readUInt32BE(at + 1);
+    const message = readFields(body.subarray(at + 5, at + 5 + size));
+    const error = message.get(1)?.[0];
+    if (error !== undefined) throw new Error(`the stream holds an error: ${error}`);
+    answers.push(readResponse(message.get(2)?.[0] ?? Buffer.alloc(0)));
+    at += 5 + size;
+  }
+  return answers;
+}
+
+function readResponse(bytes: Buffer): Answer {
+  const message = readFields(bytes);
   const output = message.get(5)?.[0];
   const raw = message.get(6)?.[0];
   if (output === undefined || raw === undefined) throw new Error('no output in ModelInferResponse');

@@ -48,7 +48,7 @@ export function makePayload(scenario: Scenario): Payload {
         : modelInferRequest(common.modelName, common.inputName, scenario.shape, raw);
     return {
       ...common,
-      path: '/inference.GRPCInferenceService/ModelInfer',
+      path: `/inference.GRPCInferenceService/${scenario.responses === undefined ? 'ModelInfer' : 'ModelStreamInfer'}`,
       headers: { 'content-type': 'application/grpc', te: 'trailers' },
       body: grpcFrame(message),
     };
@@ -92,10 +92,13 @@ export function cannedAnswer(
   const { modelName, outputName, outputShape, expected } = payload;
   const raw = Buffer.from(expected.buffer, expected.byteOffset, expected.byteLength);
   if (scenario.protocol === 'grpc') {
-    return {
-      body: grpcFrame(modelInferResponse(modelName, outputName, outputShape, raw)),
-      headers: '',
-    };
+    const message = modelInferResponse(modelName, outputName, outputShape, raw);
+    const { responses } = scenario;
+    const body =
+      responses === undefined
+        ? grpcFrame(message)
+        : Buffer.concat(Array<Buffer>(responses).fill(grpcFrame(field(2, message))));
+    return { body, headers: '' };
   }
   const output = { name: outputName, datatype: 'FP32', shape: outputShape };
   const answer = { model_name: modelName, model_version: '1' };

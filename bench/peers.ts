@@ -55,16 +55,18 @@ export function nereidPeer(name: string, checkout: string): Peer {
       return startServer(scenario, folder, core, {
         // The Node that runs the bench, since the first one on PATH may be too old.
         file: process.execPath,
-        args: [script, `--model-repository=${repository}`, ...sharedMemoryArgs(scenario)],
+        args: [script, `--model-repository=${repository}`, ...nereidArgs(scenario)],
         env: {},
       });
     },
   };
 }
 
-/** Triton 2.51 has shared memory on and knows no flag for it. */
-const sharedMemoryArgs = ({ sharedMemory }: Scenario): readonly string[] =>
-  sharedMemory === true ? ['--allow-client-shm=true'] : [];
+/** Triton 2.51 has shared memory on and knows no flag for it; `stream` is a test backend here. */
+const nereidArgs = ({ sharedMemory, model }: Scenario): readonly string[] => [
+  ...(sharedMemory === true ? ['--allow-client-shm=true'] : []),
+  ...(model === 'stream' ? ['--enable-test-backends'] : []),
+];
 
 /** The real Triton of PyPI nvidia-pytriton with the two backends of bench/peers. */
 export function tritonPeer(): Peer {

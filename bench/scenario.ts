@@ -39,10 +39,12 @@ export interface Limit {
 export interface Scenario {
   readonly name: string;
   readonly title: string;
-  readonly model: 'identity' | 'mlp';
+  readonly model: 'identity' | 'mlp' | 'stream';
   readonly protocol: Protocol;
   /** Input and output lie in a region of system shared memory; gRPC only. */
   readonly sharedMemory?: boolean;
+  /** Answers to one request, over ModelStreamInfer; gRPC only. Absent = one, over ModelInfer. */
+  readonly responses?: number;
   /** gRPC over TLS; both servers get the same certificate. */
   readonly tls?: boolean;
   /** FP32 shape of the one input, rows first. */
@@ -87,6 +89,9 @@ function parseScenario(file: string, text: string): Scenario {
   }
   if (scenario.sharedMemory === true && scenario.protocol !== 'grpc') {
     throw wrong('shared memory is measured over grpc only');
+  }
+  if (scenario.responses !== undefined && scenario.protocol !== 'grpc') {
+    throw wrong('streams are measured over grpc only');
   }
   if (scenario.tls === true && scenario.protocol !== 'grpc') throw wrong('tls is for grpc only');
   for (const key of ['connections', 'streams', 'warmupRequests'] as const) {

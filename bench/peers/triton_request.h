@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What both bench backends do with one request: read its input, answer it, count it.
+// What the bench backends do with one request: read its input, answer it, count it.
 #pragma once
 
 #include <chrono>
@@ -10,8 +10,8 @@
 
 #include "triton_abi.h"
 
-#define TRITON_RETURN_IF_ERROR(expr)                    \
-  do {                                                  \
+#define TRITON_RETURN_IF_ERROR(expr)                        \
+  do {                                                      \
     if (TRITONSERVER_Error* error_ = (expr)) return error_; \
   } while (false)
 
@@ -109,9 +109,8 @@ struct BatchTimes {
 
 inline void CountAndRelease(TRITONBACKEND_ModelInstance* instance, TRITONBACKEND_Request* request,
                             bool success, const BatchTimes& times) {
-  Ignore(TRITONBACKEND_ModelInstanceReportStatistics(instance, request, success, times.start,
-                                                     times.compute_start, times.compute_end,
-                                                     times.end));
+  Ignore(TRITONBACKEND_ModelInstanceReportStatistics(
+      instance, request, success, times.start, times.compute_start, times.compute_end, times.end));
   Ignore(TRITONBACKEND_RequestRelease(request, kReleaseAll));
 }
 

@@ -21,33 +21,35 @@ void IoHandler::NoteTraceParent(Call& call, const net::RequestHead& head) {
   if (const auto parent = head.Find("traceparent")) call.trace_parent = *parent;
 }
 
-void IoHandler::StartTrace(Call& call, const core::InferRequest& request,
-                           const core::ModelPlan& plan) {
+std::unique_ptr<trace::Record> IoHandler::StartTrace(const Call& call,
+                                                     const core::InferRequest& request,
+                                                     const core::ModelPlan& plan) {
   trace::Sampler& sampler = tracing_->Find(plan.name);
   const bool has_context = !call.trace_parent.empty() && !sampler.level().is_off();
-  if (!has_context && !sampler.Sample()) return;
+  if (!has_context && !sampler.Sample()) return nullptr;
   const base::Instant now = steady_clock::now();
-  call.trace = std::make_unique<trace::Record>(sampler, call.is_grpc);
-  call.trace->trace_parent = std::move(call.trace_parent);
-  call.trace->Add(call.is_grpc ? Moment::kGrpcWaitReadStart : Moment::kHttpRecvStart,
-                  call.received_at);
-  call.trace->Add(call.is_grpc ? Moment::kGrpcWaitReadEnd : Moment::kHttpRecvEnd, now);
-  call.trace->Add(Moment::kRequestStart, now);
-  call.trace->NoteRequest(plan, request);
+  auto record = std::make_unique<trace::Record>(sampler, call.is_grpc);
+  record->trace_parent = call.trace_parent;
+  record->Add(call.is_grpc ? Moment::kGrpcWaitReadStart : Moment::kHttpRecvStart, call.received_at);
+  record->Add(call.is_grpc ? Moment::kGrpcWaitReadEnd : Moment::kHttpRecvEnd, now);
+  record->Add(Moment::kRequestStart, now);
+  record->NoteRequest(plan, request);
+  return record;
 }
 
-void IoHandler::TraceResponse(Call& call, const core::InferResponse& response) {
+void IoHandler::TraceResponse(trace::Record& record, const core::ModelPlan& plan,
+                              const core::InferResponse& response) {
   const base::Instant now = steady_clock::now();
-  call.trace->NoteResponse(call.model->plan(), response);
-  call.trace->Add(Moment::kInferResponseComplete, now);
+  record.NoteResponse(plan, response);
+  record.Add(Moment::kInferResponseComplete, now);
   if (!response.is_final) return;
-  call.trace->Add(Moment::kRequestEnd, now);
-  call.trace->Add(call.is_grpc ? Moment::kGrpcSendStart : Moment::kHttpSendStart, now);
+  record.Add(Moment::kRequestEnd, now);
+  record.Add(record.is_grpc ? Moment::kGrpcSendStart : Moment::kHttpSendStart, now);
 }
 
-void IoHandler::FinishTrace(Call& call) {
-  call.trace->Add(call.is_grpc ? Moment::kGrpcSendEnd : Moment::kHttpSendEnd, steady_clock::now());
-  frontend_.traces().Push(std::move(call.trace));
+void IoHandler::FinishTrace(std::unique_ptr<trace::Record> record) {
+  record->Add(record->is_grpc ? Moment::kGrpcSendEnd : Moment::kHttpSendEnd, steady_clock::now());
+  frontend_.traces().Push(std::move(record));
 }
 
 void IoHandler::StartAccessEntry(Call& call, const net::RequestHead& head) {

@@ -27,7 +27,7 @@ void IoHandler::SubmitGenerate(Call& call) {
   if (!status.ok()) return answers_.Error(call, status);
   call.generated.emplace();
   if (call.kind == RouteKind::kGenerateStream) {
-    call.flow = base::MakeRef<ResponseFlow>(SIZE_MAX);
+    call.flow = base::MakeRef<ResponseFlow>(SIZE_MAX, ResponseFlow::kJsonExpansion);
   }
   Submit(call, std::move(request), model.value());
 }

@@ -113,7 +113,7 @@ void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model
   }
   request->sink = call.sink;
   request->deadline = call.deadline;
-  if (tracing_) StartTrace(call, *request, model->plan());
+  if (tracing_) call.trace = StartTrace(call, *request, model->plan());
   if (const auto timeout = model->QueueTimeout(*request)) {
     call.queue_expires = steady_clock::now() + *timeout;
     call.Rearm();

@@ -175,11 +175,11 @@ bool IoHandler::AnswerResponse(core::InferResponse& response) {
   Call* call = calls_.Find(sink.slot(), sink.generation());
   // Nobody waits any more?
   if (call == nullptr || call->state == Call::State::kAnswered) return false;
-  if (call->trace) TraceResponse(*call, response);
+  if (call->trace) TraceResponse(*call->trace, call->model->plan(), response);
   if (call->access) call->access->times = response.times;
   if (call->messages) return AnswerMessage(*call, response, sink);
   if (call->generated) {
-    const size_t bytes = call->flow ? ResponseFlow::SizeOf(response) : 0;
+    const size_t bytes = call->flow ? call->flow->SizeOf(response) : 0;
     const size_t written = answers_.Generate(*call, response);
     if (call->flow) call->flow->Pass(bytes, written, call->stream->unsent_bytes());
   } else if (response.status.ok()) {
@@ -312,7 +312,12 @@ void IoHandler::OnCallTimer(Call& call) {
 void IoHandler::OnCallClosed(Call& call, bool answered) {
   if (!answered) CancelRequests(call);
   if (call.flow) call.flow->Close();
-  if (call.trace) FinishTrace(call);
+  if (call.trace) FinishTrace(std::move(call.trace));
+  if (call.messages) {
+    call.messages->ForEach([this](StreamRequest& request) {
+      if (request.trace) FinishTrace(std::move(request.trace));
+    });
+  }
   if (call.access) FinishAccessEntry(call, answered);
   SetCounted(call, false);
   calls_.Close(call);

@@ -95,9 +95,12 @@ class IoHandler final : public net::RequestHandler {
 
   // call_records.cc
   void NoteTraceParent(Call& call, const net::RequestHead& head);
-  void StartTrace(Call& call, const core::InferRequest& request, const core::ModelPlan& plan);
-  void TraceResponse(Call& call, const core::InferResponse& response);
-  void FinishTrace(Call& call);
+  // Null when the request is not traced.
+  std::unique_ptr<trace::Record> StartTrace(const Call& call, const core::InferRequest& request,
+                                            const core::ModelPlan& plan);
+  static void TraceResponse(trace::Record& record, const core::ModelPlan& plan,
+                            const core::InferResponse& response);
+  void FinishTrace(std::unique_ptr<trace::Record> record);
   void StartAccessEntry(Call& call, const net::RequestHead& head);
   void FinishAccessEntry(Call& call, bool answered);
   // stream_calls.cc

@@ -62,7 +62,7 @@ base::Waker* NetSink::Send(core::InferResponse* response) {
   if (flow_) [[unlikely]] {
     // An I/O thread is never held up: others live on it.
     const bool may_wait = !response->is_final && t_mailbox == nullptr;
-    flow_->Enter(ResponseFlow::SizeOf(*response), may_wait, *mailbox_->waker());
+    flow_->Enter(flow_->SizeOf(*response), may_wait, *mailbox_->waker());
   }
   AddRef();  // until Recycle: the request may drop its reference before the I/O thread looks
   const bool was_empty = mailbox_->responses.Push(response);

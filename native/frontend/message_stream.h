@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "frontend/mailbox.h"
 #include "frontend/response_flow.h"
 #include "model/model.h"
+#include "trace/record.h"
 
 namespace serving::frontend {
 
@@ -27,6 +29,7 @@ struct StreamRequest {
   std::string id;
   std::vector<core::WantedOutput> wanted;
   std::vector<core::ClientMemoryRef> client_memory;  // what the request uses of its client's
+  std::unique_ptr<trace::Record> trace;              // set while the request is traced
   size_t body_bytes = 0;
   size_t charged = 0;
   base::Instant queue_expires = base::kNever;

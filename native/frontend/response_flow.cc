@@ -15,9 +15,9 @@ constexpr size_t kResponseOverhead = 512;
 
 }  // namespace
 
-size_t ResponseFlow::SizeOf(const core::InferResponse& response) {
+size_t ResponseFlow::SizeOf(const core::InferResponse& response) const {
   size_t bytes = kResponseOverhead + response.status.message().size();
-  for (const core::OutputTensor& output : response.outputs) bytes += output.view.size;
+  for (const core::OutputTensor& output : response.outputs) bytes += output.view.size * expansion_;
   for (const core::ResponseParameter& parameter : response.parameters) {
     const auto* text = std::get_if<std::string>(&parameter.value);
     bytes += parameter.name.size() + (text != nullptr ? text->size() : sizeof(double));
@@ -33,11 +33,10 @@ bool ResponseFlow::HasRoomLocked(size_t bytes) const {
 
 void ResponseFlow::Enter(size_t bytes, bool may_wait, base::Waker& waker) {
   std::unique_lock lock(mutex_);
-  if (may_wait && !HasRoomLocked(bytes)) {
-    waker.Wake();
+  if (may_wait && !HasRoomLocked(bytes)) waker.Wake();
+  while (may_wait && !HasRoomLocked(bytes)) {
     ++waiting_;
-    room_.wait(lock, [&] { return HasRoomLocked(bytes); });
-    --waiting_;
+    room_.wait(lock, [this, seen = openings_] { return openings_ != seen; });
   }
   queued_bytes_ += bytes;
   ++queued_responses_;
@@ -48,8 +47,14 @@ void ResponseFlow::SettleLocked(size_t unsent) {
   while (!written_.empty() && written_.front() + unsent <= written_bytes_) written_.pop_front();
   // Not for every few bytes: a producer that is woken has half of the room to fill.
   if (waiting_ != 0 && BytesLocked() <= kMaxBytes / 2 && ResponsesLocked() <= max_responses_ / 2) {
-    room_.notify_all();
+    OpenLocked();
   }
+}
+
+void ResponseFlow::OpenLocked() {
+  waiting_ = 0;  // who wakes and finds too little room counts anew
+  ++openings_;
+  room_.notify_all();
 }
 
 void ResponseFlow::Pass(size_t bytes, size_t written, size_t unsent) {
@@ -69,7 +74,7 @@ void ResponseFlow::Settle(size_t unsent) {
 void ResponseFlow::Close() {
   const std::lock_guard lock(mutex_);
   is_closed_ = true;
-  room_.notify_all();
+  OpenLocked();
 }
 
 bool ResponseFlow::is_full() const {

@@ -27,11 +27,16 @@ class ResponseFlow final : public base::RefCounted {
  public:
   static constexpr size_t kMaxBytes = 1 << 20;
 
-  // `max_responses`: SIZE_MAX = any number.
-  explicit ResponseFlow(size_t max_responses) : max_responses_(max_responses) {}
+  // JSON needs at most so many bytes for one of a tensor (`false,` for a BOOL).
+  static constexpr size_t kJsonExpansion = 6;
 
-  // What a response counts for: its tensors and what goes with them.
-  static size_t SizeOf(const core::InferResponse& response);
+  // `max_responses`: SIZE_MAX = any number. `expansion`: bytes that one of a tensor may become when
+  // it is written.
+  explicit ResponseFlow(size_t max_responses, size_t expansion = 1)
+      : max_responses_(max_responses), expansion_(expansion) {}
+
+  // What a response counts for until it is written: its tensors and what goes with them.
+  size_t SizeOf(const core::InferResponse& response) const;
 
   // Counts a response of `bytes`. With `may_wait` only once there is room, or after Close;
   // `waker` is rung before the wait, so that what was handed over before is taken.
@@ -57,8 +62,10 @@ class ResponseFlow final : public base::RefCounted {
   size_t BytesLocked() const { return queued_bytes_ + unsent_bytes_; }
   size_t ResponsesLocked() const { return queued_responses_ + written_.size(); }
   void SettleLocked(size_t unsent);
+  void OpenLocked();
 
   const size_t max_responses_;
+  const size_t expansion_;
   mutable std::mutex mutex_;
   std::condition_variable room_;
   size_t queued_bytes_ = 0;      // entered and not written; guarded by mutex_
@@ -69,6 +76,7 @@ class ResponseFlow final : public base::RefCounted {
   // only where their number is limited; guarded by mutex_.
   std::deque<uint64_t> written_;
   size_t waiting_ = 0;      // guarded by mutex_
+  uint64_t openings_ = 0;   // times that waiting producers were told to look; guarded by mutex_
   bool is_closed_ = false;  // guarded by mutex_
 };
 

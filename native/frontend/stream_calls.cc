@@ -114,6 +114,7 @@ void IoHandler::SubmitMessage(Call& call) {
     entry.client_memory = request->client_memory;
     entry.sink->SetPlaces(request->wanted);
   }
+  if (tracing_) entry.trace = StartTrace(call, *request, model->plan());
   request->sink = entry.sink;
   request->deadline = call.deadline;
   if (const auto timeout = model->QueueTimeout(*request)) {
@@ -169,16 +170,18 @@ void IoHandler::AnswerInTurn(Call& call) {
 
 void IoHandler::SendMessageResponse(Call& call, StreamRequest& request,
                                     core::InferResponse& response) {
+  if (request.trace) TraceResponse(*request.trace, request.model->plan(), response);
   if (!response.status.ok() && call.messages->ends_at_error) {
     return Fail(call, response.status);
   }
   const bool is_final = response.is_final;
-  const size_t bytes = ResponseFlow::SizeOf(response);
+  const size_t bytes = call.flow->SizeOf(response);
   size_t written = 0;
   if (!response.is_empty_final() || request.wants_empty_final) {
     written = answers_.StreamResponse(call, request, response);
   }
   call.flow->Pass(bytes, written, call.stream->unsent_bytes());
+  if (is_final && request.trace) FinishTrace(std::move(request.trace));
   if (is_final) CloseMessage(call, request);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "testing/handler_harness.h"
+#include "trace/sampler.h"
 
 namespace serving::frontend {
 namespace {
@@ -304,6 +305,51 @@ TEST_F(StreamCalls, EndsAnEmptyStreamWithOk) {
   EXPECT_EQ(stream.Trailer("grpc-status"), "0");
   EXPECT_EQ(stream.body, "");
   EXPECT_FALSE(stream.has_head);
+}
+
+TEST_F(StreamCalls, TracesEachRequestOfAStream) {
+  Load(PlanOf("identity", "echo"));
+  Load(PlanOf("stream", "many", {{"responses", "2"}}));
+  auto sampler =
+      base::MakeRef<trace::Sampler>(1, trace::Level{.timestamps = true, .tensors = false}, 2, -1);
+  frontend.SetTracing(base::MakeRef<trace::Plan>(sampler, false), [] {});
+  Wake();
+  FakeStream& stream = OpenInfer();
+  for (const std::string_view id : {"a", "b", "c", "d"}) {
+    Write(stream, Request(id == "d" ? "many" : "echo", id, kFour));
+  }
+  ASSERT_TRUE(Until([&] { return CallOf(stream).messages->unanswered() == 0; }));
+  std::string ids;
+  for (const auto& record : frontend.traces().TakeAll()) {
+    ids += record->request_id;
+    EXPECT_FALSE(record->stamps().empty());
+  }
+  EXPECT_EQ(ids, "bd");
+}
+
+TEST_F(StreamCalls, HoldsAProducerOfEventsToo) {
+  model::Model* many = Load(PlanOf("stream", "many", {{"responses", "100000"}}));
+  FakeStream& stream = OpenPost("/v2/models/many/generate_stream");
+  stream.takes_all = false;
+  std::string body = R"({"INPUT0":[1)";
+  for (int i = 0; i < 5000; ++i) body += ",1";
+  Write(stream, body + "]}");
+  End(stream);
+  ResponseFlow& flow = *CallOf(stream).flow;
+  // Events of small numbers take less than the room that is kept for them, so it may go on before
+  // it stands.
+  ASSERT_TRUE(Until(
+      [&] { return flow.waiting() == 1 && stream.unsent_bytes() > ResponseFlow::kMaxBytes / 2; }));
+  const std::string standing = Control(many, "{}");
+  for (int i = 0; i < 1000; ++i) Wake();
+  EXPECT_EQ(Control(many, "{}"), standing);
+  EXPECT_LE(stream.unsent_bytes(), ResponseFlow::kMaxBytes);
+  const size_t before = stream.body.size();
+  Take(stream);
+  ASSERT_TRUE(Until([&] { return stream.body.size() > before && flow.waiting() == 1; }));
+  Vanish(stream);
+  ASSERT_TRUE(
+      Until([&] { return Control(many, "{}").find("\"executed\":1") != std::string::npos; }));
 }
 
 class ImpatientStreamCalls : public StreamCalls {

@@ -233,6 +233,17 @@ class HandlerTest : public ::testing::Test {
     calls.emplace_back(exchange, std::move(stream));
     return *calls.back().second;
   }
+  FakeStream& OpenPost(std::string_view path) {
+    net::RequestHead head;
+    head.service = static_cast<uint16_t>(Service::kHttp);
+    head.method = "POST";
+    head.path = path;
+    head.has_body = true;
+    auto stream = std::make_unique<FakeStream>();
+    net::Exchange* exchange = handler->OnRequest(*stream, head);
+    calls.emplace_back(exchange, std::move(stream));
+    return *calls.back().second;
+  }
   FakeStream& OpenInfer(std::vector<net::Header> more = {}) {
     return Open("/inference.GRPCInferenceService/ModelStreamInfer", std::move(more));
   }

@@ -37,11 +37,16 @@ struct Loaded {
   }
 };
 
+std::unique_ptr<Backend> BackendNamed(std::string_view name) {
+  for (auto& backend : MakeTestBackends()) {
+    if (backend->name() == name) return std::move(backend);
+  }
+  return nullptr;
+}
+
 Loaded Load(core::ModelPlan plan) {
   Loaded loaded;
-  for (auto& backend : MakeTestBackends()) {
-    if (backend->name() == plan.backend) loaded.backend = std::move(backend);
-  }
+  loaded.backend = BackendNamed(plan.backend);
   loaded.plan = std::move(plan);
   loaded.model = loaded.backend->Load(loaded.plan).Take();
   loaded.instance = loaded.model->CreateInstance(0).Take();
@@ -193,7 +198,7 @@ core::ModelPlan StreamPlan() {
 }
 
 TEST(Stream, IsDecoupledOrNotLoaded) {
-  EXPECT_EQ(MakeTestBackends().back()->Load(MakePlan("stream")).status().message(),
+  EXPECT_EQ(BackendNamed("stream")->Load(MakePlan("stream")).status().message(),
             "stream: model 'm' answers many times: expected model_transaction_policy "
             "{ decoupled: true }");
 }

@@ -162,7 +162,8 @@ async function googleTest({ name, command, settings }: GoogleTest): Promise<Coun
   const env = {
     ...environment,
     ...Object.fromEntries(settings.map((setting) => setting.split('=', 2))),
-    ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1',
+    ASAN_OPTIONS:
+      'detect_leaks=1:strict_string_checks=1:allocator_may_return_null=1:detect_stack_use_after_return=1',
     UBSAN_OPTIONS: 'print_stacktrace=1',
     TSAN_OPTIONS: 'second_deadlock_stack=1',
   };

@@ -54,8 +54,9 @@ TEST_F(EngineTest, NeverGivesAHandleTwice) {
 TEST_F(EngineTest, NamesItsBackendsWhenOneIsUnknown) {
   const base::Status status = engine_.Load(MakePlan("tensorrt")).status();
   EXPECT_EQ(status.code(), base::StatusCode::kInvalidArgument);
-  EXPECT_TRUE(status.message().starts_with("unable to find backend library for backend 'tensorrt': "
-                                           "this server has 'identity', 'sleep', "))
+  EXPECT_TRUE(
+      status.message().starts_with("unable to find backend library for backend 'tensorrt': "
+                                   "this server has 'identity', 'sleep', "))
       << status.message();
   EXPECT_EQ(engine_.Inspect("identity", "x").status().code(), base::StatusCode::kUnimplemented);
 }

@@ -9,7 +9,7 @@ import { internal, invalidArgument, ServeError } from '../base/status.ts';
 import { flagsHelp } from '../config/flags-page.ts';
 import { type Program, parseOptions, type ServerOptions } from '../config/options.ts';
 import { httpTlsFiles, usesTls } from '../config/tls-files.ts';
-import { tritonName } from '../lifecycle/lifecycle.ts';
+import { tritonName } from '../lifecycle/load-failure.ts';
 import { type Addresses, Server, type Service } from '../server/server.ts';
 import { firstSignal, onHangUp } from '../server/signals.ts';
 import { askYesNo, canAsk, stderr, stdout } from './terminal.ts';

@@ -9,7 +9,8 @@ import {
   unimplemented,
 } from '../base/status.ts';
 import type { ServerOptions } from '../config/options.ts';
-import { failedToPoll, type LoadOptions, type ModelLifecycle } from '../lifecycle/lifecycle.ts';
+import type { LoadOptions, ModelLifecycle } from '../lifecycle/lifecycle.ts';
+import { failedToPoll } from '../lifecycle/load-failure.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
 import { readOverrideKeys } from '../repository/override-files.ts';
 

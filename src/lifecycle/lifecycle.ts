@@ -11,10 +11,12 @@ import { checkModelName, DUPLICATE_REASON, listModels, readModel } from '../repo
 import type { ModelFolder, RepositorySource } from '../repository/source.ts';
 import type { StagedModel, Staging } from '../repository/staging.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
+import { buildReasons, failedToPoll } from './load-failure.ts';
 import { buildVersion, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
 import { type IndexRow, ModelState, noVersions, type ServedVersion } from './model-state.ts';
 import { checkOverrideCode } from './override.ts';
 import { Publisher } from './publisher.ts';
+import { Retirement } from './retirement.ts';
 
 export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
   readonly engine: Engine;
@@ -71,12 +73,8 @@ export class ModelLifecycle {
   readonly #models = new Map<string, Model>();
   readonly #exclusive = new Exclusive();
   readonly #slots: Semaphore;
-  // An unload may wait long for its last request, on one of the few threads that also read files and load models.
-  readonly #drains = new Semaphore(2);
   readonly #publisher: Publisher;
-  readonly #destroying = new Set<Promise<void>>();
-  /** by model: when the builds that were last taken out of service are gone */
-  readonly #going = new Map<string, Promise<void>>();
+  readonly #retirement: Retirement;
   #isStarted = false;
   #isExiting = false;
 
@@ -84,6 +82,7 @@ export class ModelLifecycle {
     this.#options = options;
     this.#slots = new Semaphore(options.loadThreads);
     this.#publisher = new Publisher(options.engine, () => this.#table());
+    this.#retirement = new Retirement(options);
   }
 
   get isReady(): boolean {
@@ -142,14 +141,14 @@ export class ModelLifecycle {
       const old = model.state.beginUnload();
       await this.#publisher.publish();
       if (!model.state.hasVersions) this.#models.delete(name);
-      this.#destroy(model.state, old, takeStaged(model));
+      this.#retirement.retire(model.state, old, takeStaged(model));
     });
     await abortable(work, signal);
   }
 
   /** Resolves when nothing is left of the builds of a model that were taken out of service. */
   async gone(name: string): Promise<void> {
-    await this.#going.get(name);
+    await this.#retirement.gone(name);
   }
 
   /** The repository index: every model in a repository or in service, sorted by name. */
@@ -227,8 +226,8 @@ export class ModelLifecycle {
       old: model.state.beginUnload(),
     }));
     await this.#publisher.publish();
-    for (const { model, old } of all) this.#destroy(model.state, old, takeStaged(model));
-    await Promise.all(this.#destroying);
+    for (const { model, old } of all) this.#retirement.retire(model.state, old, takeStaged(model));
+    await this.#retirement.finished();
   }
 
   async #loadOverride(name: string, { config, files }: LoadOptions): Promise<void> {
@@ -272,7 +271,7 @@ export class ModelLifecycle {
     for (const { version } of draft.versions) log.info(`loading: ${name}:${version}`);
     const { built, failed } = await this.#build(draft);
     if (failed.size > 0) {
-      for (const one of built) this.#destroy(state, [one]);
+      for (const one of built) this.#retirement.retire(state, [one]);
       throw await this.#buildFailure(state, failed);
     }
     const old = state.finishLoad(built);
@@ -281,7 +280,7 @@ export class ModelLifecycle {
     model.fingerprint = isOverride ? '' : folder.fingerprint;
     await this.#publisher.publish();
     log.info(`successfully loaded '${name}'`);
-    this.#destroy(state, old, oldStaged);
+    this.#retirement.retire(state, old, oldStaged);
   }
 
   #draft(
@@ -334,15 +333,10 @@ export class ModelLifecycle {
     state: ModelState,
     failed: ReadonlyMap<number, ServeError>,
   ): Promise<ServeError> {
-    const reasons = new Map<number, string>();
-    let text = '';
-    let configError: ConfigError | undefined;
-    for (const [version, error] of failed) {
-      const reason = `${tritonName(error.code)}: ${error.message}`;
-      reasons.set(version, reason);
-      text += `version ${version} is at UNAVAILABLE state: ${reason};\n`;
-      if (error instanceof ConfigError && error.phase === 'read') configError ??= error;
-    }
+    const { reasons, text } = buildReasons(failed);
+    const configError = [...failed.values()].find(
+      (error): error is ConfigError => error instanceof ConfigError && error.phase === 'read',
+    );
     state.failLoad(reasons);
     await this.#publisher.publish();
     if (configError !== undefined) {
@@ -359,41 +353,6 @@ export class ModelLifecycle {
   #failure(code: StatusCode, message: string, cause?: unknown): ServeError {
     this.#options.log.error(message.trimEnd());
     return new ServeError(code, message, cause === undefined ? undefined : { cause });
-  }
-
-  /**
-   * Waits in the background until the last request left each build; `close` waits for them all.
-   * @param staged files of these builds, removed behind them
-   */
-  #destroy(state: ModelState, builds: readonly ServedVersion[], staged?: StagedModel): void {
-    const { engine, log } = this.#options;
-    const all: Promise<void>[] = [];
-    for (const build of builds) {
-      const gone = this.#drains
-        .run(() => engine.unload(build.handle))
-        .then(() => {
-          state.destroyed(build);
-          log.info(`successfully unloaded '${state.name}' version ${build.version}`);
-        })
-        .catch((thrown: unknown) => {
-          log.error(`failed to unload '${state.name}': ${ServeError.from(thrown).message}`);
-        })
-        .finally(() => this.#destroying.delete(gone));
-      this.#destroying.add(gone);
-      all.push(gone);
-    }
-    const going = Promise.all([this.#going.get(state.name), ...all]).then(() => {
-      if (this.#going.get(state.name) === going) this.#going.delete(state.name);
-    });
-    this.#going.set(state.name, going);
-    if (staged === undefined) return;
-    const removed = Promise.all(all)
-      .then(() => staged.remove())
-      .catch((thrown: unknown) => {
-        log.error(`files of '${state.name}' stay behind: ${ServeError.from(thrown).message}`);
-      })
-      .finally(() => this.#destroying.delete(removed));
-    this.#destroying.add(removed);
   }
 
   #model(name: string): Model {
@@ -422,20 +381,4 @@ function takeStaged(model: Model): StagedModel | undefined {
   const { staged } = model;
   model.staged = undefined;
   return staged;
-}
-
-/** Triton's words for a load that ended before the model was looked at. */
-export const failedToPoll = (name: string): string =>
-  `failed to load '${name}', failed to poll from model repository`;
-
-const TRITON_NAMES: Partial<Record<StatusCode, string>> = {
-  InvalidArgument: 'Invalid argument',
-  NotFound: 'Not found',
-  AlreadyExists: 'Already exists',
-  Unimplemented: 'Unsupported',
-};
-
-/** A code as Triton prints it before a message. */
-export function tritonName(code: StatusCode): string {
-  return TRITON_NAMES[code] ?? code;
 }

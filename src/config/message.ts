@@ -94,7 +94,7 @@ function fieldToPlain(field: Field, value: unknown): unknown {
     const longKeys = isLongType(mapKeyType(field));
     return new Map(
       Object.entries(value as PlainMessage).map(([key, item]) => [
-        longKeys ? BigInt(key) : key,
+        longKeys ? BigInt(key) : withoutNul(field, key),
         valueToPlain(field, item),
       ]),
     );
@@ -108,9 +108,14 @@ function valueToPlain(field: Field, value: unknown): unknown {
   if (message) return toPlain(message, value as object);
   const enumType = enumOf(field);
   if (enumType) return enumName(field, enumType, value as number);
-  if (typeof value === 'string' && value.includes('\0')) throw new UnreadableValue(field, 'NUL');
+  if (typeof value === 'string') return withoutNul(field, value);
   if (field.type === 'float' && typeof value === 'number') return Math.fround(value);
   return isLongType(field.type) ? toBigInt(value) : value;
+}
+
+function withoutNul(field: Field, text: string): string {
+  if (text.includes('\0')) throw new UnreadableValue(field, 'NUL');
+  return text;
 }
 
 /** Plain data as protobufjs's encoder takes it: proto3 defaults left out, as every other encoder does. */

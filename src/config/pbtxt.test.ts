@@ -116,6 +116,14 @@ describe('readModelConfig', () => {
     ['name: "\\q"', 'm:1:8: name: Invalid escape sequence "\\\\q" in string'],
     ['name: "a\0b"', 'm:1:9: name: Invalid control characters encountered in text: a NUL byte'],
     ['name: "a\\000b"', 'm:1:7: name: The string holds a NUL'],
+    [
+      'parameters { key: "a\0b" value { string_value: "" } }',
+      'm:1:21: parameters[0]: Invalid control characters encountered in text: a NUL byte',
+    ],
+    [
+      'parameters { key: "a\\000b" value { string_value: "" } }',
+      'm:1:19: parameters[0]: The string holds a NUL',
+    ],
     ['name: "\\377"', 'm:1:7: name: invalid UTF-8 string'],
     [
       'parameters { key: "k" value { string_value: 3 } }',

@@ -7,7 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { startNereid } from '../support/nereid.ts';
-import { measure, preparePerfAnalyzer } from '../support/perf-analyzer.ts';
+import {
+  type Measurement,
+  measure,
+  type PerfAnalyzer,
+  preparePerfAnalyzer,
+  StuckError,
+} from '../support/perf-analyzer.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 
@@ -31,6 +37,7 @@ const WAYS: Readonly<Record<string, readonly string[]>> = {
   ],
   'gRPC, synchronous': ['-i', 'grpc', '--sync'],
   'gRPC, asynchronous': ['-i', 'grpc', '--async'],
+  'gRPC, streaming': ['-i', 'grpc', '--async', '--streaming'],
   'gRPC, gzip': ['-i', 'grpc', '--grpc-compression-algorithm=gzip'],
   'gRPC, system shared memory': [
     ...['-i', 'grpc', '--shared-memory=system', '--output-shared-memory-size=4096'],
@@ -71,19 +78,34 @@ describe('perf_analyzer', { skip, timeout: 300_000 }, () => {
     rmSync(scratch, { recursive: true, force: true });
   });
 
+  /** undefined when it has all its answers and does not see it */
+  const tryOnce = async (
+    program: PerfAnalyzer,
+    args: readonly string[],
+  ): Promise<Measurement | undefined> => {
+    const before = await counted();
+    const measurement = await measure(program, args).catch((error: unknown) => {
+      if (!(error instanceof StuckError)) throw error;
+      return undefined;
+    });
+    const now = await counted();
+    assert.equal(now.fail - before.fail, 0);
+    assert.equal(now.success - before.success, REQUESTS);
+    return measurement;
+  };
+
   const ask = async (args: readonly string[]): Promise<string> => {
     assert.ok(typeof analyzer !== 'string');
     const url = args.includes('grpc') ? at.grpc : at.http;
-    const before = await counted();
-    const { requests, failed, serverRequests, text } = await measure(analyzer, [
+    const all = [
       ...['-m', 'm', '-u', url, '--shape', 'IN:16', `--concurrency-range=${AT_ONCE}`],
       ...[`--request-count=${REQUESTS}`, ...args],
-    ]);
-    const now = await counted();
+    ];
+    const measurement = (await tryOnce(analyzer, all)) ?? (await tryOnce(analyzer, all));
+    assert.ok(measurement !== undefined, 'it got stuck twice');
+    const { requests, failed, serverRequests, text } = measurement;
     assert.equal(requests, REQUESTS, text);
     assert.equal(failed, 0, text);
-    assert.equal(now.fail - before.fail, 0);
-    assert.equal(now.success - before.success, REQUESTS);
     // It looks at the statistics for the first time after its threads have begun to send, however late.
     assert.ok(serverRequests <= REQUESTS, text);
     return text;

@@ -64,16 +64,25 @@ export async function preparePerfAnalyzer(
   return { program, libraries };
 }
 
-/** Runs it with a number of requests instead of a time. @throws Error with its output when it fails */
+/** It did not end. Once in some hundred runs it sleeps for ever when its threads have all their answers. */
+export class StuckError extends Error {}
+
+const PATIENCE_MS = 30_000;
+
+/**
+ * Runs it with a number of requests instead of a time.
+ * @throws StuckError when it does not end, Error when it fails; both with its output
+ */
 export async function measure(
   { program, libraries }: PerfAnalyzer,
   args: readonly string[],
 ): Promise<Measurement> {
   const env = { ...process.env, LD_LIBRARY_PATH: libraries };
-  const { stdout, stderr } = await run(program, args, { env, timeout: 120_000 }).catch(
+  const { stdout, stderr } = await run(program, args, { env, timeout: PATIENCE_MS }).catch(
     (error: unknown) => {
-      const { stdout: out, stderr: err } = error as { stdout: string; stderr: string };
-      throw new Error(`perf_analyzer ${args.join(' ')}\n${out}${err}`, { cause: error });
+      const { stdout: out, stderr: err, killed } = error as Record<string, unknown>;
+      const Kind = killed === true ? StuckError : Error;
+      throw new Kind(`perf_analyzer ${args.join(' ')}\n${out}${err}`, { cause: error });
     },
   );
   const text = stdout + stderr;

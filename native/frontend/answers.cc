@@ -140,9 +140,11 @@ bool Answers::CompressParts(const Call& call) {
 
 void Answers::SendGrpcHead(const Call& call) {
   const bool names_coding = call.answer_coding != protocol::Coding::kIdentity;
-  const net::Header head[] = {{"content-type", kGrpcContentType},
-                              {"grpc-encoding", protocol::CodingName(call.answer_coding)}};
-  call.stream->SendHead(200, {head, names_coding ? 2u : 1u}, std::nullopt);
+  // What requests may be compressed with, as gRPC core tells it with every answer.
+  const net::Header head[] = {{"content-type", kGrpcContentType, true},
+                              {"grpc-accept-encoding", "identity, deflate, gzip", true},
+                              {"grpc-encoding", protocol::CodingName(call.answer_coding), true}};
+  call.stream->SendHead(200, {head, names_coding ? 3u : 2u}, std::nullopt);
 }
 
 void Answers::SendWritten(net::Stream& stream) {
@@ -191,7 +193,7 @@ void Answers::SendParts(Call& call, std::string_view timing) {
     SendWritten(stream);
   }
   if (!call.is_grpc) return stream.Finish({});
-  net::Header trailers[2] = {{"grpc-status", "0"}};
+  net::Header trailers[2] = {{"grpc-status", "0", true}};
   stream.Finish({trailers, AddLoad(call, trailers, 1)});
 }
 

@@ -69,7 +69,7 @@ void Answers::StreamEnd(Call& call) {
   const bool has_head = call.has_head;
   call.MarkAnswered();
   call.answer_status = 0;
-  net::Header fields[3] = {{"content-type", kGrpcContentType}, {"grpc-status", "0"}};
+  net::Header fields[3] = {{"content-type", kGrpcContentType, true}, {"grpc-status", "0", true}};
   const size_t count = AddLoad(call, fields, 2);
   if (has_head) return call.stream->Finish(std::span(fields, count).subspan(1));
   call.stream->SendTrailersOnly({fields, count});

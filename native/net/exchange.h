@@ -20,6 +20,8 @@ enum class Protocol : uint8_t { kHttp1, kHttp2 };
 struct Header {
   std::string_view name;
   std::string_view value;
+  // Of an answer: both texts live as long as the process, so nobody needs to copy them.
+  bool is_static = false;
 };
 
 // The start of one request; views are valid during OnRequest only.
@@ -60,7 +62,7 @@ class Stream {
   virtual ~Stream() = default;
 
   // Status line and headers, once, first. HTTP/1.1 without `content_length` is answered chunked.
-  // Content-Length, Connection and Date are added here; everything is copied.
+  // Content-Length, Connection and Date are added here; everything is copied, or static.
   virtual void SendHead(int status, std::span<const Header> headers,
                         std::optional<uint64_t> content_length) = 0;
   // Body bytes, copied: for heads and small answers.

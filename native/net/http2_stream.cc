@@ -24,10 +24,16 @@ const uint8_t* Octets(std::string_view text) {
 
 }  // namespace
 
-void Http2Stream::FieldBlock::Add(std::string_view name, std::string_view value) {
-  text += name;
-  text += value;
-  fields.push_back({static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
+void Http2Stream::FieldBlock::Add(const Header& header) {
+  const auto name_size = static_cast<uint32_t>(header.name.size());
+  const auto value_size = static_cast<uint32_t>(header.value.size());
+  if (header.is_static) {
+    fields.push_back({header.name.data(), header.value.data(), name_size, value_size});
+    return;
+  }
+  text += header.name;
+  text += header.value;
+  fields.push_back({nullptr, nullptr, name_size, value_size});
 }
 
 void Http2Stream::FieldBlock::Clear() {
@@ -39,9 +45,14 @@ void Http2Stream::FieldBlock::Clear() {
 std::span<const Field> Http2Stream::FieldBlock::View(std::vector<Field>& to) const {
   to.clear();
   const uint8_t* at = Octets(text);
-  for (const Sizes& sizes : fields) {
-    to.push_back({at, at + sizes.name, sizes.name, sizes.value, nghttp2::kFlagNone});
-    at += sizes.name + sizes.value;
+  for (const Entry& entry : fields) {
+    if (entry.name != nullptr) {
+      to.push_back({Octets({entry.name, entry.name_size}), Octets({entry.value, entry.value_size}),
+                    entry.name_size, entry.value_size, nghttp2::kFieldNoCopy});
+      continue;
+    }
+    to.push_back({at, at + entry.name_size, entry.name_size, entry.value_size, nghttp2::kFlagNone});
+    at += entry.name_size + entry.value_size;
   }
   return to;
 }
@@ -76,13 +87,17 @@ void Http2Stream::SendHead(int status, std::span<const Header> headers,
   SERVING_CHECK(!has_head_, "an answer has one head");
   has_head_ = true;
   drops_body_ = is_head_method_ || status == 204 || status == 304;
-  const std::array<char, 3> digits{static_cast<char>('0' + status / 100 % 10),
-                                   static_cast<char>('0' + status / 10 % 10),
-                                   static_cast<char>('0' + status % 10)};
-  head_.Add(":status", {digits.data(), digits.size()});
+  if (status == 200) {
+    head_.Add({":status", "200", true});
+  } else {
+    const std::array<char, 3> digits{static_cast<char>('0' + status / 100 % 10),
+                                     static_cast<char>('0' + status / 10 % 10),
+                                     static_cast<char>('0' + status % 10)};
+    head_.Add({":status", {digits.data(), digits.size()}});
+  }
   bool is_grpc = false;
   for (const Header& header : headers) {
-    head_.Add(header.name, header.value);
+    head_.Add(header);
     is_grpc =
         is_grpc || (header.name == "content-type" && header.value.starts_with("application/grpc"));
   }
@@ -90,11 +105,11 @@ void Http2Stream::SendHead(int status, std::span<const Header> headers,
     std::array<char, 24> number;
     const char* const end =
         std::to_chars(number.data(), number.data() + number.size(), *content_length).ptr;
-    head_.Add("content-length", {number.data(), static_cast<size_t>(end - number.data())});
+    head_.Add({"content-length", {number.data(), static_cast<size_t>(end - number.data())}});
   }
   // gRPC servers send no date, and a value that changes every second would cost each connection an
   // entry in its compression table.
-  if (!is_grpc) head_.Add("date", thread_.http_date());
+  if (!is_grpc) head_.Add({"date", thread_.http_date()});
   Queued();
 }
 
@@ -114,7 +129,7 @@ void Http2Stream::SendBuffer(base::BufferRef owner, std::span<const std::byte> b
 
 void Http2Stream::Finish(std::span<const Header> trailers) {
   SERVING_CHECK(has_head_ && !is_finished_, "an answer ends once, after its head");
-  for (const Header& trailer : trailers) trailers_.Add(trailer.name, trailer.value);
+  for (const Header& trailer : trailers) trailers_.Add(trailer);
   is_finished_ = true;
   thread_.timers().Cancel(*this);
   session_->ReleaseHeld(*this);
@@ -124,8 +139,8 @@ void Http2Stream::Finish(std::span<const Header> trailers) {
 void Http2Stream::SendTrailersOnly(std::span<const Header> fields) {
   SERVING_CHECK(!has_head_, "an answer of trailers only has no head before it");
   has_head_ = true;
-  head_.Add(":status", "200");
-  for (const Header& field : fields) head_.Add(field.name, field.value);
+  head_.Add({":status", "200", true});
+  for (const Header& field : fields) head_.Add(field);
   is_finished_ = true;
   thread_.timers().Cancel(*this);
   session_->ReleaseHeld(*this);

@@ -52,16 +52,19 @@ class Http2Stream final : public Stream,
  private:
   friend class Http2Session;
 
-  // Names and values of a field block, one behind the other in one string.
+  // Names and values of a field block: static ones where they are, the others one behind the other
+  // in one string.
   struct FieldBlock {
-    struct Sizes {
-      uint32_t name;
-      uint32_t value;
+    struct Entry {
+      const char* name;  // null = both texts follow in `text`
+      const char* value;
+      uint32_t name_size;
+      uint32_t value_size;
     };
     std::string text;
-    std::vector<Sizes> fields;
+    std::vector<Entry> fields;
 
-    void Add(std::string_view name, std::string_view value);
+    void Add(const Header& header);
     void Clear();
     // Valid until the next change.
     std::span<const nghttp2::Field> View(std::vector<nghttp2::Field>& to) const;

@@ -23,6 +23,7 @@ struct Callbacks;
 struct Option;
 
 // A header field. Without flags the library copies both texts.
+inline constexpr uint8_t kFieldNoCopy = 2 | 4;  // name, in lower case, and value
 struct Field {
   const uint8_t* name;
   const uint8_t* value;

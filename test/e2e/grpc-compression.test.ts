@@ -11,13 +11,19 @@ import { TempRepository } from '../support/temp-repository.ts';
 
 const PREFIX_BYTES = 5;
 const INFER = '/inference.GRPCInferenceService/ModelInfer';
+const STREAM = '/inference.GRPCInferenceService/ModelStreamInfer';
 const METADATA = '/inference.GRPCInferenceService/ServerMetadata';
 
-interface Answer {
-  readonly encoding: string | undefined;
+interface Message {
   readonly isCompressed: boolean;
   /** behind the prefix */
   readonly message: Buffer;
+}
+
+interface Answer {
+  readonly encoding: string | undefined;
+  readonly accepts: string | undefined;
+  readonly messages: readonly Message[];
   readonly status: string;
 }
 
@@ -32,16 +38,34 @@ function varint(value: number): number[] {
 }
 
 /** ModelInfer of `count` zeros. */
-function inferRequest(count: number): Buffer {
+function inferRequest(count: number, model = 'm'): Buffer {
   const shape = field(3, Buffer.from([...varint(1), ...varint(count)]));
   const input = Buffer.concat([field(1, 'IN'), field(2, 'INT32'), shape]);
-  return Buffer.concat([field(1, 'm'), field(5, input), field(7, Buffer.alloc(4 * count))]);
+  return Buffer.concat([field(1, model), field(5, input), field(7, Buffer.alloc(4 * count))]);
 }
 
-async function call(
+function prefixed(message: Buffer): Buffer {
+  const prefix = Buffer.alloc(PREFIX_BYTES);
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+function messagesOf(body: Buffer): Message[] {
+  const messages: Message[] = [];
+  for (let at = 0; at < body.length; ) {
+    const start = at + PREFIX_BYTES;
+    const end = start + body.readUInt32BE(at + 1);
+    assert.ok(end <= body.length, 'the last message is whole');
+    messages.push({ isCompressed: body[at] === 1, message: body.subarray(start, end) });
+    at = end;
+  }
+  return messages;
+}
+
+async function callWithMany(
   session: ClientHttp2Session,
   path: string,
-  message: Buffer,
+  messages: readonly Buffer[],
   accepts?: string,
 ): Promise<Answer> {
   const stream = session.request({
@@ -51,9 +75,7 @@ async function call(
     te: 'trailers',
     ...(accepts === undefined ? {} : { 'grpc-accept-encoding': accepts }),
   });
-  const prefix = Buffer.alloc(PREFIX_BYTES);
-  prefix.writeUInt32BE(message.length, 1);
-  stream.end(Buffer.concat([prefix, message]));
+  stream.end(Buffer.concat(messages.map(prefixed)));
   let head: IncomingHttpHeaders = {};
   let trailers: IncomingHttpHeaders = {};
   stream.once('response', (headers) => {
@@ -63,20 +85,30 @@ async function call(
     trailers = headers;
   });
   const body = Buffer.concat(await stream.toArray());
-  assert.equal(
-    body.length === 0 ? 0 : body.readUInt32BE(1),
-    Math.max(0, body.length - PREFIX_BYTES),
-  );
   return {
     encoding: text(head['grpc-encoding']),
-    isCompressed: body[0] === 1,
-    message: body.subarray(PREFIX_BYTES),
+    accepts: text(head['grpc-accept-encoding']),
+    messages: messagesOf(body),
     status: text(trailers['grpc-status'] ?? head['grpc-status']) ?? '',
   };
 }
 
+async function call(
+  session: ClientHttp2Session,
+  path: string,
+  message: Buffer,
+  accepts?: string,
+): Promise<Answer & Message> {
+  const answer = await callWithMany(session, path, [message], accepts);
+  assert.ok(answer.messages.length <= 1);
+  const [only = { isCompressed: false, message: Buffer.alloc(0) }] = answer.messages;
+  return { ...answer, ...only };
+}
+
 const text = (value: string | string[] | undefined): string | undefined =>
   value === undefined ? undefined : String(value);
+
+const same = (bytes: Buffer): Buffer => bytes;
 
 const expand = { gzip: gunzipSync, deflate: inflateSync };
 
@@ -132,6 +164,43 @@ for (const inferPath of ['native', 'typescript'] as const) {
         assert.ok(answer.message.length < plain.message.length / 10);
         assert.deepEqual(expand[coding](answer.message), plain.message);
       }
+    });
+
+    it('compresses the answers of a stream one by one', async () => {
+      const requests = [inferRequest(500), inferRequest(1), inferRequest(1, 'n'.repeat(400))];
+      const plain = await callWithMany(session('none'), STREAM, requests, 'deflate, gzip');
+      assert.deepEqual([plain.status, plain.encoding], ['0', undefined]);
+      assert.deepEqual(
+        plain.messages.map(({ isCompressed }) => isCompressed),
+        [false, false, false],
+      );
+      for (const [level, coding] of [
+        ['low', 'gzip'],
+        ['high', 'deflate'],
+      ] as const) {
+        const answer = await callWithMany(session(level), STREAM, requests, 'deflate, gzip');
+        assert.deepEqual([answer.status, answer.encoding], ['0', coding]);
+        assert.deepEqual(
+          answer.messages.map(({ isCompressed }) => isCompressed),
+          [true, false, true],
+        );
+        assert.deepEqual(
+          answer.messages.map((one) => (one.isCompressed ? expand[coding] : same)(one.message)),
+          plain.messages.map(({ message }) => message),
+        );
+      }
+    });
+
+    it('tells with every answer what requests may be compressed with', async () => {
+      const live = '/inference.GRPCInferenceService/ServerLive';
+      for (const path of [INFER, STREAM, METADATA, live]) {
+        const message = path === METADATA || path === live ? Buffer.alloc(0) : inferRequest(1);
+        const { accepts, status } = await call(session('none'), path, message);
+        assert.deepEqual([accepts, status], ['identity, deflate, gzip', '0'], path);
+      }
+      // Nor does Triton with an answer that is trailers only.
+      const failed = await call(session('none'), INFER, inferRequest(1, 'nobody'));
+      assert.deepEqual([failed.accepts, failed.status], [undefined, '5']);
     });
 
     it('leaves alone what the client cannot read, what grows and what is no infer call', async () => {

@@ -126,7 +126,7 @@ async function run(options: ServerOptions, log: Log): Promise<number> {
 /** @returns why the server must not run, or undefined when it does */
 async function start(server: Server, log: Log): Promise<ServeError | undefined> {
   const { options } = server;
-  const isAll = options.modelControlMode === 'none' || options.loadModels[0] === '*';
+  const isAll = options.modelControlMode !== 'explicit' || options.loadModels[0] === '*';
   const failures = await server.start(isAll ? '*' : options.loadModels);
   if (options.program === 'tritonserver') log.block(modelTable(server.lifecycle.knownRows()));
   if (failures.length > 0 && options.exitOnError) {

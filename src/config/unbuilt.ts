@@ -13,11 +13,6 @@ export interface Unbuilt {
 /** These end the start: serving without them would open or change what a deployment relies on. */
 export const unbuilt: readonly Unbuilt[] = [
   {
-    flag: 'model-control-mode',
-    asks: (options) => options.modelControlMode === 'poll',
-    why: 'the mode "poll" is not built yet: use "none", or "explicit" and the load API',
-  },
-  {
     flag: 'model-repository',
     asks: (options) => options.modelRepositories.some((path) => /^(?:gs|s3|as):\/\//.test(path)),
     why: 'repositories in a cloud are not built yet, a folder of this machine is expected',

@@ -3,49 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { addonError, FakeEngine, Gate } from '../../test/support/fake-engine.ts';
+import { addonError, Gate } from '../../test/support/fake-engine.ts';
+import { makeLifecycle, settle } from '../../test/support/make-lifecycle.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
-import { LocalSource } from '../repository/local-source.ts';
-import { Staging } from '../repository/staging.ts';
-import { type LifecycleOptions, ModelLifecycle } from './lifecycle.ts';
-
-interface Fixture {
-  readonly engine: FakeEngine;
-  readonly lifecycle: ModelLifecycle;
-  readonly logged: string[];
-}
-
-function make(paths: readonly string[], options: Partial<LifecycleOptions> = {}): Fixture {
-  const engine = new FakeEngine();
-  const logged: string[] = [];
-  const lifecycle = new ModelLifecycle({
-    engine,
-    sources: paths.map((path) => new LocalSource(path)),
-    loadThreads: 4,
-    strictReadiness: true,
-    autoComplete: true,
-    serverDefaults: { defaultMaxBatchSize: 4 },
-    maxQueueSize: 0,
-    queueFullStatus: 'Unavailable',
-    backendConfig: [],
-    ensureBackend: async () => undefined,
-    staging: new Staging(),
-    allowOverrideCode: false,
-    log: { info: (text) => logged.push(text), error: (text) => logged.push(`E ${text}`) },
-    ...options,
-  });
-  return { engine, lifecycle, logged };
-}
-
-/** Lets everything run that waits for nothing from outside. */
-const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('ModelLifecycle', () => {
   it('loads every model at the start and is ready then', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('a');
     await repository.addIdentity('b', [1, 2], 'version_policy { all {} }');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     assert.equal(lifecycle.isReady, false);
     assert.deepEqual(await lifecycle.start('*'), []);
     assert.equal(engine.table.ready, true);
@@ -69,7 +36,7 @@ describe('ModelLifecycle', () => {
   it('answers a load only when every I/O thread has the table', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start([]);
     engine.loadGate = new Gate();
     let isAnswered = false;
@@ -91,7 +58,7 @@ describe('ModelLifecycle', () => {
   it('does nothing when nothing changed, and builds anew when a file did', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start('*');
     await lifecycle.load('m');
     assert.equal(engine.plans.size, 1);
@@ -106,7 +73,7 @@ describe('ModelLifecycle', () => {
   it('publishes the new build before the old one goes', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start('*');
     engine.unloadGate = new Gate();
     await repository.write('m/1/weights', 'new');
@@ -121,7 +88,7 @@ describe('ModelLifecycle', () => {
   it('keeps the old version when a reload fails, and stays ready', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start('*');
     await repository.write('m/1/weights', 'new');
     engine.loadErrors.set('m:1', addonError(13, 'no luck'));
@@ -140,7 +107,7 @@ describe('ModelLifecycle', () => {
   it('serves none of the versions when one of them fails', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m', [1, 2], 'version_policy { all {} }');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     engine.loadErrors.set('m:2', addonError(3, 'bad file'));
     const [failure] = await lifecycle.start('*');
     assert.equal(
@@ -157,7 +124,7 @@ describe('ModelLifecycle', () => {
   it('is not ready after a failed first load, until that name loads or is unloaded', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     engine.loadErrors.set('m:1', addonError(13, 'no luck'));
     await lifecycle.start('*');
     assert.equal(engine.table.ready, false);
@@ -175,7 +142,7 @@ describe('ModelLifecycle', () => {
   it('is ready whatever failed when readiness is not strict', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path], { strictReadiness: false });
+    const { engine, lifecycle } = makeLifecycle([repository.path], { strictReadiness: false });
     engine.loadErrors.set('m:1', addonError(13, 'no luck'));
     await lifecycle.start('*');
     assert.equal(engine.table.ready, true);
@@ -185,7 +152,7 @@ describe('ModelLifecycle', () => {
     using repository = new TempRepository();
     await repository.write('m/config.pbtxt', 'max_batch_size: 8\nnonsense: 1\n');
     await repository.write('m/1/x', '');
-    const { lifecycle } = make([repository.path]);
+    const { lifecycle } = makeLifecycle([repository.path]);
     const [failure] = await lifecycle.start('*');
     assert.equal(failure?.error.code, 'Internal');
     assert.match(
@@ -204,7 +171,7 @@ describe('ModelLifecycle', () => {
   it('refuses a model without a version that its policy names', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m', [1], 'version_policy { specific { versions: [ 3 ] } }');
-    const { lifecycle } = make([repository.path]);
+    const { lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start([]);
     await assert.rejects(lifecycle.load('m'), {
       code: 'InvalidArgument',
@@ -216,7 +183,7 @@ describe('ModelLifecycle', () => {
 
   it('keeps nothing of names that no repository has', async () => {
     using repository = new TempRepository();
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start([]);
     await assert.rejects(lifecycle.load('nosuch'), {
       code: 'Internal',
@@ -231,7 +198,7 @@ describe('ModelLifecycle', () => {
 
   it('is not ready when a model named for the start does not exist', async () => {
     using repository = new TempRepository();
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     const failures = await lifecycle.start(['nosuch']);
     assert.equal(failures.length, 1);
     assert.equal(engine.table.ready, false);
@@ -246,7 +213,7 @@ describe('ModelLifecycle', () => {
     using two = new TempRepository();
     await one.addIdentity('m');
     await two.addIdentity('m');
-    const { lifecycle } = make([one.path, two.path]);
+    const { lifecycle } = makeLifecycle([one.path, two.path]);
     const failures = await lifecycle.start('*');
     assert.equal(failures.length, 1);
     assert.deepEqual(await lifecycle.index(), [
@@ -257,7 +224,7 @@ describe('ModelLifecycle', () => {
   it('unloads at once for new requests, and in the background for those in flight', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start('*');
     engine.unloadGate = new Gate();
     await lifecycle.unload('m');
@@ -278,7 +245,7 @@ describe('ModelLifecycle', () => {
   it('takes a configuration from the caller, and goes back to the folder with the next load', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start('*');
     const config = JSON.stringify({
       backend: 'identity',
@@ -312,7 +279,7 @@ describe('ModelLifecycle', () => {
     using repository = new TempRepository();
     const names = ['a', 'b', 'c', 'd', 'e'];
     for (const name of names) await repository.addIdentity(name);
-    const { engine, lifecycle } = make([repository.path], { loadThreads: 2 });
+    const { engine, lifecycle } = makeLifecycle([repository.path], { loadThreads: 2 });
     engine.loadGate = new Gate();
     const start = lifecycle.start('*');
     const again = lifecycle.load('a');
@@ -326,7 +293,7 @@ describe('ModelLifecycle', () => {
   it('finds the highest version, or the one asked for', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m', [1, 3, 10], 'version_policy { all {} }');
-    const { lifecycle } = make([repository.path]);
+    const { lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start('*');
     assert.equal(lifecycle.find('m').version, 10);
     assert.equal(lifecycle.find('m', 3).version, 3);
@@ -339,7 +306,7 @@ describe('ModelLifecycle', () => {
   it('asks for the library of a backend before it needs it, and passes its sentence on', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { lifecycle } = make([repository.path], {
+    const { lifecycle } = makeLifecycle([repository.path], {
       ensureBackend: () => Promise.reject(addonError(14, 'run `nereid setup`')),
     });
     await lifecycle.start([]);
@@ -352,7 +319,7 @@ describe('ModelLifecycle', () => {
   it('stops waiting when the caller does, and loads on', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start([]);
     engine.loadGate = new Gate();
     const controller = new AbortController();
@@ -367,7 +334,7 @@ describe('ModelLifecycle', () => {
   it('ends: not ready, no new load, everything unloaded', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    const { engine, lifecycle } = make([repository.path]);
+    const { engine, lifecycle } = makeLifecycle([repository.path]);
     await lifecycle.start('*');
     await lifecycle.beginExit();
     assert.deepEqual([engine.table.ready, engine.table.exiting], [false, true]);
@@ -378,7 +345,7 @@ describe('ModelLifecycle', () => {
   });
 
   it('says that a repository cannot be read, also when nothing is to be loaded', async () => {
-    const { lifecycle } = make(['/nonexistent/models']);
+    const { lifecycle } = makeLifecycle(['/nonexistent/models']);
     await assert.rejects(
       lifecycle.start([]),
       /cannot read the model repository '\/nonexistent\/models'/,

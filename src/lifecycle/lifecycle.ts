@@ -10,6 +10,7 @@ import type { OverrideFiles } from '../repository/override-files.ts';
 import { checkModelName, DUPLICATE_REASON, listModels, readModel } from '../repository/scan.ts';
 import type { ModelFolder, RepositorySource } from '../repository/source.ts';
 import type { StagedModel, Staging } from '../repository/staging.ts';
+import { attemptLoad } from './attempts.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
 import { buildReasons, failedToPoll } from './load-failure.ts';
 import { buildVersion, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
@@ -23,6 +24,8 @@ export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
   readonly sources: readonly RepositorySource[];
   /** models that may load at the same time */
   readonly loadThreads: number;
+  /** how often a version whose build failed is built again */
+  readonly loadRetries: number;
   readonly strictReadiness: boolean;
   /** where files of loads are kept */
   readonly staging: Pick<Staging, 'stage'>;
@@ -76,7 +79,7 @@ export class ModelLifecycle {
   readonly #publisher: Publisher;
   readonly #retirement: Retirement;
   #isStarted = false;
-  #isExiting = false;
+  readonly #exiting = new AbortController();
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
@@ -86,7 +89,7 @@ export class ModelLifecycle {
   }
 
   get isReady(): boolean {
-    if (!this.#isStarted || this.#isExiting) return false;
+    if (!this.#isStarted || this.#exiting.signal.aborted) return false;
     if (!this.#options.strictReadiness) return true;
     return [...this.#models.values()].every(({ state }) => state.isSatisfied);
   }
@@ -124,7 +127,7 @@ export class ModelLifecycle {
    */
   async load(name: string, options: LoadOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
-    if (this.#isExiting) throw unavailable('Server exiting');
+    if (this.#exiting.signal.aborted) throw unavailable('Server exiting');
     await abortable(this.#loadOverride(name, options), options.signal);
   }
 
@@ -205,6 +208,11 @@ export class ModelLifecycle {
     return [...this.#models.keys()].sort().flatMap((name) => this.served(name));
   }
 
+  /** Names of the models that were asked for and not unloaded since. */
+  wanted(): string[] {
+    return [...this.#models].filter(([, { state }]) => state.isWanted).map(([name]) => name);
+  }
+
   /** Rows of the models that were asked for, without looking at the repositories. */
   knownRows(): IndexRow[] {
     return [...this.#models.keys()]
@@ -214,7 +222,7 @@ export class ModelLifecycle {
 
   /** Not ready from now on, no new load; resolves when every I/O thread knows. */
   async beginExit(): Promise<void> {
-    this.#isExiting = true;
+    this.#exiting.abort();
     await this.#publisher.publish();
   }
 
@@ -321,7 +329,10 @@ export class ModelLifecycle {
     const failed = new Map<number, ServeError>();
     for (const version of draft.versions) {
       try {
-        built.push(await buildVersion(draft, version, this.#options));
+        const what = `'${draft.folder.name}' version ${version.version}`;
+        const build = () => buildVersion(draft, version, this.#options);
+        const { loadRetries: retries, log } = this.#options;
+        built.push(await attemptLoad(build, { what, retries, signal: this.#exiting.signal, log }));
       } catch (thrown) {
         failed.set(version.version, ServeError.from(thrown));
       }
@@ -369,7 +380,7 @@ export class ModelLifecycle {
     return {
       live: true,
       ready: this.isReady,
-      exiting: this.#isExiting,
+      exiting: this.#exiting.signal.aborted,
       models: models.filter((model) => model !== undefined),
     };
   }

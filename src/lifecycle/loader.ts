@@ -53,7 +53,11 @@ export interface PlannedVersion {
 export function draftModel(folder: ModelFolder, override?: string): DraftModel {
   const source: ConfigSource =
     override === undefined
-      ? { text: folder.configText ?? '', file: `${folder.name}/config.pbtxt`, format: 'pbtxt' }
+      ? {
+          text: folder.configText ?? '',
+          file: `${folder.name}/${folder.configFile ?? 'config.pbtxt'}`,
+          format: 'pbtxt',
+        }
       : { text: override, file: 'config', format: 'json' };
   const written =
     source.format === 'json'

@@ -38,6 +38,7 @@ class Fixture implements AsyncDisposable {
       engine: this.engine,
       sources: [new LocalSource(this.repository.path)],
       loadThreads: 4,
+      loadRetries: 0,
       strictReadiness: true,
       autoComplete: true,
       serverDefaults: {},

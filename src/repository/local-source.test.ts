@@ -45,12 +45,29 @@ describe('LocalSource', () => {
     assert.equal(folder?.configText, undefined);
   });
 
+  it('takes the configuration of the name asked for where a model has it', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('both');
+    await repository.write('both/configs/small.pbtxt', 'small');
+    await repository.addIdentity('plain');
+    const source = new LocalSource(repository.path, 'small');
+    const both = await source.read('both');
+    assert.deepEqual([both?.configText, both?.configFile], ['small', 'configs/small.pbtxt']);
+    const plain = await source.read('plain');
+    assert.match(plain?.configText ?? '', /^backend/);
+    assert.equal(plain?.configFile, undefined);
+  });
+
   it('changes the fingerprint with any file, and only then', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
     await repository.write('m/1/deep/weights', 'one');
     const source = new LocalSource(repository.path);
-    const print = async (): Promise<string> => (await source.read('m'))?.fingerprint ?? '';
+    const print = async (): Promise<string> => {
+      const fingerprint = (await source.read('m'))?.fingerprint ?? '';
+      assert.equal(await source.fingerprint('m'), fingerprint);
+      return fingerprint;
+    };
     const first = await print();
     assert.equal(await print(), first);
     await repository.write('m/1/deep/weights', 'two');

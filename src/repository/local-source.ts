@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, resolve, sep } from 'node:path';
+import { basename, join, resolve, sep } from 'node:path';
 import { internal } from '../base/status.ts';
 import type { ModelFolder, RepositorySource, VersionFolder } from './source.ts';
 import { versionOfFolder } from './version-policy.ts';
@@ -17,9 +17,12 @@ const MAX_DEPTH = 16;
 /** A folder of this machine whose folders are models. Links are followed. */
 export class LocalSource implements RepositorySource {
   readonly location: string;
+  readonly #configName: string;
 
-  constructor(path: string) {
+  /** @param configName configuration to take from the folder `configs` of a model that has it; empty = none */
+  constructor(path: string, configName = '') {
     this.location = resolve(path);
+    this.#configName = configName;
   }
 
   async list(signal?: AbortSignal): Promise<string[]> {
@@ -36,8 +39,9 @@ export class LocalSource implements RepositorySource {
   async read(name: string, signal?: AbortSignal): Promise<ModelFolder | undefined> {
     signal?.throwIfAborted();
     const path = join(this.location, name);
-    const info = await stat(path).catch(() => undefined);
-    if (info?.isDirectory() !== true) return undefined;
+    // First: what changes while the rest is read must change the next fingerprint.
+    const fingerprint = await this.fingerprint(name, signal);
+    if (fingerprint === undefined) return undefined;
     const entries = await this.#entries(path);
     const versions: VersionFolder[] = [];
     for (const entry of entries) {
@@ -50,11 +54,29 @@ export class LocalSource implements RepositorySource {
     versions.sort((a, b) => a.version - b.version);
     return {
       name,
-      configText: await this.#config(join(path, 'config.pbtxt')),
+      ...(await this.#configOf(path)),
       versions,
-      fingerprint: await fingerprint(path),
+      fingerprint,
       locate: (file) => locate(path, file),
     };
+  }
+
+  async fingerprint(name: string, signal?: AbortSignal): Promise<string | undefined> {
+    signal?.throwIfAborted();
+    const path = join(this.location, name);
+    const info = await stat(path).catch(() => undefined);
+    return info?.isDirectory() === true ? fingerprint(path) : undefined;
+  }
+
+  async #configOf(
+    folder: string,
+  ): Promise<{ configText: string | undefined; configFile?: string }> {
+    if (this.#configName !== '') {
+      const configFile = `configs/${this.#configName}.pbtxt`;
+      const configText = await this.#config(join(folder, configFile));
+      if (configText !== undefined) return { configText, configFile };
+    }
+    return { configText: await this.#config(join(folder, 'config.pbtxt')) };
   }
 
   async #entries(path: string): Promise<Dirent[]> {
@@ -72,13 +94,15 @@ export class LocalSource implements RepositorySource {
     try {
       const { size } = await stat(path);
       if (size > MAX_CONFIG_BYTES) {
-        throw internal(`config.pbtxt: expected at most ${MAX_CONFIG_BYTES} bytes, got ${size}`);
+        throw internal(
+          `${basename(path)}: expected at most ${MAX_CONFIG_BYTES} bytes, got ${size}`,
+        );
       }
       return await readFile(path, 'utf8');
     } catch (error) {
       if (errorCode(error) === 'ENOENT') return undefined;
       if (errorCode(error) === '') throw error;
-      throw internal(`cannot read config.pbtxt: got ${errorCode(error)}`, error);
+      throw internal(`cannot read ${basename(path)}: got ${errorCode(error)}`, error);
     }
   }
 }
@@ -102,7 +126,10 @@ async function fingerprint(root: string): Promise<string> {
   const hash = createHash('sha256');
   const visit = async (path: string, relative: string, depth: number): Promise<void> => {
     if (depth > MAX_DEPTH) return;
-    const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+    const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+      hash.update(`e${relative}\0${errorCode(error)}\0`);
+      return [];
+    });
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     for (const entry of entries) {
       const child = join(path, entry.name);

@@ -35,4 +35,9 @@ export class MappedSource implements RepositorySource {
     }
     return name === this.#folder ? undefined : this.#inner.read(name, signal);
   }
+
+  async fingerprint(name: string, signal?: AbortSignal): Promise<string | undefined> {
+    if (name === this.#name) return this.#inner.fingerprint(this.#folder, signal);
+    return name === this.#folder ? undefined : this.#inner.fingerprint(name, signal);
+  }
 }

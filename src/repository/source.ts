@@ -13,8 +13,10 @@ export interface ModelFolder {
   readonly name: string;
   /** the name is the repository's choice: it wins over that of the configuration */
   readonly isMapped?: boolean;
-  /** text of config.pbtxt; undefined when there is none */
+  /** text of its configuration; undefined when there is none */
   readonly configText: string | undefined;
+  /** place of that text in the model; absent = config.pbtxt */
+  readonly configFile?: string;
   /** ascending */
   readonly versions: readonly VersionFolder[];
   /** changes when a file of the model is added, removed, renamed or rewritten */
@@ -42,4 +44,9 @@ export interface RepositorySource {
    * @throws ServeError Internal when a file of it cannot be read
    */
   read(name: string, signal?: AbortSignal): Promise<ModelFolder | undefined>;
+  /**
+   * The fingerprint alone, for less than a reading costs.
+   * @returns undefined when the repository does not hold the model
+   */
+  fingerprint(name: string, signal?: AbortSignal): Promise<string | undefined>;
 }

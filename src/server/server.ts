@@ -28,6 +28,7 @@ import { handleGrpc } from '../grpc/handlers.ts';
 import { type HttpHandlerOptions, handleHttp } from '../http/handlers.ts';
 import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
 import type { LoaderOptions } from '../lifecycle/loader.ts';
+import { RepositoryPoller } from '../lifecycle/poller.ts';
 import { readMetricsConfig } from '../metrics/metrics-config.ts';
 import { ProcessMetrics } from '../metrics/process-metrics.ts';
 import { LocalSource } from '../repository/local-source.ts';
@@ -84,6 +85,7 @@ export class Server implements AsyncDisposable {
   readonly loaderOptions: LoaderOptions;
   readonly #log: Log;
   readonly #tracing: Tracing;
+  readonly #poller: RepositoryPoller;
   readonly #staging = new Staging();
   readonly #access: AccessControl;
   #handlers: HttpHandlerOptions;
@@ -112,16 +114,23 @@ export class Server implements AsyncDisposable {
       ensureBackend: (backend) => backends.ensure(backend),
     };
     const sources: RepositorySource[] = options.modelRepositories.map(
-      (path) => new LocalSource(path),
+      (path) => new LocalSource(path, options.modelConfigName),
     );
     this.lifecycle = new ModelLifecycle({
       ...this.loaderOptions,
       engine: this.engine,
       sources,
       loadThreads: options.modelLoadThreadCount,
+      loadRetries: options.modelLoadRetryCount,
       strictReadiness: options.strictReadiness,
       staging: this.#staging,
       allowOverrideCode: options.allowOverrideCode,
+      log,
+    });
+    this.#poller = new RepositoryPoller({
+      sources,
+      lifecycle: this.lifecycle,
+      intervalMs: options.repositoryPollSecs * 1000,
       log,
     });
     this.#tracing = makeTracing(options, this.engine, log);
@@ -181,6 +190,7 @@ export class Server implements AsyncDisposable {
     await this.#staging.removeLeftovers();
     await this.#tracing.start();
     const failures = await this.lifecycle.start(names);
+    this.#poller.start();
     if (this.options.allowSagemaker || this.options.allowVertexAi) await this.#publishAliases([]);
     await this.#metrics;
     return failures;
@@ -256,6 +266,7 @@ export class Server implements AsyncDisposable {
     const deadline = Date.now() + timeoutMs;
     let isClean = false;
     this.#certificates[Symbol.dispose]();
+    this.#poller[Symbol.dispose]();
     try {
       await this.lifecycle.beginExit();
       await this.engine.stopListening();

@@ -107,7 +107,7 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     name: 'model-control-mode',
     group: 'Model repository',
     value: '<string>',
-    help: '"none" loads every model at the start and no other; "explicit" loads those of --load-model and what the load API asks for.',
+    help: '"none" loads every model at the start and no other; "poll" also follows what changes in the repositories; "explicit" loads those of --load-model and what the load API asks for.',
     defaults: both('none'),
     set: (draft, value) => {
       draft.modelControlMode = tritonWord('model-control-mode', value, [
@@ -121,9 +121,8 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     name: 'repository-poll-secs',
     group: 'Model repository',
     value: '<integer>',
-    help: 'Seconds between two looks at the repositories in mode "poll".',
+    help: 'Seconds between two looks at the repositories in mode "poll"; 0 = never again.',
     defaults: both('15'),
-    withoutEffect: 'only the mode "poll" looks again',
     set: (draft, value) => {
       draft.repositoryPollSecs = int32(value);
     },
@@ -152,9 +151,8 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     name: 'model-load-retry-count',
     group: 'Model repository',
     value: '<integer>',
-    help: 'How often a load that failed is tried again.',
+    help: 'How often a version whose build failed is built again.',
     defaults: both('0'),
-    withoutEffect: 'a load that failed is not tried again by itself',
     set: (draft, value) => {
       draft.modelLoadRetryCount = Math.max(0, int32(value));
     },
@@ -163,8 +161,7 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     name: 'model-config-name',
     group: 'Model repository',
     value: '<string>',
-    help: 'Configuration to take from the folder configs of a model instead of config.pbtxt.',
-    withoutEffect: 'config.pbtxt is the only configuration that is read',
+    help: 'Configuration NAME to take from the file configs/NAME.pbtxt of a model that has it, instead of config.pbtxt.',
     set: (draft, value) => {
       if (value === '') throw new FlagError('Error: empty argument for --model-config-name');
       draft.modelConfigName = value;

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <limits>
 
+#include "net/text_scan.h"
+
 namespace serving::net {
 namespace {
 
@@ -36,6 +38,27 @@ constexpr std::array<uint8_t, 256> MakeClasses() {
 constexpr std::array<uint8_t, 256> kClasses = MakeClasses();
 
 bool Is(char c, uint8_t wanted) { return (kClasses[static_cast<uint8_t>(c)] & wanted) != 0; }
+
+// What a token's characters are in lower case; 0 for those that are in none.
+constexpr std::array<char, 256> MakeLowerTokens() {
+  std::array<char, 256> lower{};
+  for (size_t c = 0; c < lower.size(); ++c) {
+    if ((kClasses[c] & kToken) == 0) continue;
+    lower[c] = static_cast<char>(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+  }
+  return lower;
+}
+
+constexpr std::array<char, 256> kLowerTokens = MakeLowerTokens();
+
+// False when one is no token character; some are in lower case then, and that one is lost.
+bool LowerToken(std::span<char> token) {
+  for (char& c : token) {
+    c = kLowerTokens[static_cast<uint8_t>(c)];
+    if (c == 0) return false;
+  }
+  return true;
+}
 
 bool AllAre(std::string_view text, uint8_t wanted) {
   for (const char c : text) {
@@ -207,12 +230,13 @@ bool Http1HeadParser::ReadField(char* data, size_t start, size_t end) {
     return false;
   }
   const size_t colon = line.find(':');
-  if (colon == std::string_view::npos || colon == 0 || !AllAre(line.substr(0, colon), kToken)) {
+  if (keeps_names_ && colon != std::string_view::npos) names_.append(line.substr(0, colon));
+  if (colon == std::string_view::npos || colon == 0 || !LowerToken({data + start, colon})) {
     Bad(400, "a header is not `name: value`");
     return false;
   }
   const std::string_view value = Trim(line.substr(colon + 1));
-  if (!AllAre(value, kText)) {
+  if (HasControls(value) && !AllAre(value, kText)) {
     Bad(400, "a header's value holds a control character");
     return false;
   }
@@ -220,8 +244,6 @@ bool Http1HeadParser::ReadField(char* data, size_t start, size_t end) {
     Bad(431, "the request has too many headers");
     return false;
   }
-  if (keeps_names_) names_.append(line.substr(0, colon));
-  for (size_t i = start; i < start + colon; ++i) data[i] = Lower(data[i]);
   fields_.push_back({{start, colon}, {static_cast<size_t>(value.data() - data), value.size()}});
   return true;
 }

@@ -14,6 +14,7 @@
 #include "net/http1_session.h"
 #include "net/http_status.h"
 #include "net/io_thread.h"
+#include "net/text_scan.h"
 
 namespace serving::net {
 namespace {
@@ -32,6 +33,8 @@ std::string_view Write(NumberText& to, uint64_t value, int number_base) {
 void AppendValue(std::string& to, std::string_view value) {
   const size_t start = to.size();
   to += value;
+  if (!HasControls(value)) [[likely]]
+    return;
   for (size_t i = start; i < to.size(); ++i) {
     if (to[i] == '\r' || to[i] == '\n' || to[i] == '\0') to[i] = ' ';
   }

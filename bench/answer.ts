@@ -3,7 +3,8 @@
 
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:http2';
-import type { Payload } from './payload.ts';
+import { gunzipSync } from 'node:zlib';
+import { datatypeOf, type Payload } from './payload.ts';
 import type { Region } from './region.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -12,7 +13,7 @@ interface Answer {
   readonly name: string;
   readonly datatype: string;
   readonly shape: readonly number[];
-  readonly data: Float32Array;
+  readonly data: Float32Array | readonly string[];
 }
 
 /**
@@ -22,13 +23,19 @@ interface Answer {
  * @throws Error that says what came in place of what was expected
  */
 export async function checkAnswer(
-  { protocol, tls = false, responses }: Pick<Scenario, 'protocol' | 'tls' | 'responses'>,
+  {
+    protocol,
+    tls = false,
+    responses,
+    gzip = false,
+  }: Pick<Scenario, 'protocol' | 'tls' | 'responses' | 'gzip'>,
   port: number,
   payload: Payload,
   region?: Region,
 ): Promise<Buffer> {
-  const { body, jsonBytes } =
+  const { body, jsonBytes, coding } =
     protocol === 'grpc' ? await callGrpc(port, payload, tls) : await callHttp(port, payload);
+  if (coding !== (gzip ? 'gzip' : 'identity')) throw new Error(`the answer's coding is ${coding}`);
   if (responses !== undefined) {
     const answers = readStream(body);
     if (answers.length !== responses) {
@@ -37,13 +44,17 @@ export async function checkAnswer(
     for (const answer of answers) checkOne(answer, payload);
     return body;
   }
-  const inBody = protocol === 'grpc' ? readGrpc(body) : readHttp(body, jsonBytes);
+  const inBody =
+    protocol === 'grpc'
+      ? readGrpc(body, gzip)
+      : readHttp(gzip ? gunzipSync(body) : body, jsonBytes);
   checkOne(region === undefined ? inBody : withOutputOf(region, inBody), payload);
   return body;
 }
 
 function checkOne(answer: Answer, payload: Payload): void {
-  const expected = [payload.modelName, payload.outputName, 'FP32', ...payload.outputShape].join(
+  const datatype = datatypeOf(payload);
+  const expected = [payload.modelName, payload.outputName, datatype, ...payload.outputShape].join(
     ' ',
   );
   const got = [answer.modelName, answer.name, answer.datatype, ...answer.shape].join(' ');
@@ -53,7 +64,11 @@ function checkOne(answer: Answer, payload: Payload): void {
   }
   for (const [i, value] of answer.data.entries()) {
     const wanted = payload.expected[i] ?? Number.NaN;
-    if (!(Math.abs(value - wanted) <= payload.tolerance)) {
+    const isNear =
+      typeof value === 'number' && typeof wanted === 'number'
+        ? Math.abs(value - wanted) <= payload.tolerance
+        : value === wanted;
+    if (!isNear) {
       throw new Error(`value ${i} of the answer is ${value}, expected ${wanted}`);
     }
   }
@@ -89,6 +104,8 @@ interface Reply {
   readonly body: Buffer;
   /** Value of Inference-Header-Content-Length; 0 when there is none. */
   readonly jsonBytes: number;
+  /** Value of Content-Encoding or grpc-encoding; `identity` when there is none. */
+  readonly coding: string;
 }
 
 function callHttp(port: number, payload: Payload): Promise<Reply> {
@@ -108,7 +125,8 @@ function callHttp(port: number, payload: Payload): Promise<Reply> {
       reply.on('end', () => {
         const body = Buffer.concat(pieces);
         const jsonBytes = Number(reply.headers['inference-header-content-length'] ?? 0);
-        if (reply.statusCode === 200) resolve({ body, jsonBytes });
+        const coding = reply.headers['content-encoding'] ?? 'identity';
+        if (reply.statusCode === 200) resolve({ body, jsonBytes, coding });
         else reject(new Error(`HTTP ${reply.statusCode}: ${body.toString('utf8', 0, 300)}`));
       });
     });
@@ -136,7 +154,9 @@ function callGrpc(port: number, payload: Payload, tls: boolean): Promise<Reply> 
     const pieces: Buffer[] = [];
     let status = '(none)';
     let message = '';
+    let coding = 'identity';
     const readStatus = (headers: Record<string, unknown>) => {
+      coding = String(headers['grpc-encoding'] ?? coding);
       status = String(headers['grpc-status'] ?? status);
       message = String(headers['grpc-message'] ?? message);
     };
@@ -145,7 +165,7 @@ function callGrpc(port: number, payload: Payload, tls: boolean): Promise<Reply> 
     stream.setTimeout(10_000, () => fail(new Error('no answer in 10 s')));
     stream.on('end', () => {
       session.close();
-      if (status === '0') resolve({ body: Buffer.concat(pieces), jsonBytes: 0 });
+      if (status === '0') resolve({ body: Buffer.concat(pieces), jsonBytes: 0, coding });
       else reject(new Error(`gRPC status ${status} ${message}`));
     });
     stream.end(payload.body);
@@ -156,18 +176,23 @@ function readHttp(body: Buffer, jsonBytes: number): Answer {
   const split = jsonBytes === 0 ? body.length : jsonBytes;
   const json = JSON.parse(body.toString('utf8', 0, split)) as {
     model_name: string;
-    outputs: { name: string; datatype: string; shape: number[]; data?: number[] }[];
+    outputs: { name: string; datatype: string; shape: number[]; data?: number[] | string[] }[];
   };
   const output = json.outputs[0];
   if (json.outputs.length !== 1 || output === undefined) throw new Error('not exactly one output');
   const data =
-    jsonBytes === 0 ? Float32Array.from(output.data ?? []) : floatsFrom(body.subarray(split));
+    jsonBytes === 0
+      ? valuesOf(output.data ?? [])
+      : elementsFrom(output.datatype, body.subarray(split));
   return { modelName: json.model_name, ...output, data };
 }
 
-function readGrpc(body: Buffer): Answer {
-  if (body[0] !== 0 || body.readUInt32BE(1) !== body.length - 5) throw new Error('bad gRPC frame');
-  return readResponse(body.subarray(5));
+function readGrpc(body: Buffer, gzip: boolean): Answer {
+  if (body[0] !== (gzip ? 1 : 0) || body.readUInt32BE(1) !== body.length - 5) {
+    throw new Error('bad gRPC frame');
+  }
+  const message = body.subarray(5);
+  return readResponse(gzip ? gunzipSync(message) : message);
 }
 
 /** Every ModelInferResponse of a stream; one that is an error ends it. */
@@ -195,8 +220,24 @@ function readResponse(bytes: Buffer): Answer {
     name: String(head.get(1)?.[0] ?? ''),
     datatype: String(head.get(2)?.[0] ?? ''),
     shape: readVarints(head.get(3)?.[0] ?? Buffer.alloc(0)),
-    data: floatsFrom(raw),
+    data: elementsFrom(String(head.get(2)?.[0] ?? ''), raw),
   };
+}
+
+function valuesOf(data: readonly number[] | readonly string[]): Float32Array | string[] {
+  const texts = data.filter((value) => typeof value === 'string');
+  return texts.length > 0 ? texts : Float32Array.from(data, Number);
+}
+
+function elementsFrom(datatype: string, raw: Buffer): Float32Array | string[] {
+  if (datatype !== 'BYTES') return floatsFrom(raw);
+  const texts: string[] = [];
+  for (let at = 0; at < raw.length; ) {
+    const end = at + 4 + raw.readUInt32LE(at);
+    texts.push(raw.toString('utf8', at + 4, end));
+    at = end;
+  }
+  return texts;
 }
 
 function floatsFrom(raw: Buffer): Float32Array {

@@ -16,6 +16,7 @@ import { homedir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tlsFlags } from './certificate.ts';
+import { labelFile } from './classes.ts';
 import { cannedAnswer, makePayload } from './payload.ts';
 import { freePorts, PinnedServer } from './pinned-server.ts';
 import type { Scenario } from './scenario.ts';
@@ -51,7 +52,7 @@ export function nereidPeer(name: string, checkout: string): Peer {
     name,
     isFloor: false,
     async start(scenario, folder, core) {
-      const repository = stageRepository(folder, scenario.model, (config) => config);
+      const repository = stageRepository(folder, scenario, (config) => config);
       return startServer(scenario, folder, core, {
         // The Node that runs the bench, since the first one on PATH may be too old.
         file: process.execPath,
@@ -80,7 +81,7 @@ export function tritonPeer(): Peer {
     name: 'triton',
     isFloor: false,
     async start(scenario, folder, core) {
-      const repository = stageRepository(folder, scenario.model, (config) =>
+      const repository = stageRepository(folder, scenario, (config) =>
         config.replace('backend: "onnxruntime"', 'backend: "ortmlp"'),
       );
       const args = [
@@ -196,12 +197,17 @@ export function missingTools(tools: readonly string[]): string[] {
   return tools.filter((tool) => !isThere(tool));
 }
 
-function stageRepository(folder: string, model: string, edit: (config: string) => string): string {
+function stageRepository(
+  folder: string,
+  { model, classes, shape }: Scenario,
+  edit: (config: string) => string,
+): string {
   const from = join(HERE, 'models', model);
   const to = join(folder, 'repository', model);
   mkdirSync(join(to, '1'), { recursive: true });
   writeFileSync(join(to, 'config.pbtxt'), edit(readFileSync(join(from, 'config.pbtxt'), 'utf8')));
   if (existsSync(join(from, '1'))) cpSync(join(from, '1'), join(to, '1'), { recursive: true });
+  if (classes !== undefined) writeFileSync(join(to, 'labels.txt'), labelFile(shape[1] ?? 0));
   return join(folder, 'repository');
 }
 
@@ -225,6 +231,9 @@ async function startServer(
       ...['--grpc-address=127.0.0.1', `--grpc-port=${grpc}`],
       `--metrics-port=${metrics}`,
       ...(scenario.tls ? tlsFlags() : []),
+      ...(scenario.gzip && scenario.protocol === 'grpc'
+        ? ['--grpc-infer-response-compression-level=medium']
+        : []),
     ],
     env: { ...(scenario.model === 'mlp' ? { NEREID_ONNXRUNTIME: onnxRuntimePath() } : {}), ...env },
     logFile: join(folder, 'log'),

@@ -39,12 +39,16 @@ export interface Limit {
 export interface Scenario {
   readonly name: string;
   readonly title: string;
-  readonly model: 'identity' | 'mlp' | 'stream';
+  readonly model: 'identity' | 'labelled' | 'mlp' | 'stream';
   readonly protocol: Protocol;
   /** Input and output lie in a region of system shared memory; gRPC only. */
   readonly sharedMemory?: boolean;
   /** Answers to one request, over ModelStreamInfer; gRPC only. Absent = one, over ModelInfer. */
   readonly responses?: number;
+  /** How many classes of the output are asked for in place of its values; model `labelled` only. */
+  readonly classes?: number;
+  /** Request and answer are compressed with gzip; HTTP's Content-Encoding, or gRPC's. */
+  readonly gzip?: boolean;
   /** gRPC over TLS; both servers get the same certificate. */
   readonly tls?: boolean;
   /** FP32 shape of the one input, rows first. */
@@ -94,6 +98,12 @@ function parseScenario(file: string, text: string): Scenario {
     throw wrong('streams are measured over grpc only');
   }
   if (scenario.tls === true && scenario.protocol !== 'grpc') throw wrong('tls is for grpc only');
+  if ((scenario.classes !== undefined) !== (scenario.model === 'labelled')) {
+    throw wrong("classes go with the model 'labelled'");
+  }
+  if (scenario.gzip === true && (scenario.responses !== undefined || scenario.sharedMemory)) {
+    throw wrong('gzip is measured for tensors in one answer only');
+  }
   for (const key of ['connections', 'streams', 'warmupRequests'] as const) {
     if (!Number.isInteger(scenario[key]) || scenario[key] < 1) throw wrong(`${key} is not a count`);
   }

@@ -25,6 +25,7 @@ void IoHandler::StartAliased(Call& call, const net::RequestHead& head) {
   if (is_redirected) call.service = alias.route.row->service;
   if (!Admit(call, meant, alias.route)) return;
   if (tracing_) NoteTraceParent(call, meant);
+  if (load_headers_) NoteLoadForm(call, meant);
   StartHttp(call, meant, alias.route);
 }
 

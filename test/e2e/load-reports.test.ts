@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
+import { startCloud } from '../support/clouds.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 
@@ -86,9 +87,14 @@ interface Asked {
   readonly headers: Headers;
 }
 
-async function ask(at: string, path: string, form?: string, body = BODY): Promise<Asked> {
+async function ask(
+  at: string,
+  path: string,
+  form?: string,
+  body = BODY,
+  method = path.includes('/models/') ? 'POST' : 'GET',
+): Promise<Asked> {
   const headers = form === undefined ? {} : { [ASKS]: form };
-  const method = path.includes('/models/') ? 'POST' : 'GET';
   const init = method === 'POST' ? { method, headers, body } : { method, headers };
   const response = await fetch(`http://${at}${path}`, init);
   await response.arrayBuffer();
@@ -105,7 +111,32 @@ const Inference = (
   }
 ).inference.GRPCInferenceService;
 
+type StreamVerb = (metadata: grpc.Metadata) => grpc.ClientDuplexStream<object, object>;
 type Verb = (request: object, metadata: grpc.Metadata, done: () => void) => grpc.ClientUnaryCall;
+
+/** The trailers of a stream of `requests`, which all get an answer. */
+function trailersOfStream(
+  client: grpc.Client,
+  requests: readonly object[],
+  form: string,
+): Promise<{ code: number; report: Report | undefined; answers: number }> {
+  const metadata = new grpc.Metadata();
+  metadata.set(ASKS, form);
+  const open = (client as unknown as Record<string, StreamVerb>)['ModelStreamInfer'];
+  return new Promise((resolve) => {
+    const call = open?.call(client, metadata);
+    let answers = 0;
+    call?.on('data', () => {
+      answers += 1;
+    });
+    call?.on('error', () => undefined);
+    call?.on('status', ({ code, metadata: trailers }: grpc.StatusObject) => {
+      resolve({ code, answers, report: readReport((name) => trailers.get(name)[0]) });
+    });
+    for (const request of requests) call?.write(request);
+    call?.end();
+  });
+}
 
 /** The trailers of one call; those of an error too. */
 function trailersOf(
@@ -185,6 +216,15 @@ for (const path of ['native', 'typescript'] as const) {
       assertReport(unknown.report);
     });
 
+    it('come at the end of a gRPC stream', async () => {
+      for (const count of [0, 3]) {
+        const requests = Array.from({ length: count }, () => REQUEST);
+        const { code, answers, report } = await trailersOfStream(client, requests, 'bin');
+        assert.deepEqual([code, answers], [grpc.status.OK, count]);
+        assertReport(report);
+      }
+    });
+
     it('come to nobody else', async () => {
       const { http } = server.endpoints;
       for (const form of [undefined, 'xml', 'TEXT', '']) {
@@ -232,6 +272,41 @@ describe('reports of load in every answer', () => {
     assert.ok((report['cpu_utilization'] ?? 0) > 0);
     assert.equal(report['eps'], 0);
   });
+});
+
+describe('reports of load on the ports of clouds', () => {
+  const CLOUDS = [
+    ['Sagemaker HTTPService', '--allow-sagemaker=true', '/invocations', '/ping'],
+    ['Vertex AI HTTPService', '--allow-vertex-ai=true', '/predict', '/health'],
+  ] as const;
+  for (const [service, flag, path, health] of CLOUDS) {
+    it(`come with ${path}, errors included`, async () => {
+      using repository = new TempRepository();
+      await repository.addIdentity('m');
+      const cloud = await startCloud(
+        'nereid',
+        [service, 'HTTPService', 'Metrics Service'],
+        [`--model-repository=${repository.path}`, '--orca-load-metrics=asked', flag],
+        {
+          SAGEMAKER_TRITON_DEFAULT_MODEL_NAME: 'm',
+          AIP_PREDICT_ROUTE: '/predict',
+          AIP_HEALTH_ROUTE: '/health',
+        },
+      );
+      await using _ = cloud.server;
+      for (const [body, status] of [
+        [BODY, 200],
+        ['{}', 400],
+      ] as const) {
+        const answer = await ask(cloud.at(service), path, 'json', body, 'POST');
+        assert.equal(answer.status, status);
+        assertReport(answer.report);
+        const unasked = await ask(cloud.at(service), path, undefined, body, 'POST');
+        assert.equal(unasked.report, undefined);
+      }
+      assert.equal((await ask(cloud.at(service), health, 'json')).report, undefined);
+    });
+  }
 });
 
 describe('reports of load', () => {

@@ -86,7 +86,8 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
       static_cast<uint32_t>(reader.Integer("maxStreamsPerConnection"));
   limits.idle_timeout = milliseconds(reader.Integer("idleTimeoutMs"));
   limits.body_timeout = milliseconds(reader.Integer("bodyTimeoutMs"));
-  limits.head_timeout = limits.write_timeout = limits.body_timeout;
+  limits.write_timeout = limits.body_timeout;
+  limits.head_timeout = milliseconds(reader.Integer("headTimeoutMs"));
   limits.min_body_bytes_per_second = static_cast<size_t>(reader.Integer("minBodyBytesPerSecond"));
   return options;
 }

@@ -54,6 +54,8 @@ class Connection final : public Pollable, private Timer {
   OutputQueue& output() { return output_; }
   uint16_t service() const { return socket_.service; }
   uint64_t& exchange_bytes() { return exchange_bytes_; }
+  // What the peer sends is taken; not while it takes no answers, or as the session wishes.
+  bool CanRead() const;
   bool allows_http2() const { return socket_.allow_http2; }
   const KeepaliveOptions& keepalive() const { return *socket_.keepalive; }
   std::string_view remote_address() const { return socket_.remote_address; }
@@ -87,7 +89,6 @@ class Connection final : public Pollable, private Timer {
   void OnExpire() override;
   void Arm();
   void MarkReadable();
-  bool CanRead() const;
   // As recv: n bytes, 0 at the end of the stream, -1 with errno.
   ssize_t Receive(std::span<std::byte> to);
   WriteResult Write(size_t max_bytes);

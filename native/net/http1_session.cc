@@ -345,6 +345,8 @@ void Http1Session::FailBody(int status, std::string_view text) {
 void Http1Session::CheckDeadlines(base::Instant now) {
   const Limits& limits = connection_.limits();
   if (is_stopped_) return;
+  // While nothing is read, the rest is not the peer's fault.
+  if (head_started_ != base::kNever && !connection_.CanRead()) head_started_ = now;
   if (limits.head_timeout.count() > 0 && head_started_ != base::kNever &&
       now >= head_started_ + limits.head_timeout) {
     Refuse(408, "the request's headers did not come in time");

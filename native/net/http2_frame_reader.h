@@ -54,6 +54,16 @@ class Http2FrameReader {
 
   // After Next was true.
   const Http2FrameHead& head() const { return head_; }
+  // The last bytes began something that is due in full: the client's preface, a frame that is no
+  // DATA, or a field block, whose last frame is yet to come.
+  bool is_in_between() const {
+    if (gathered_ > 0) return true;
+    if (head_bytes_ == 0) return payload_left_ > 0;
+    if (head_.type == nghttp2::kFrameData) return false;
+    const bool is_block =
+        head_.type == nghttp2::kFrameHeaders || head_.type == nghttp2::kFrameContinuation;
+    return payload_left_ > 0 || (is_block && !head_.has(nghttp2::kFlagEndHeaders));
+  }
   // Bytes of the head, with those of `value`; the payload's rest follows.
   size_t head_bytes() const { return head_bytes_; }
   // The head's bytes if it began in earlier data; empty when it lay in the last data as a whole.

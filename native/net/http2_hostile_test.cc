@@ -252,5 +252,59 @@ TEST_F(Http2Hostile, RequestsInRequests) {
   EXPECT_EQ(server->Count("end /hold"), 0u);
 }
 
+TEST_F(Http2Hostile, SlowLoris) {
+  server->Stop();
+  Limits limits;
+  limits.head_timeout = std::chrono::milliseconds(80);
+  Start(limits);
+  const std::string block = RawFrame(kHeaders, 0, 1, kGetHold);
+  for (const std::string& start : {
+           "\0"s,                                                     // of a frame's head
+           RawFrame(kSettings, 0, 0, "\0\4\0\0\0\1"s).substr(0, 12),  // of a frame
+           RawFrame(kHeaders, 0x25, 1, "\0\0\0\0\x0f"s + kGetHold).substr(0, 9),
+           RawFrame(kHeaders, 5, 1, kGetHold).substr(0, 14),
+           block,  // the rest never comes
+           block + RawFrame(kContinuation, 4, 1, "\x40\1a\1b"s).substr(0, 10),
+       }) {
+    const Goaway end = EndOf(start);
+    EXPECT_EQ(end.error, kEnhanceYourCalm);
+    EXPECT_EQ(end.text, "a frame did not come in time");
+  }
+  EXPECT_EQ(server->Count("request GET /hold"), 0u);
+}
+
+TEST_F(Http2Hostile, SlowLorisByteByByte) {
+  server->Stop();
+  Limits limits;
+  limits.head_timeout = std::chrono::milliseconds(80);
+  Start(limits);
+  Client client(port);
+  client.Send(std::string(kHttp2Preface) + RawFrame(kSettings, 0, 0, ""));
+  client.Send(RawFrame(kHeaders, 5, 1, std::string(1000, '\x82')).substr(0, 9));
+  size_t sent = 1;
+  for (int i = 0; i < 500 && sent > 0; ++i) {
+    sent = client.TrySend("\x82");
+    Http2Client other(port);
+    EXPECT_EQ(other.Wait(other.Request("GET", "/timer")).body, "rang");  // 20 ms
+  }
+  EXPECT_EQ(sent, 0u);
+}
+
+TEST_F(Http2Hostile, ARefusedHeaderBlockIsOver) {
+  server->Stop();
+  Limits limits;
+  limits.head_timeout = std::chrono::milliseconds(80);
+  Start(limits);
+  Client client(port);
+  client.Send(std::string(kHttp2Preface) + RawFrame(kSettings, 0, 0, "") +
+              RawFrame(kHeaders, 5, 1, kGetHold + "\x40\1X\1a"s));  // no name of HTTP/2
+  for (int i = 0; i < 10; ++i) {
+    Http2Client other(port);
+    EXPECT_EQ(other.Wait(other.Request("GET", "/timer")).body, "rang");
+  }
+  client.Send(RawFrame(kHeaders, 5, 3, kGetHold));
+  EXPECT_TRUE(server->WaitFor("request GET /hold"));
+}
+
 }  // namespace
 }  // namespace serving::net

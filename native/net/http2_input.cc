@@ -23,6 +23,7 @@ void Http2Session::Receive(std::span<std::byte> data) {
   const std::byte* unfed = data.data();
   while (is_reading() && frames_.Next(rest)) {
     const Http2FrameHead& head = frames_.head();
+    if (head.type != nghttp2::kFrameContinuation) begun_ = base::kNever;
     const std::span<const std::byte> held = frames_.held();
     // A head that began in an earlier read lies at the start of this one.
     const std::byte* const start = held.empty() ? rest.data() - frames_.head_bytes() : rest.data();
@@ -42,6 +43,11 @@ void Http2Session::Receive(std::span<std::byte> data) {
     }
   }
   if (is_reading()) Feed({unfed, rest.data()});
+  if (!frames_.is_in_between()) {
+    begun_ = base::kNever;
+  } else if (begun_ == base::kNever) {
+    begun_ = thread_.now();
+  }
   if (unconsumed_ > 0) api_.session_consume_connection(session_, std::exchange(unconsumed_, 0));
   has_output_ = true;
   connection_.ScheduleFlush();
@@ -201,7 +207,6 @@ void Http2Session::RaiseFrameSize() {
 int Http2Session::OnBeginHeaders(const Frame& frame) {
   if (is_ending_) return nghttp2::kErrorCallbackFailure;  // the rest of this read is not wanted
   block_.Clear();
-  block_started_ = thread_.now();
   if (frame.type != nghttp2::kFrameHeaders || Find(frame.stream_id) != nullptr) return 0;
   unopened_stream_ = 0;
   Http2Stream* const stream = thread_.http2_streams().Take();
@@ -230,7 +235,6 @@ int Http2Session::OnFrame(const Frame& frame) {
       break;
     case nghttp2::kFrameHeaders: {
       Http2Stream* const stream = Find(frame.stream_id);
-      block_started_ = base::kNever;
       if (stream == nullptr) break;
       const bool is_end = (frame.flags & nghttp2::kFlagEndStream) != 0;
       if (!stream->has_request_) OnRequest(*stream, !is_end);

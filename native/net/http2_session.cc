@@ -195,12 +195,14 @@ void Http2Session::CheckNotice() {
 void Http2Session::CheckDeadlines(base::Instant now) {
   const Limits& limits = connection_.limits();
   CheckNotice();
-  const bool is_head_late = limits.head_timeout.count() > 0 && block_started_ != base::kNever &&
-                            now >= block_started_ + limits.head_timeout;
+  // While nothing is read, the rest is not the peer's fault.
+  if (begun_ != base::kNever && !connection_.CanRead()) begun_ = now;
+  const bool is_head_late = limits.head_timeout.count() > 0 && begun_ != base::kNever &&
+                            now >= begun_ + limits.head_timeout;
   const bool is_idle =
       limits.idle_timeout.count() > 0 && live_.empty() && now >= idle_since_ + limits.idle_timeout;
   if (is_head_late) {
-    End(nghttp2::kEnhanceYourCalm, "a header list did not come in time");
+    End(nghttp2::kEnhanceYourCalm, "a frame did not come in time");
     return;
   }
   if (is_idle) {

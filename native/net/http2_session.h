@@ -144,7 +144,8 @@ class Http2Session final : public Session {
   Http2FrameReader frames_;
   Http2ClosedStreams closed_;
   Http2HeaderBlock block_;  // the one that is coming in; blocks never interleave
-  base::Instant block_started_ = base::kNever;
+  // Since when a frame other than DATA, or a field block, is coming in and not whole.
+  base::Instant begun_ = base::kNever;
   size_t held_bytes_ = 0;  // of paused exchanges
   size_t unconsumed_ = 0;  // of the connection's window, given back after the current input
   int32_t highest_stream_ = 0;

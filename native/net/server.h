@@ -24,9 +24,9 @@ struct Limits {
   size_t max_header_bytes = 64 * 1024;  // request line and headers, HTTP/2 header list
   size_t max_connections = 16'384;  // over all I/O threads; further ones wait in the accept queue
   uint32_t max_streams_per_connection = 1'024;
-  base::Nanoseconds idle_timeout{0};     // keep-alive connection without a request; 0 = none
-  base::Nanoseconds head_timeout{0};     // first byte to end of headers
-  base::Nanoseconds body_timeout{0};     // whole body
+  base::Nanoseconds idle_timeout{0};  // keep-alive connection without a request; 0 = none
+  base::Nanoseconds head_timeout{0};  // first byte to end of headers; an HTTP/2 frame's, but DATA
+  base::Nanoseconds body_timeout{0};  // whole body
   size_t min_body_bytes_per_second = 0;  // averaged from the body's start, after a grace of 5 s
   base::Nanoseconds write_timeout{0};    // peer takes no byte of an answer
   size_t max_queued_write_bytes = 1

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
@@ -60,6 +61,7 @@ const OPTIONS: EngineOptions = {
   keepHeaderNames: true,
   maxHeaderBytes: 16 * 1024,
   idleTimeoutMs: 10_000,
+  headTimeoutMs: 100,
   bodyTimeoutMs: 10_000,
   minBodyBytesPerSecond: 1,
   maxConnections: 16,
@@ -200,6 +202,26 @@ describe('misuse of the addon', () => {
     await closed.close();
     await assert.rejects(async () => closed.load(PLAN), { code: 14 });
     assert.throws(() => closed.snapshot(), { code: 14 });
+  });
+});
+
+describe('a head that does not end', () => {
+  it('is waited for as long as the options say', async () => {
+    const engine = loadBinding().createEngine(OPTIONS);
+    const { port } = engine.listen({
+      host: '127.0.0.1',
+      port: 0,
+      service: 'http',
+      protocols: ['http1', 'http2'],
+      reusePort: false,
+    });
+    const http1 = connect(port, '127.0.0.1');
+    http1.write('GET /v2/health/live HTTP/1.1\r\nX: ');
+    assert.match(Buffer.concat(await http1.toArray()).toString(), /^HTTP\/1\.1 408 /);
+    const http2 = connect(port, '127.0.0.1');
+    http2.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04');
+    assert.match(Buffer.concat(await http2.toArray()).toString(), /did not come in time$/);
+    await engine.close();
   });
 });
 

@@ -331,6 +331,8 @@ export interface EngineOptions {
   /** largest request line plus headers */
   readonly maxHeaderBytes: number;
   readonly idleTimeoutMs: number;
+  /** from the first byte of a request's head (TLS: of the handshake) to its last */
+  readonly headTimeoutMs: number;
   /** a request body must be complete within this time and arrive at least at `minBodyBytesPerSecond` */
   readonly bodyTimeoutMs: number;
   readonly minBodyBytesPerSecond: number;

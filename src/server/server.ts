@@ -48,11 +48,13 @@ import { makeTracing, type Tracing } from './tracing.ts';
 const DEFAULT_MAX_BATCH_SIZE = 4;
 
 // Limits that are no flags. Header block: above what browsers and gateways send. Idle connections cost a descriptor
-// each, and clients keep pools for long. A body may be slow, but not slower than any working link. Control calls
+// each, and clients keep pools for long. A head is a few packets; who sends it byte by byte wants to hold a connection
+// that the idle limit does not see. A body may be slow, but not slower than any working link. Control calls
 // include loads, which may build a large model.
 const LIMITS = {
   maxHeaderBytes: 32 * 1024,
   idleTimeoutMs: 3_600_000,
+  headTimeoutMs: 30_000,
   bodyTimeoutMs: 600_000,
   minBodyBytesPerSecond: 1024,
   maxConnections: 65_536,

@@ -99,7 +99,7 @@ async function compareBuilds(
     const say = (line: string) => console.error(line);
     const { samples } = await measureScenario(scenario, peers, {
       ...options,
-      withOrtLoop: false,
+      withLoops: false,
       say,
     });
     const of = (peer: string, round: number) =>

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { checkAnswer, getText } from './answer.ts';
 import { LoadClient } from './load-client.ts';
 import { makePayload, type Payload } from './payload.ts';
-import { type LoopResult, type Peer, type Running, runOrtLoop } from './peers.ts';
+import { type LoopResult, type Peer, type Running, runCopyLoop, runOrtLoop } from './peers.ts';
 import { cpuBetween, readCoreBusyNs, readTree } from './process-tree.ts';
 import { Region } from './region.ts';
 import { inputBytes, type Metric, type Scenario } from './scenario.ts';
@@ -47,6 +47,8 @@ export interface ScenarioResult {
   readonly samples: readonly Sample[];
   readonly failures: readonly Failure[];
   readonly ortLoop: readonly LoopResult[];
+  /** CPU µs per MiB of a bare copy, by round. */
+  readonly copyLoop: readonly number[];
 }
 
 export interface MeasureOptions {
@@ -55,13 +57,14 @@ export interface MeasureOptions {
   readonly seconds: number;
   readonly serverCore: number;
   readonly clientCore: number;
-  readonly withOrtLoop: boolean;
+  readonly withLoops: boolean;
   readonly say: (line: string) => void;
 }
 
 const SETTLE_MS = 1000;
 const MAX_REQUESTS = 1_000_000;
 const LATENCY_SHARE = 0.25;
+const LOOP_MS = 200;
 
 /**
  * Runs one scenario: within a round every peer once, in an order that rotates from round to round,
@@ -75,6 +78,7 @@ export async function measureScenario(
   const samples: Sample[] = [];
   const failures: Failure[] = [];
   const ortLoop: LoopResult[] = [];
+  const copyLoop: number[] = [];
   for (let round = 1; round <= options.rounds; round++) {
     const turn = (round - 1) % Math.max(1, peers.length);
     for (const peer of [...peers.slice(turn), ...peers.slice(0, turn)]) {
@@ -88,11 +92,14 @@ export async function measureScenario(
         options.say(`  round ${round} ${peer.name.padEnd(12)} FAILED: ${text}`);
       }
     }
-    if (options.withOrtLoop && scenario.floors.includes('ort-loop')) {
-      ortLoop.push(runOrtLoop(options.serverCore, 200));
+    if (options.withLoops && scenario.floors.includes('ort-loop')) {
+      ortLoop.push(runOrtLoop(options.serverCore, LOOP_MS));
+    }
+    if (options.withLoops && scenario.floors.includes('copy-loop')) {
+      copyLoop.push(runCopyLoop(options.serverCore, inputBytes(scenario), LOOP_MS));
     }
   }
-  return { scenario, samples, failures, ortLoop };
+  return { scenario, samples, failures, ortLoop, copyLoop };
 }
 
 async function measureOnce(

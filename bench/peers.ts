@@ -150,6 +150,15 @@ export function runOrtLoop(core: number, milliseconds: number): LoopResult {
   return JSON.parse(execFileSync('taskset', args, { encoding: 'utf8' })) as LoopResult;
 }
 
+/** CPU µs per MiB of a bare memcpy of so many bytes within shared memory. */
+export function runCopyLoop(core: number, bytes: number, milliseconds: number): number {
+  const loop = join(buildPeers(), 'copy-loop');
+  const args = ['-c', String(core), loop, String(bytes), String(milliseconds)];
+  const text = execFileSync('taskset', args, { encoding: 'utf8' });
+  const { copies, cpuNs } = JSON.parse(text) as { copies: number; cpuNs: number };
+  return cpuNs / 1000 / copies / (bytes / 2 ** 20);
+}
+
 /** The library that every peer uses for the MLP. */
 export function onnxRuntimePath(): string {
   const cached = join(CACHE, 'onnxruntime', `1.30.0-linux-${process.arch}`, 'libonnxruntime.so.1');

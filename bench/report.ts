@@ -133,6 +133,7 @@ function scenarioLines({
   summary,
   failures,
   ortLoop,
+  copyLoop,
 }: BenchResult['scenarios'][number]): string[] {
   const columns = METRICS.filter((metric) =>
     Object.values(summary).some((figures) => figures[metric] !== undefined),
@@ -148,6 +149,7 @@ function scenarioLines({
     `### ${scenario.title} (\`${scenario.name}\`)`,
     ...table(['peer', ...columns.map(title)], rows),
     ...ortLines(ortLoop),
+    ...copyLines(copyLoop),
     ...failures.map(({ peer, round, error }) => `- **failed**: ${peer}, round ${round}: ${error}`),
   ];
 }
@@ -161,6 +163,11 @@ function ortLines(loops: ScenarioResult['ortLoop']): string[] {
     return `${rows} rows ${cell(calls)} µs a call = ${(calls.median / rows).toFixed(2)} a row`;
   });
   return ['', `ONNX Runtime ${first.version} alone, in a loop: ${cells.join('; ')}`];
+}
+
+function copyLines(perMiB: readonly number[]): string[] {
+  if (perMiB.length === 0) return [];
+  return ['', `memcpy from region to region alone, in a loop: ${cell(spread(perMiB))} µs per MiB`];
 }
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

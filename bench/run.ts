@@ -76,13 +76,13 @@ async function main(): Promise<number> {
   const startedAt = new Date().toISOString();
   const machine = readMachineCard();
   const commit = readCommit(String(values.checkout));
-  const withOrtLoop = asked.length === 0 || asked.includes('floors');
+  const withLoops = asked.length === 0 || asked.includes('floors');
   const results: BenchResult['scenarios'][number][] = [];
   for (const scenario of scenarios) {
     console.error(scenario.title);
     const fitting = peers.filter(({ name, isFloor }) => !isFloor || scenario.floors.includes(name));
     const say = (line: string) => console.error(line);
-    const result = await measureScenario(scenario, fitting, { ...options, withOrtLoop, say });
+    const result = await measureScenario(scenario, fitting, { ...options, withLoops, say });
     const summary = summarize(result.samples);
     results.push({ ...result, summary, verdicts: judge(scenario.limits, summary) });
   }

@@ -33,6 +33,7 @@ const NATIVE_INPUTS = [
   'package-lock.json',
   'scripts/build-native.mjs',
 ];
+const KSERVE_REQUIREMENTS = ['test/kserve/requirements.txt'];
 const BUILD_TOOLS = ['compiler', 'cmake', 'make'];
 
 function purposeSteps(purpose, argv) {
@@ -124,6 +125,13 @@ function planSteps(needs, withoutTriton) {
       run: () => installPython(requirements),
     });
   }
+  if (wants('kserve') && findPython(KSERVE_REQUIREMENTS) === undefined) {
+    steps.push({
+      label: "installing KServe's Python client",
+      tools: ['python'],
+      run: () => installPython(KSERVE_REQUIREMENTS),
+    });
+  }
   return steps;
 }
 
@@ -156,6 +164,9 @@ function writeEnvironment(needs, withoutTriton) {
   };
   if (needs.includes('python')) {
     variables.NEREID_TEST_PYTHON = findPython(pythonRequirements(withoutTriton)) ?? '';
+  }
+  if (needs.includes('kserve')) {
+    variables.NEREID_KSERVE_PYTHON = findPython(KSERVE_REQUIREMENTS) ?? '';
   }
   const lines = Object.entries(variables).map(
     ([name, value]) => `${name}=${quote(value)}; export ${name}\n`,

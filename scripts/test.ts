@@ -206,10 +206,7 @@ function readGoogleResult(file: string): { passed: number; failed: number; skipp
 function withoutPassed(output: string): string {
   return output
     .split('\n')
-    .filter(
-      (line) =>
-        !/^\[ (RUN {2}| {5}OK|------|=====)/.test(line.replace('[-', '[ -').replace('[=', '[ =')),
-    )
+    .filter((line) => !/^\[( RUN {6}| {7}OK |-{10}|={10})\]/.test(line))
     .join('\n');
 }
 
@@ -228,6 +225,7 @@ const SUITE_RUNS: Readonly<Record<string, readonly Suite[]>> = {
   e2e: [{ name: 'e2e', run: endToEnd }],
   conformance: [{ name: 'conformance', run: conformance }],
   packaging: [{ name: 'packaging', run: nodeTests(['test/packaging/**/*.test.ts'], 1) }],
+  kserve: [{ name: 'kserve', run: nodeTests(['test/kserve/**/*.test.ts'], 1) }],
   sanitize: [
     { name: 'native under address and undefined-behaviour sanitizers', run: native('address') },
     { name: 'native under the thread sanitizer', run: native('thread') },

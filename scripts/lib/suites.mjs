@@ -15,6 +15,7 @@ export const SUITES = [
   { name: 'e2e', needs: ['packages', 'native', 'onnxruntime', 'python'] },
   { name: 'conformance', needs: ['packages', 'native', 'onnxruntime', 'python'] },
   { name: 'packaging', needs: ['packages', 'native', 'onnxruntime'] },
+  { name: 'kserve', needs: ['packages', 'native', 'kserve'], onRequest: true },
   { name: 'sanitize', needs: ['sanitizers', 'onnxruntime'], onRequest: true },
 ];
 

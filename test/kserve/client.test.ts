@@ -10,8 +10,6 @@ import { projectRoot, startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 
 const python = process.env['NEREID_KSERVE_PYTHON'] ?? '';
-const skip =
-  python === '' && 'NEREID_KSERVE_PYTHON names no interpreter with test/requirements-kserve.txt';
 
 const HALF = `backend: "identity"
 max_batch_size: 8
@@ -19,7 +17,7 @@ input [{ name: "IN" data_type: TYPE_FP16 dims: [ -1 ] }]
 output [{ name: "OUT" data_type: TYPE_FP16 dims: [ -1 ] }]
 `;
 
-describe("KServe's own client", { skip }, () => {
+describe("KServe's own client", () => {
   for (const executable of ['nereid', 'tritonserver'] as const) {
     for (const inferPath of ['native', 'typescript']) {
       it(`works unchanged with ${executable}, ${inferPath} path`, async () => {
@@ -36,7 +34,7 @@ describe("KServe's own client", { skip }, () => {
         ];
         await using server = await startNereid({ executable, args });
         const { http, grpc } = server.endpoints;
-        const script = join(projectRoot, 'test/e2e/kserve_client.py');
+        const script = join(projectRoot, 'test/kserve/client.py');
         const properties = executable === 'nereid' ? ['properties'] : [];
         const run = promisify(execFile)(python, [script, http, grpc, ...properties]);
         const { stdout } = await run;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -22,6 +23,14 @@ namespace {
 
 // A connection that was shut must end within this time.
 constexpr int kPatienceMs = 20'000;
+
+// libFuzzer watches its inputs' time with a signal, which interrupts what waits.
+template <typename Call>
+auto AgainIfInterrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
 
 // Swallows a body and answers with two bytes, at once for a path that ends with 'a'.
 class Swallower final : public net::RequestHandler {
@@ -86,8 +95,9 @@ int Connect() {
   address.sin_family = AF_INET;
   address.sin_port = htons(ServerPort());
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  SERVING_CHECK(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0,
-                "the server takes no connection any more");
+  const int connected = AgainIfInterrupted(
+      [&] { return connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)); });
+  SERVING_CHECK(connected == 0, "the server takes no connection any more");
   return fd;
 }
 
@@ -96,7 +106,8 @@ void Exchange(std::string_view preface, std::span<const uint8_t> data) {
   const int fd = Connect();
   for (std::span<const std::byte> rest : {std::as_bytes(std::span(preface)), std::as_bytes(data)}) {
     while (!rest.empty()) {
-      const ssize_t sent = send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
+      const ssize_t sent =
+          AgainIfInterrupted([&] { return send(fd, rest.data(), rest.size(), MSG_NOSIGNAL); });
       if (sent <= 0) break;  // refused already
       rest = rest.subspan(static_cast<size_t>(sent));
     }
@@ -105,8 +116,9 @@ void Exchange(std::string_view preface, std::span<const uint8_t> data) {
   std::array<char, 4096> sink;
   for (;;) {
     pollfd poll_fd{.fd = fd, .events = POLLIN, .revents = 0};
-    SERVING_CHECK(poll(&poll_fd, 1, kPatienceMs) == 1, "a shut connection does not end");
-    if (recv(fd, sink.data(), sink.size(), 0) <= 0) break;
+    const int ready = AgainIfInterrupted([&] { return poll(&poll_fd, 1, kPatienceMs); });
+    SERVING_CHECK(ready == 1, "a shut connection does not end");
+    if (AgainIfInterrupted([&] { return recv(fd, sink.data(), sink.size(), 0); }) <= 0) break;
   }
   close(fd);
 }

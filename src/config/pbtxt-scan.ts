@@ -246,8 +246,10 @@ class Walk {
   #float(path: string): void {
     this.#tokens.skip('-');
     const token = this.#tokens.take();
-    const isDecimal = token.kind === 'number' && !/^0[xX]/.test(token.text);
+    const isNumber = token.kind === 'number';
+    const isDecimal = isNumber && !/^0[xX0-9]/.test(token.text);
     if (isDecimal || /^(inf|infinity|nan)$/i.test(token.text)) return;
+    if (isNumber) this.#stop(path, token, `Expect a decimal number, got: ${token.text}`);
     this.#stop(path, token, `Expected double, got: ${shown(token)}`);
   }
 

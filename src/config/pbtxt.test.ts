@@ -129,6 +129,10 @@ describe('readModelConfig', () => {
       'parameters { key: "k" value { string_value: 3 } }',
       'm:1:45: parameters[0].string_value: Expected string, got: "3"',
     ],
+    ...['07', '08', '00.5', '0x7'].map((number): [string, string] => [
+      `sequence_batching { direct { minimum_slot_utilization: ${number} } }`,
+      `m:1:56: sequence_batching.direct.minimum_slot_utilization: Expect a decimal number, got: ${number}`,
+    ]),
     ['input: { name: "x" ', 'm:1:20: input[0]: Unexpected end of file, expected "}"'],
     ['input < name: "x" }', 'm:1:19: input[0]: Expected identifier, got: "}"'],
     ['[ext]: 1', 'm:1:1: Expected identifier, got: "["'],

@@ -12,10 +12,6 @@ namespace {
 
 std::string Quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
 
-base::Status UnknownModel(std::string_view name) {
-  return base::NotFound("Request for unknown model: " + Quoted(name) + " is not found");
-}
-
 base::Status UnknownVersion(std::string_view name, std::string_view version) {
   return base::NotFound("Request for unknown model: " + Quoted(name) + " version " +
                         std::string(version) + " is not found");
@@ -39,10 +35,12 @@ base::Result<int64_t> ParseVersion(std::string_view text) {
 
 }  // namespace
 
-base::Result<const DispatchModel*> DispatchTable::FindModel(
-    std::string_view name) const {
+base::Result<const DispatchModel*> DispatchTable::FindModel(std::string_view name) const {
   const auto found = models_.find(name);
-  if (found == models_.end()) return UnknownModel(name);
+  if (found == models_.end()) {
+    return base::Status(unknown_model,
+                        "Request for unknown model: " + Quoted(name) + " is not found");
+  }
   return &found->second;
 }
 

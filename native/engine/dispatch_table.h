@@ -35,6 +35,8 @@ class DispatchTable final : public base::RefCounted {
   bool is_ready = false;
   // Not ready any more; what still comes over open connections is served until they end.
   bool is_exiting = false;
+  // Status of a request for a model that is not here.
+  base::StatusCode unknown_model = base::StatusCode::kNotFound;
 
   void Add(std::string name, DispatchModel model) { models_[std::move(name)] = std::move(model); }
 

@@ -116,6 +116,15 @@ TEST_F(EngineTest, ResolvesNamesAndVersions) {
   EXPECT_EQ(table.Resolve("m", "01").Take(), one.get());
 }
 
+TEST(DispatchTableTest, AnswersAnUnknownModelAsItIsTold) {
+  DispatchTable table;
+  EXPECT_EQ(table.Resolve("m", "").status().code(), base::StatusCode::kNotFound);
+  table.unknown_model = base::StatusCode::kInvalidArgument;
+  const base::Status status = table.Resolve("m", "").status();
+  EXPECT_EQ(status.code(), base::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "Request for unknown model: 'm' is not found");
+}
+
 TEST_F(EngineTest, SaysInTritonsWordsWhatItCannotResolve) {
   const auto model = Loaded(MakePlan("identity"));
   DispatchTable table;

@@ -125,6 +125,8 @@ export interface DispatchTable {
   readonly ready: boolean;
   /** true while the server drains: readiness answers 503 `Server exiting`; open connections are served to their end */
   readonly exiting: boolean;
+  /** gRPC's number for a request for a model that is not in the table; absent = NOT_FOUND */
+  readonly unknownModel?: number;
   readonly models: readonly DispatchModel[];
 }
 

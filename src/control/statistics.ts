@@ -84,9 +84,11 @@ export class StatisticsQueries {
       throw invalidArgument(`requested model version is not available for model '${name}'`);
     }
     const { models } = this.#engine.snapshot();
+    // Two repositories may serve one name and version: each build is told once.
+    const left = [...models];
     return served.flatMap(({ plan }) => {
-      const found = models.find((one) => one.name === plan.name && one.version === plan.version);
-      return found === undefined ? [] : [rowOf(found)];
+      const at = left.findIndex((one) => one.name === plan.name && one.version === plan.version);
+      return left.splice(at, at < 0 ? 0 : 1).map(rowOf);
     });
   }
 }

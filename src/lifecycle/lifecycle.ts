@@ -4,19 +4,21 @@
 import type { DispatchTable, Engine } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
-import { internal, notFound, ServeError, type StatusCode, unavailable } from '../base/status.ts';
+import { grpcNumber, internal, ServeError, type StatusCode, unavailable } from '../base/status.ts';
 import { ConfigError } from '../config/config-error.ts';
 import type { OverrideFiles } from '../repository/override-files.ts';
-import { checkModelName, DUPLICATE_REASON, listModels, readModel } from '../repository/scan.ts';
+import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
 import type { ModelFolder, RepositorySource } from '../repository/source.ts';
 import type { StagedModel, Staging } from '../repository/staging.ts';
 import { attemptLoad } from './attempts.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
 import { buildReasons, failedToPoll } from './load-failure.ts';
 import { buildVersion, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
-import { type IndexRow, ModelState, noVersions, type ServedVersion } from './model-state.ts';
+import type { IndexRow, ModelState, ServedVersion } from './model-state.ts';
+import { ambiguous, keyOf, type ModelId, Namespaces } from './namespaces.ts';
 import { checkOverrideCode } from './override.ts';
 import { Publisher } from './publisher.ts';
+import { type Model, ModelRegistry } from './registry.ts';
 import { Retirement } from './retirement.ts';
 
 export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
@@ -27,6 +29,8 @@ export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
   /** how often a version whose build failed is built again */
   readonly loadRetries: number;
   readonly strictReadiness: boolean;
+  /** models of one name from several repositories are served, to those who need no name */
+  readonly namespacing: boolean;
   /** where files of loads are kept */
   readonly staging: Pick<Staging, 'stage'>;
   /** `--allow-override-code` */
@@ -39,6 +43,8 @@ export interface LoadOptions {
   readonly config?: string | undefined;
   /** files by their place in the model, checked: they stand instead of its folder; need `config` */
   readonly files?: OverrideFiles | undefined;
+  /** of the repository; absent = every one that has the model */
+  readonly namespace?: string | undefined;
   /** stops the waiting, not the load */
   readonly signal?: AbortSignal | undefined;
 }
@@ -56,14 +62,6 @@ export interface StartFailure {
   readonly error: ServeError;
 }
 
-interface Model {
-  readonly state: ModelState;
-  /** fingerprint of the folder the serving builds came from; empty when the next load must build anew */
-  fingerprint: string;
-  /** the files that the serving builds came from when a load brought them */
-  staged: StagedModel | undefined;
-}
-
 /**
  * Loads, replaces and unloads models. A new build takes over only once it stands: build → warm up → publish →
  * drain the old → destroy the old. What fails on the way leaves the serving versions alone.
@@ -73,7 +71,8 @@ interface Model {
  */
 export class ModelLifecycle {
   readonly #options: LifecycleOptions;
-  readonly #models = new Map<string, Model>();
+  readonly #namespaces: Namespaces;
+  readonly #models: ModelRegistry;
   readonly #exclusive = new Exclusive();
   readonly #slots: Semaphore;
   readonly #publisher: Publisher;
@@ -83,6 +82,8 @@ export class ModelLifecycle {
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
+    this.#namespaces = new Namespaces(options.sources, options.namespacing);
+    this.#models = new ModelRegistry(this.#namespaces);
     this.#slots = new Semaphore(options.loadThreads);
     this.#publisher = new Publisher(options.engine, () => this.#table());
     this.#retirement = new Retirement(options);
@@ -91,7 +92,7 @@ export class ModelLifecycle {
   get isReady(): boolean {
     if (!this.#isStarted || this.#exiting.signal.aborted) return false;
     if (!this.#options.strictReadiness) return true;
-    return [...this.#models.values()].every(({ state }) => state.isSatisfied);
+    return this.#models.all().every(({ state }) => state.isSatisfied);
   }
 
   /**
@@ -102,16 +103,18 @@ export class ModelLifecycle {
    */
   async start(names: readonly string[] | '*'): Promise<StartFailure[]> {
     // Also with no model to load: an unreadable repository must be told at the start, not at the first load.
-    const listed = await listModels(this.#options.sources);
-    const wanted = names === '*' ? listed.map((model) => model.name) : [...new Set(names)];
+    const listed = await this.#namespaces.list();
+    const wanted: readonly ModelId[] = names === '*' ? listed : await this.#identifyAll(names);
     const failures: StartFailure[] = [];
     await Promise.all(
-      wanted.map((name) =>
-        this.#load(name, {}).catch((thrown: unknown) => {
+      wanted.map((id) =>
+        this.#load(id, {}).catch((thrown: unknown) => {
           const error = ServeError.from(thrown);
           // A model asked for by name holds readiness back even when no repository has it.
-          if (!this.#models.has(name)) this.#model(name).state.failBeforeVersions(error.message);
-          failures.push({ name, error });
+          if (!this.#models.has(id)) {
+            this.#models.model(id).state.failBeforeVersions(error.message);
+          }
+          failures.push({ name: id.name, error });
         }),
       ),
     );
@@ -128,24 +131,19 @@ export class ModelLifecycle {
   async load(name: string, options: LoadOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
     if (this.#exiting.signal.aborted) throw unavailable('Server exiting');
-    await abortable(this.#loadOverride(name, options), options.signal);
+    await abortable(this.#loadNamed(name, options), options.signal);
   }
 
   /**
    * Takes a model out of service. Resolves when no new request reaches it; those in flight still run.
    * An unknown name is no error.
+   * @param namespace absent = every model of that name
    */
-  async unload(name: string, signal?: AbortSignal): Promise<void> {
+  async unload(name: string, signal?: AbortSignal, namespace?: string): Promise<void> {
     throwIfAborted(signal);
-    const work = this.#exclusive.run(name, async () => {
-      const model = this.#models.get(name);
-      if (model === undefined) return;
-      model.fingerprint = '';
-      const old = model.state.beginUnload();
-      await this.#publisher.publish();
-      if (!model.state.hasVersions) this.#models.delete(name);
-      this.#retirement.retire(model.state, old, takeStaged(model));
-    });
+    const ids = this.#models.named(name).map(({ id }) => id);
+    const asked = namespace === undefined ? ids : ids.filter((id) => id.namespace === namespace);
+    const work = Promise.all(asked.map((id) => this.#unload(id)));
     await abortable(work, signal);
   }
 
@@ -158,16 +156,19 @@ export class ModelLifecycle {
   async index(signal?: AbortSignal): Promise<IndexRow[]> {
     const rows = new Map<string, IndexRow[]>();
     const duplicates = new Set<string>();
-    for (const { name, isDuplicate } of await listModels(this.#options.sources, signal)) {
-      rows.set(name, [{ name }]);
-      if (!isDuplicate) continue;
-      duplicates.add(name);
-      rows.set(name, [{ name, state: 'UNAVAILABLE', reason: DUPLICATE_REASON }]);
+    for (const id of await this.#namespaces.list(signal)) {
+      const { name } = id;
+      const key = keyOf(id);
+      rows.set(key, [{ name }]);
+      if (!id.isDuplicate) continue;
+      duplicates.add(key);
+      rows.set(key, [{ name, state: 'UNAVAILABLE', reason: DUPLICATE_REASON }]);
     }
-    for (const [name, { state }] of this.#models) {
+    for (const { id, state } of this.#models.all()) {
+      const key = keyOf(id);
       const isServed = state.served().length > 0;
-      const isListed = rows.has(name) ? !duplicates.has(name) : state.isWanted;
-      if (isServed || isListed) rows.set(name, state.rows());
+      const isListed = rows.has(key) ? !duplicates.has(key) : state.isWanted;
+      if (isServed || isListed) rows.set(key, state.rows());
     }
     return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, list]) => list);
   }
@@ -178,46 +179,27 @@ export class ModelLifecycle {
    * @throws ServeError NotFound or Unavailable, in Triton's words
    */
   find(name: string, version?: number): ServedVersion {
-    const model = this.#models.get(name);
-    if (model === undefined || !model.state.hasVersions) {
-      throw notFound(`Request for unknown model: '${name}' is not found`);
-    }
-    const served = model.state.served();
-    if (version === undefined) {
-      const newest = served.at(-1);
-      if (newest === undefined) throw notFound(noVersions(name));
-      return newest;
-    }
-    const found = served.find((one) => one.version === version);
-    if (found !== undefined) return found;
-    if (model.state.stateOf(version) === undefined) {
-      throw notFound(`Request for unknown model: '${name}' version ${version} is not found`);
-    }
-    throw unavailable(
-      `Request for unknown model: '${name}' version ${version} is not at ready state`,
-    );
+    return this.#models.find(name, version);
   }
 
-  /** Builds of one model that serve, ascending by version; empty for an unknown name. */
+  /** Builds of one model that serve, ascending by version; empty for a name that is unknown or stands for several. */
   served(name: string): ServedVersion[] {
-    return this.#models.get(name)?.state.served() ?? [];
+    return this.#models.served(name);
   }
 
   /** Every build that serves, by name and version. */
   allServed(): ServedVersion[] {
-    return [...this.#models.keys()].sort().flatMap((name) => this.served(name));
+    return this.#models.allServed();
   }
 
-  /** Names of the models that were asked for and not unloaded since. */
-  wanted(): string[] {
-    return [...this.#models].filter(([, { state }]) => state.isWanted).map(([name]) => name);
+  /** The models that were asked for and not unloaded since. */
+  wanted(): ModelId[] {
+    return this.#models.wanted();
   }
 
   /** Rows of the models that were asked for, without looking at the repositories. */
   knownRows(): IndexRow[] {
-    return [...this.#models.keys()]
-      .sort()
-      .flatMap((name) => this.#models.get(name)?.state.rows() ?? []);
+    return this.#models.rows();
   }
 
   /** Not ready from now on, no new load; resolves when every I/O thread knows. */
@@ -229,7 +211,7 @@ export class ModelLifecycle {
   /** Unloads everything and waits until it is gone. To be called after `beginExit` and a drain. */
   async close(): Promise<void> {
     await this.#exclusive.idle();
-    const all = [...this.#models.values()].map((model) => ({
+    const all = this.#models.all().map((model) => ({
       model,
       old: model.state.beginUnload(),
     }));
@@ -238,12 +220,19 @@ export class ModelLifecycle {
     await this.#retirement.finished();
   }
 
-  async #loadOverride(name: string, { config, files }: LoadOptions): Promise<void> {
+  async #loadNamed(name: string, { config, files, namespace }: LoadOptions): Promise<void> {
     checkModelName(name);
-    if (files === undefined) return this.#load(name, { config });
+    const ids =
+      namespace === undefined ? await this.#namespaces.identify(name) : [{ name, namespace }];
+    const [id] = ids;
+    if (config !== undefined && ids.length > 1) throw ambiguous(name, ids.length);
+    if (files === undefined) {
+      await allDone(ids.map((one) => this.#load(one, { config })));
+      return;
+    }
     const staged = await this.#options.staging.stage(name, files);
     try {
-      await this.#load(name, { config, files, staged });
+      await this.#load(id, { config, files, staged });
     } catch (thrown) {
       await staged.remove();
       throw thrown;
@@ -252,18 +241,37 @@ export class ModelLifecycle {
     }
   }
 
-  #load(name: string, override: Override): Promise<void> {
-    checkModelName(name);
-    return this.#exclusive.run(name, () => this.#slots.run(() => this.#replace(name, override)));
+  async #identifyAll(names: readonly string[]): Promise<ModelId[]> {
+    const unique = [...new Set(names)];
+    return (await Promise.all(unique.map((name) => this.#namespaces.identify(name)))).flat();
   }
 
-  async #replace(name: string, override: Override): Promise<void> {
+  #load(id: ModelId, override: Override): Promise<void> {
+    checkModelName(id.name);
+    const key = keyOf(id);
+    return this.#exclusive.run(key, () => this.#slots.run(() => this.#replace(id, override)));
+  }
+
+  #unload(id: ModelId): Promise<void> {
+    return this.#exclusive.run(keyOf(id), async () => {
+      const model = this.#models.get(id);
+      if (model === undefined) return;
+      model.fingerprint = '';
+      const old = model.state.beginUnload();
+      await this.#publisher.publish();
+      if (!model.state.hasVersions) this.#models.delete(id);
+      this.#retirement.retire(model.state, old, takeStaged(model));
+    });
+  }
+
+  async #replace(id: ModelId, override: Override): Promise<void> {
     const { log } = this.#options;
+    const { name } = id;
     const { staged } = override;
-    const stored = await this.#readFolder(name, staged !== undefined);
+    const stored = await this.#readFolder(id, staged !== undefined);
     const folder = staged?.folder ?? stored;
     if (folder === undefined) throw internal(failedToPoll(name));
-    const model = this.#model(name);
+    const model = this.#models.model(id);
     const { state } = model;
     const isOverride = override.config !== undefined;
     if (!isOverride && state.served().length > 0 && model.fingerprint === folder.fingerprint)
@@ -311,14 +319,14 @@ export class ModelLifecycle {
   }
 
   /** @returns undefined when nothing of it can be read and nothing of it is needed */
-  async #readFolder(name: string, isOptional: boolean): Promise<ModelFolder | undefined> {
+  async #readFolder(id: ModelId, isOptional: boolean): Promise<ModelFolder | undefined> {
     try {
-      return await readModel(this.#options.sources, name);
+      return await this.#namespaces.read(id);
     } catch (thrown) {
       if (isOptional) return undefined;
       const error = ServeError.from(thrown);
       if (error.code !== 'Internal') throw error;
-      throw this.#failure('Internal', `${failedToPoll(name)}: ${error.message}`, error);
+      throw this.#failure('Internal', `${failedToPoll(id.name)}: ${error.message}`, error);
     }
   }
 
@@ -366,27 +374,24 @@ export class ModelLifecycle {
     return new ServeError(code, message, cause === undefined ? undefined : { cause });
   }
 
-  #model(name: string): Model {
-    let model = this.#models.get(name);
-    if (model === undefined) {
-      model = { state: new ModelState(name), fingerprint: '', staged: undefined };
-      this.#models.set(name, model);
-    }
-    return model;
-  }
-
   #table(): DispatchTable {
-    const models = [...this.#models.values()].map(({ state }) => state.dispatch());
     return {
       live: true,
       ready: this.isReady,
       exiting: this.#exiting.signal.aborted,
-      models: models.filter((model) => model !== undefined),
+      unknownModel: grpcNumber(this.#namespaces.unknownCode),
+      models: this.#models.dispatch(),
     };
   }
 }
 
 const NO_FILES: OverrideFiles = new Map();
+
+/** Waits for all, also when one fails. @throws what the first that failed threw */
+async function allDone(work: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((one) => one.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
 
 function takeStaged(model: Model): StagedModel | undefined {
   const { staged } = model;

@@ -95,7 +95,9 @@ export async function planVersion(
   const unsupported = unsupportedFeatures(config);
   if (unsupported.length > 0) throw unimplemented(unsupported.join('; '));
   const labels = await readLabels(config, draft.folder);
-  const plan = makePlan(config, { version: version.version, modelFile, labels }, options);
+  const { namespace } = draft.folder;
+  const files = { version: version.version, modelFile, labels, namespace };
+  const plan = makePlan(config, files, options);
   return { config, plan };
 }
 

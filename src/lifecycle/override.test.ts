@@ -40,6 +40,7 @@ class Fixture implements AsyncDisposable {
       loadThreads: 4,
       loadRetries: 0,
       strictReadiness: true,
+      namespacing: false,
       autoComplete: true,
       serverDefaults: {},
       maxQueueSize: 0,

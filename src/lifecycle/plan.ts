@@ -24,6 +24,8 @@ export interface PlanFiles {
   readonly version: number;
   /** absolute path of the model file; empty for backends without one */
   readonly modelFile: string;
+  /** becomes a label of its metrics; absent = none */
+  readonly namespace?: string | undefined;
   /** labels by output name; an output without a label file is absent */
   readonly labels: ReadonlyMap<string, readonly string[]>;
 }
@@ -53,7 +55,10 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     instanceCount: countInstances(config),
     decoupled: config.model_transaction_policy?.decoupled === true,
     parameters: parametersOf(config, defaults.backendConfig),
-    metricTags: Object.fromEntries([...config.metric_tags].map(([key, tag]) => [`_${key}`, tag])),
+    metricTags: {
+      ...(files.namespace === undefined ? {} : { namespace: files.namespace }),
+      ...Object.fromEntries([...config.metric_tags].map(([key, tag]) => [`_${key}`, tag])),
+    },
     firstResponseBoundsMs: firstResponseBounds(config),
   };
 }

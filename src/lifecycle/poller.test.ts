@@ -6,13 +6,15 @@ import { describe, it } from 'node:test';
 import { addonError, type FakeEngine, Gate } from '../../test/support/fake-engine.ts';
 import { makeLifecycle, settle } from '../../test/support/make-lifecycle.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
+import { Namespaces } from './namespaces.ts';
 import { RepositoryPoller } from './poller.ts';
 
 function make(...repositories: TempRepository[]) {
   const fixture = makeLifecycle(repositories.map(({ path }) => path));
   const { sources, lifecycle, logged } = fixture;
+  const namespaces = new Namespaces(sources, false);
   const log = { error: (text: string) => logged.push(`E ${text}`) };
-  const poller = new RepositoryPoller({ sources, lifecycle, intervalMs: 0, log });
+  const poller = new RepositoryPoller({ namespaces, lifecycle, intervalMs: 0, log });
   return { ...fixture, poller };
 }
 
@@ -164,7 +166,8 @@ describe('RepositoryPoller', () => {
       },
     };
     const log = { error: (text: string) => assert.fail(text) };
-    const options = { sources, lifecycle: watched, intervalMs: 1000, log };
+    const namespaces = new Namespaces(sources, false);
+    const options = { namespaces, lifecycle: watched, intervalMs: 1000, log };
     using poller = new RepositoryPoller(options);
     poller.start();
     await repository.addIdentity('m');

@@ -3,15 +3,14 @@
 
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
-import { listModels } from '../repository/scan.ts';
-import type { RepositorySource } from '../repository/source.ts';
 import type { ModelLifecycle } from './lifecycle.ts';
+import { keyOf, type ModelId, type Namespaces } from './namespaces.ts';
 
 /** Polls that a model may be left alone which failed and has not changed since. */
 const MOST_SKIPPED = 63;
 
 export interface PollerOptions {
-  readonly sources: readonly RepositorySource[];
+  readonly namespaces: Pick<Namespaces, 'list' | 'token'>;
   readonly lifecycle: Pick<ModelLifecycle, 'load' | 'unload' | 'wanted'>;
   /** between the end of one poll and the start of the next; 0 or less = `poll` alone looks */
   readonly intervalMs: number;
@@ -67,18 +66,16 @@ export class RepositoryPoller implements Disposable {
   }
 
   async #poll(): Promise<void> {
-    const { sources, lifecycle, log } = this.#options;
+    const { namespaces, lifecycle, log } = this.#options;
     const { signal } = this.#stopped;
     try {
-      const listed = new Set((await listModels(sources, signal)).map(({ name }) => name));
-      const gone = new Set([...this.#seen.keys(), ...lifecycle.wanted()]);
-      for (const name of listed) gone.delete(name);
+      const listed = await namespaces.list(signal);
+      const keys = new Set(listed.map(keyOf));
+      for (const key of this.#seen.keys()) if (!keys.has(key)) this.#seen.delete(key);
+      const gone = lifecycle.wanted().filter((id) => !keys.has(keyOf(id)));
       await Promise.all([
-        ...[...listed].map((name) => this.#follow(name)),
-        ...[...gone].map((name) => {
-          this.#seen.delete(name);
-          return lifecycle.unload(name, signal);
-        }),
+        ...listed.map((id) => this.#follow(id)),
+        ...gone.map(({ name, namespace }) => lifecycle.unload(name, signal, namespace)),
       ]);
     } catch (thrown) {
       // A repository that cannot be read says nothing about its models.
@@ -88,31 +85,22 @@ export class RepositoryPoller implements Disposable {
     }
   }
 
-  async #follow(name: string): Promise<void> {
-    const { lifecycle, sources } = this.#options;
+  async #follow(id: ModelId): Promise<void> {
+    const { lifecycle, namespaces } = this.#options;
+    const key = keyOf(id);
     const { signal } = this.#stopped;
-    const token = await tokenOf(sources, name, signal);
-    const last = this.#seen.get(name);
+    const token = await namespaces.token(id, signal);
+    const last = this.#seen.get(key);
     const failures = last?.token === token ? last.failures : 0;
     if (last?.token === token && (last.failures === 0 || last.skip-- > 0)) return;
     if (signal.aborted) return;
     try {
-      await lifecycle.load(name, { signal });
-      this.#seen.set(name, { token, failures: 0, skip: 0 });
+      await lifecycle.load(id.name, { namespace: id.namespace, signal });
+      this.#seen.set(key, { token, failures: 0, skip: 0 });
     } catch {
       // The lifecycle has said why.
       const skip = Math.min(2 ** failures - 1, MOST_SKIPPED);
-      this.#seen.set(name, { token, failures: failures + 1, skip });
+      this.#seen.set(key, { token, failures: failures + 1, skip });
     }
   }
-}
-
-/** Changes with the folders of that name in any of the repositories. */
-async function tokenOf(
-  sources: readonly RepositorySource[],
-  name: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const prints = sources.map((source) => source.fingerprint(name, signal));
-  return (await Promise.all(prints)).map((print) => print ?? '').join(' ');
 }

@@ -13,6 +13,8 @@ export interface ModelFolder {
   readonly name: string;
   /** the name is the repository's choice: it wins over that of the configuration */
   readonly isMapped?: boolean;
+  /** location of its repository where models of that name from others are served too */
+  readonly namespace?: string;
   /** text of its configuration; undefined when there is none */
   readonly configText: string | undefined;
   /** place of that text in the model; absent = config.pbtxt */

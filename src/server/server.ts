@@ -28,6 +28,7 @@ import { handleGrpc } from '../grpc/handlers.ts';
 import { type HttpHandlerOptions, handleHttp } from '../http/handlers.ts';
 import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
 import type { LoaderOptions } from '../lifecycle/loader.ts';
+import { Namespaces } from '../lifecycle/namespaces.ts';
 import { RepositoryPoller } from '../lifecycle/poller.ts';
 import { readMetricsConfig } from '../metrics/metrics-config.ts';
 import { ProcessMetrics } from '../metrics/process-metrics.ts';
@@ -125,12 +126,13 @@ export class Server implements AsyncDisposable {
       loadThreads: options.modelLoadThreadCount,
       loadRetries: options.modelLoadRetryCount,
       strictReadiness: options.strictReadiness,
+      namespacing: options.modelNamespacing,
       staging: this.#staging,
       allowOverrideCode: options.allowOverrideCode,
       log,
     });
     this.#poller = new RepositoryPoller({
-      sources,
+      namespaces: new Namespaces(sources, options.modelNamespacing),
       lifecycle: this.lifecycle,
       intervalMs: options.repositoryPollSecs * 1000,
       log,

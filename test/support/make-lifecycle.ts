@@ -30,6 +30,7 @@ export function makeLifecycle(
     loadThreads: 4,
     loadRetries: 0,
     strictReadiness: true,
+    namespacing: false,
     autoComplete: true,
     serverDefaults: { defaultMaxBatchSize: 4 },
     maxQueueSize: 0,

@@ -171,9 +171,8 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     name: 'model-namespacing',
     group: 'Model repository',
     value: '<boolean>',
-    help: 'Serve models of one name from several repositories.',
+    help: 'Load models of one name from several repositories. A request for a name that several serve is refused.',
     defaults: both('false'),
-    withoutEffect: 'a name that two repositories have is not served',
     set: (draft, value) => {
       draft.modelNamespacing = bool(value);
     },

@@ -52,6 +52,9 @@ class Connection final : public Pollable, private Timer {
   IoThread& thread() { return thread_; }
   const Limits& limits() const { return thread_.limits(); }
   OutputQueue& output() { return output_; }
+  // Position in `output` up to which the socket has taken it, encrypted or not; and what is behind.
+  uint64_t sent_position() const { return tls_ ? tls_->plain_sent() : output_.taken(); }
+  size_t unsent() const { return static_cast<size_t>(output_.queued() - sent_position()); }
   uint16_t service() const { return socket_.service; }
   uint64_t& exchange_bytes() { return exchange_bytes_; }
   // What the peer sends is taken; not while it takes no answers, or as the session wishes.

@@ -267,10 +267,10 @@ void Http1Session::OnFinished(Http1Stream& finished) {
 }
 
 void Http1Session::OnWritten() {
-  OutputQueue& output = connection_.output();
+  const uint64_t sent = connection_.sent_position();
   const bool was_full = pipelined_ == kMaxPipelined;
   while (front_ != nullptr && front_->is_finished_ && front_ != answering_ &&
-         front_->end_position_ != 0 && front_->end_position_ <= output.taken()) {
+         front_->end_position_ != 0 && front_->end_position_ <= sent) {
     Http1Stream* const stream = front_;
     front_ = stream->next_;
     if (front_ == nullptr) back_ = nullptr;
@@ -278,7 +278,7 @@ void Http1Session::OnWritten() {
   }
   if (front_ == nullptr) idle_since_ = thread_.now();
   if (was_full && pipelined_ < kMaxPipelined) connection_.ScheduleRead();
-  if (answering_ != nullptr && answering_->has_undrained_ && output.empty()) {
+  if (answering_ != nullptr && answering_->has_undrained_ && connection_.unsent() == 0) {
     answering_->has_undrained_ = false;
     if (answering_->exchange_ != nullptr) answering_->exchange_->OnDrained();
   }

@@ -184,7 +184,7 @@ void Http1Stream::ResumeBody() {
 
 size_t Http1Stream::unsent_bytes() const {
   if (session_->answering_ != this && !is_finished_) return staged_.size();
-  return has_undrained_ ? staged_.size() + session_->connection_.output().size() : 0;
+  return has_undrained_ ? staged_.size() + session_->connection_.unsent() : 0;
 }
 
 void Http1Stream::SetTimer(base::Instant when) {

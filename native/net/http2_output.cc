@@ -109,7 +109,7 @@ void Http2Session::Fill(size_t max_bytes) {
     output.Append({reinterpret_cast<const std::byte*>(data), static_cast<size_t>(n)});
   }
   // nghttp2 tells of a frame's end at its next call, when the frame may have left already.
-  if (output.empty() && !draining_.empty()) OnWritten();
+  if (connection_.unsent() == 0 && !draining_.empty()) OnWritten();
   if (is_ending_) return FinishEnding();
   if (!has_output_) CloseIfDone();
 }
@@ -173,7 +173,7 @@ void Http2Session::EndLinger(Http2Stream& stream) {
 }
 
 void Http2Session::OnWritten() {
-  const uint64_t taken = connection_.output().taken();
+  const uint64_t taken = connection_.sent_position();
   while (Http2Stream* const stream = draining_.front()) {
     if (stream->drain_position_ > taken) break;
     draining_.Remove(*stream);

@@ -165,7 +165,7 @@ void Http2Stream::ResumeBody() {
 }
 
 size_t Http2Stream::unsent_bytes() const {
-  return body_.size() + std::min(framed_bytes_, session_->connection_.output().size());
+  return body_.size() + std::min(framed_bytes_, session_->connection_.unsent());
 }
 
 void Http2Stream::SetTimer(base::Instant when) {

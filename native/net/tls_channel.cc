@@ -162,6 +162,28 @@ bool TlsChannel::Seal(OutputQueue& from) {
 }
 
 WriteResult TlsChannel::Write(OutputQueue& from, size_t max_bytes) {
+  const WriteResult result = SealAndSend(from, max_bytes);
+  NotePlainSent(from);
+  return result;
+}
+
+void TlsChannel::NotePlainSent(const OutputQueue& from) {
+  if (sealed_.empty()) {
+    plain_sent_ = from.taken();
+    marked_sealed_ = 0;
+    return;
+  }
+  if (marked_sealed_ != 0 && sealed_.taken() >= marked_sealed_) {
+    plain_sent_ = marked_plain_;
+    marked_sealed_ = 0;
+  }
+  if (marked_sealed_ == 0) {
+    marked_plain_ = from.taken();
+    marked_sealed_ = sealed_.queued();
+  }
+}
+
+WriteResult TlsChannel::SealAndSend(OutputQueue& from, size_t max_bytes) {
   const uint64_t start = sealed_.taken();
   while (true) {
     while (!from.empty() && sealed_.size() < kQueuedBytes) {

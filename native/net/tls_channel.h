@@ -45,9 +45,12 @@ class TlsChannel {
 
   // Encrypts what is in `from` and writes it, as OutputQueue::WriteTo.
   WriteResult Write(OutputQueue& from, size_t max_bytes);
-  // Bytes that the socket has not taken yet, and those that it ever took.
+  // Encrypted bytes that the socket has not taken yet, and those that it ever took.
   size_t unsent() const { return sealed_.size(); }
   uint64_t sent() const { return sealed_.taken(); }
+  // Position in `from` up to which the socket has surely taken what Write was given; all of it when
+  // nothing is unsent, else at most two rounds of sealing behind.
+  uint64_t plain_sent() const { return plain_sent_; }
   // Queues close_notify. Only the first call does, and only while TLS works.
   void EndSending();
   // One attempt to send what is queued.
@@ -86,11 +89,18 @@ class TlsChannel {
 
   int ReadSocket(openssl::Bio* bio, char* to, int size);
   bool Seal(OutputQueue& from);
+  WriteResult SealAndSend(OutputQueue& from, size_t max_bytes);
+  void NotePlainSent(const OutputQueue& from);
 
   const openssl::Api& api_;
   openssl::Ssl* const ssl_;
   const int fd_;
   OutputQueue sealed_;  // encrypted
+  uint64_t plain_sent_ = 0;
+  // Once the socket has taken `sealed_` up to the second, it has the plain bytes up to the first;
+  // a round that is measured. No second = none.
+  uint64_t marked_plain_ = 0;
+  uint64_t marked_sealed_ = 0;
   size_t socket_budget_ = 0;
   End end_ = End::kNone;
   bool is_socket_readable_ = true;

@@ -5,6 +5,9 @@
 // CMakeLists.txt).
 
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <optional>
@@ -156,6 +159,61 @@ TEST_F(TlsServer, SlowReaderStallsTheWriteAndLosesTheConnection) {
   server->Wake();
   EXPECT_TRUE(server->WaitForConnections(0));
   EXPECT_EQ(server->Count("closed /large not answered"), 1u);
+}
+
+// The server's end of the connection whose other end is `fd`: both live in this process.
+int OtherEndOf(int fd) {
+  sockaddr_in own{};
+  socklen_t size = sizeof(own);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&own), &size), 0);
+  for (int other = 3; other < 1024; ++other) {
+    sockaddr_in peer{};
+    size = sizeof(peer);
+    if (getpeername(other, reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
+        peer.sin_family == AF_INET && peer.sin_port == own.sin_port) {
+      return other;
+    }
+  }
+  return -1;
+}
+
+// What is encrypted and not sent is on its way as well: a stream that sends 64 KiB when the last
+// have drained has not drained more than the socket took.
+void ExpectDrainedIsSent(TestServer& server, int fd) {
+  const int other = OtherEndOf(fd);
+  ASSERT_GE(other, 0);
+  size_t drained = 0;
+  for (int unchanged = 0; unchanged < 50; ++unchanged) {
+    server.Wake();
+    const size_t now = server.Count("drained /stream");
+    if (now != drained) unchanged = 0;
+    drained = now;
+  }
+  ASSERT_LT(drained, 1000u) << "it never stood still";
+  int sent = 0;
+  int received = 0;
+  ASSERT_EQ(ioctl(other, SIOCOUTQ, &sent), 0);
+  ASSERT_EQ(ioctl(fd, FIONREAD, &received), 0);
+  EXPECT_LE(drained * 64 * 1024, static_cast<size_t>(sent + received));
+}
+
+TEST_F(TlsServer, EncryptedBytesCountAsUnsentHttp1) {
+  Start();
+  Client client(port, TlsPeerOptions(), 4096);
+  client.Send("GET /stream?1000 HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(server->WaitFor("drained /stream"));
+  ExpectDrainedIsSent(*server, client.fd());
+}
+
+TEST_F(TlsServer, EncryptedBytesCountAsUnsentHttp2) {
+  Start();
+  Client client(port, TlsPeerOptions(), 4096);
+  constexpr char kLargestWindow[] = "\0\4\x7f\xff\xff\xff";
+  client.Send(std::string(kHttp2Preface) + RawFrame(4, 0, 0, std::string(kLargestWindow, 6)) +
+              RawFrame(8, 0, 0, "\x7f\xff\0\0"s) +
+              RawFrame(1, 5, 1, "\x82\x86\x44\x0c/stream?1000\x41\x01h"));
+  ASSERT_TRUE(server->WaitFor("drained /stream"));
+  ExpectDrainedIsSent(*server, client.fd());
 }
 
 TEST_F(TlsServer, EndsInOrder) {

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { dirname, join, relative, resolve } from 'node:path';
 import { ServeError } from '../../src/base/status.ts';
+import { ConfigText } from '../../src/check/config-text.ts';
 import { completeModelConfig } from '../../src/config/complete.ts';
 import { ConfigError } from '../../src/config/config-error.ts';
 import type { ConfigSource, ModelConfig } from '../../src/config/model-config.ts';
@@ -33,6 +34,7 @@ function checkConfig(kind: 'pbtxt' | 'json', text: string): void {
   if (kind === 'pbtxt') {
     const { problem } = scanPbtxt(text.replace(/^\uFEFF/, ' '), modelConfigType());
     assert.equal(problem === undefined, config !== undefined, 'reader and walk agree');
+    checkFindings(text, config !== undefined);
   }
   if (config === undefined) return;
   checkRoundTrip(config);
@@ -40,6 +42,18 @@ function checkConfig(kind: 'pbtxt' | 'json', text: string): void {
     const options = { modelName: 'm', versionDirFiles: ['model.onnx'], autoComplete, source };
     const complete = orConfigError(text, false, () => completeModelConfig(config, options));
     if (complete !== undefined) checkFiles(complete);
+  }
+}
+
+/** `nereid check` goes on after a problem: places and corrections stay inside the text, and it always ends. */
+function checkFindings(text: string, isGood: boolean): void {
+  const read = new ConfigText(text);
+  assert.equal(read.problems.length === 0, isGood, 'a text has problems when it cannot be read');
+  const lines = text.split('\n').length;
+  for (const { line, column, source, fix } of read.place(read.problems)) {
+    assert.ok(line !== null && column !== null && source !== null);
+    assert.ok(line >= 1 && line <= lines && source.length >= 1);
+    if (fix !== null) assert.ok(fix.line >= 1 && fix.line <= fix.endLine && fix.endLine <= lines);
   }
 }
 

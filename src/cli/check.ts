@@ -4,73 +4,122 @@
 import { parseArgs } from 'node:util';
 import { loadBinding } from '../addon/binding.ts';
 import { Log } from '../base/log.ts';
-import { ServeError } from '../base/status.ts';
+import { ServeError, unavailable } from '../base/status.ts';
+import { countFindings, jsonReport, type Paint, textReport } from '../check/report.ts';
+import { checkRepositories } from '../check/repository-check.ts';
+import type { CheckTools } from '../check/version-check.ts';
+import { configSchema } from '../config/json-schema.ts';
 import { defaultOptions } from '../config/options.ts';
-import { checkVersion, draftModel } from '../lifecycle/loader.ts';
-import { LocalSource } from '../repository/local-source.ts';
-import { listModels, readModel } from '../repository/scan.ts';
 import { Server } from '../server/server.ts';
 import { type Output, stdout, styled } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 
-export const CHECK_HELP = `Usage: nereid check FOLDER …
+export const CHECK_HELP = `Usage: nereid check REPOSITORY … [--format=text|json] [--strict]
+       nereid check --schema
 
-Reads every model of one or more repositories as the server would, without serving them, and prints every error with
-file, line and column. Exit code 0 when all is well, 1 otherwise.
+Reads every model of one or more repositories as the server would, serves nothing, and tells everything that is wrong at
+once: with file, line and column, what the configuration and the model file say, and the lines to write instead.
 
-Example:
-  nereid check model_repository
+  error     the server would not serve the model
+  warning   it would, but something is not as it is written: a field without effect, a folder that is passed over
+
+  --format=json                    one JSON object for scripts; docs/check.md describes it
+  --strict                         exit code 1 for warnings too
+  --model-config-name=NAME         check for a server that has this flag: configs/NAME.pbtxt counts where a model has it
+  --model-namespacing              the same: two repositories may hold models of one name
+  --disable-auto-complete-config   the same: model files are not read
+  --onnxruntime-library=PATH       the ONNX Runtime that reads .onnx files; without one they are not read
+  --schema                         print the JSON schema of configurations in JSON, for editors
+
+Exit code 0: nothing wrong. 1: something is. 2: these words are wrong.
+
+Example: a field that is not spelt as it should be
+  $ nereid check models
+  models/digits/config.pbtxt:2:1: error: max_batchsize: Message type "inference.ModelConfig" has no field named "max_batchsize"; did you mean "max_batch_size"? [unknown-field]
+      2 | max_batchsize: 16
+        | ^^^^^^^^^^^^^
+      = | write instead of line 2
+      + | max_batch_size: 16
+  checked 4 models in 1 repository: 1 error, 0 warnings
 `;
 
-/** @returns exit code: 1 when a model has an error */
+const FORMATS = ['text', 'json'];
+
+/** @returns exit code: 1 when something is wrong */
 export async function runCheck(argv: readonly string[], out: Output = stdout): Promise<number> {
-  const { positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: {} });
-  if (positionals.length === 0) {
-    throw new UsageError('nereid check: expected a repository', 'check');
-  }
-  const sources = positionals.map((path) => new LocalSource(path));
-  const models = await listModels(sources);
-  // Model files are read by the backends themselves; this server never listens.
-  const server = new Server({
-    binding: loadBinding(),
-    options: { ...defaultOptions('nereid'), ioThreads: 1, allowMetrics: false, setup: 'never' },
-    log: new Log(),
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      format: { type: 'string', default: 'text' },
+      strict: { type: 'boolean', default: false },
+      schema: { type: 'boolean', default: false },
+      'model-config-name': { type: 'string', default: '' },
+      'model-namespacing': { type: 'boolean', default: false },
+      'disable-auto-complete-config': { type: 'boolean', default: false },
+      'onnxruntime-library': { type: 'string', default: '' },
+    },
   });
-  let errors = 0;
-  try {
-    for (const { name } of models) {
-      const problems = await checkModel(server, sources, name);
-      errors += problems.length;
-      if (problems.length === 0) out.write(`${styled(out, 'green', 'ok')}     ${name}\n`);
-      for (const problem of problems) {
-        out.write(`${styled(out, 'red', 'error')}  ${name}: ${problem.trim()}\n`);
-      }
-    }
-  } finally {
-    await server.close(0);
+  if (values.schema) {
+    if (positionals.length > 0)
+      throw new UsageError('nereid check: expected --schema alone', 'check');
+    out.write(`${JSON.stringify(configSchema(), null, 2)}\n`);
+    return 0;
   }
-  out.write(`${models.length} models, ${errors} errors\n`);
-  return errors === 0 ? 0 : 1;
+  if (positionals.length === 0)
+    throw new UsageError('nereid check: expected a repository', 'check');
+  if (!FORMATS.includes(values.format))
+    throw new UsageError(
+      `nereid check: expected --format=text or --format=json, got '${values.format}'`,
+      'check',
+    );
+  await using opened = openTools({
+    autoCompleteConfig: !values['disable-auto-complete-config'],
+    onnxRuntimeLibrary: values['onnxruntime-library'],
+  });
+  const report = await checkRepositories(positionals, opened, {
+    configName: values['model-config-name'],
+    namespaces: values['model-namespacing'],
+  });
+  const paint: Paint = (style, text) => styled(out, style, text);
+  out.write(values.format === 'json' ? jsonReport(report) : textReport(report, paint));
+  const { errors, warnings } = countFindings(report);
+  return errors > 0 || (values.strict && warnings > 0) ? 1 : 0;
 }
 
-async function checkModel(
-  server: Server,
-  sources: readonly LocalSource[],
-  name: string,
-): Promise<string[]> {
-  const problems = new Set<string>();
+/** Model files are read by the backends themselves: an engine that never listens. Without one the rest is checked. */
+function openTools(given: {
+  readonly autoCompleteConfig: boolean;
+  readonly onnxRuntimeLibrary: string;
+}): Pick<CheckTools, 'loader'> & AsyncDisposable {
+  const options = {
+    ...defaultOptions('nereid'),
+    ...given,
+    ioThreads: 1,
+    allowMetrics: false,
+    setup: 'never' as const,
+  };
   try {
-    const draft = draftModel(await readModel(sources, name));
-    if (draft.versions.length === 0) {
-      return ['at least one version must be available under the version policy'];
-    }
-    for (const version of draft.versions) {
-      for (const problem of await checkVersion(draft, version, server.loaderOptions)) {
-        problems.add(problem);
-      }
-    }
+    const server = new Server({ binding: loadBinding(), options, log: new Log() });
+    return {
+      loader: server.loaderOptions,
+      [Symbol.asyncDispose]: async () => {
+        await server.close(0);
+      },
+    };
   } catch (thrown) {
-    problems.add(ServeError.from(thrown).message);
+    const reason = unavailable(ServeError.from(thrown).message.trim());
+    return {
+      loader: {
+        engine: { inspect: () => Promise.reject(reason) },
+        autoComplete: options.autoCompleteConfig,
+        serverDefaults: {},
+        maxQueueSize: options.maxQueueSize,
+        queueFullStatus: options.queueFullStatus,
+        backendConfig: options.backendConfig,
+        ensureBackend: () => Promise.resolve(),
+      },
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
   }
-  return [...problems];
 }

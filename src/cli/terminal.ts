@@ -10,13 +10,14 @@ export interface Output {
   write(text: string): void;
 }
 
-export type Style = 'bold' | 'dim' | 'red' | 'green' | 'cyan';
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
 const CODES: Record<Style, readonly [on: number, off: number]> = {
   bold: [1, 22],
   dim: [2, 22],
   red: [31, 39],
   green: [32, 39],
+  yellow: [33, 39],
   cyan: [36, 39],
 };
 

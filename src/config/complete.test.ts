@@ -350,16 +350,19 @@ describe('limits of our own', () => {
 describe('checkModelConfig', () => {
   it('names every problem', () => {
     const text = 'backend: "b" max_batch_size: -1 input { name: "x" } output { dims: 0 }';
-    const problems = checkModelConfig(readModelConfig(text, 'f'), {
+    const { problems } = checkModelConfig(readModelConfig(text, 'f'), {
       modelName: 'm',
       versionDirFiles: [],
       autoComplete: true,
     });
-    assert.deepEqual(problems, [
-      "max_batch_size: 'max_batch_size' must be non-negative value for m",
-      "input[0]: model input 'x' must specify 'data_type' for m",
-      "input[0]: model input 'x' must specify 'dims' for m",
-      "output[0]: model output must specify 'name' for m",
-    ]);
+    assert.deepEqual(
+      problems.map(({ path, text }) => `${path}: ${text}`),
+      [
+        "max_batch_size: 'max_batch_size' must be non-negative value for m",
+        "input[0]: model input 'x' must specify 'data_type' for m",
+        "input[0]: model input 'x' must specify 'dims' for m",
+        "output[0]: model output must specify 'name' for m",
+      ],
+    );
   });
 });

@@ -4,7 +4,7 @@
 import type { ModelInspection } from '../addon/types.ts';
 import { autofill } from './autofill.ts';
 import { fillBackend } from './backend-name.ts';
-import { ConfigError, type ConfigProblem } from './config-error.ts';
+import type { ConfigProblem } from './config-error.ts';
 import { isEnsemble, normalizeConfig } from './defaults.ts';
 import type { ConfigSource, ModelConfig } from './model-config.ts';
 import { modelFileProblems } from './model-file.ts';
@@ -57,36 +57,73 @@ export function completeModelConfig(config: ModelConfig, options: CompleteOption
   return complete;
 }
 
-/** As {@link completeModelConfig}, but names every problem it finds instead of the first: for `nereid check`. */
-export function checkModelConfig(config: ModelConfig, options: CompleteOptions): string[] {
-  try {
-    const complete = fillIn(config, options);
-    return [...problemsOf(complete, options)].map(
-      (problem) => configError(problem, options.source).message,
-    );
-  } catch (thrown) {
-    if (thrown instanceof ConfigError) return [thrown.message];
-    throw thrown;
+/** A configuration as far as it can be completed, and everything wrong with it. */
+export interface CheckedConfig {
+  readonly config: ModelConfig;
+  /** in the order in which `completeModelConfig` would throw them */
+  readonly problems: readonly CheckedProblem[];
+}
+
+export interface CheckedProblem extends ConfigProblem {
+  /** which step found it: auto-completion, the rules of configurations, or the comparison with the model file */
+  readonly from: 'backend' | 'rules' | 'model-file';
+}
+
+/** As {@link completeModelConfig}, but goes on after a problem: for `nereid check`. */
+export function checkModelConfig(config: ModelConfig, options: CompleteOptions): CheckedConfig {
+  const problems: CheckedProblem[] = [];
+  const orTold = (
+    from: CheckedProblem['from'],
+    result: ModelConfig | ConfigProblem,
+    otherwise: ModelConfig,
+  ): ModelConfig => {
+    if (!('phase' in result)) return result;
+    problems.push({ ...result, from });
+    return otherwise;
+  };
+  const named = { ...config, name: config.name || options.modelName };
+  const resolved = orTold('backend', fillBackend(config, options), named);
+  const isResolved = problems.length === 0;
+  const filled = orTold('model-file', autoFilled(resolved, options), resolved);
+  const { inspection, serverDefaults } = options;
+  const complete = normalizeConfig(filled, serverDefaults?.gpus ?? []);
+  for (const problem of rulesBroken(complete, options)) {
+    // What follows from an unknown backend is said with it.
+    if (isResolved || !/^(backend|platform)$/.test(problem.path))
+      problems.push({ ...problem, from: 'rules' });
   }
+  if (inspection && problems.every(({ from }) => from === 'rules'))
+    for (const problem of modelFileProblems(complete, inspection))
+      problems.push({ ...problem, from: 'model-file' });
+  return { config: complete, problems };
 }
 
 function fillIn(config: ModelConfig, options: CompleteOptions): ModelConfig {
-  const { inspection, autoComplete, serverDefaults, source } = options;
   const resolved = resolveBackend(config, options);
-  const filled =
-    autoComplete && inspection && !isEnsemble(resolved)
-      ? autofill(resolved, inspection, serverDefaults?.defaultMaxBatchSize ?? 4)
-      : resolved;
-  return normalizeConfig(unlessProblem(filled, source), serverDefaults?.gpus ?? []);
+  const filled = unlessProblem(autoFilled(resolved, options), options.source);
+  return normalizeConfig(filled, options.serverDefaults?.gpus ?? []);
+}
+
+function autoFilled(
+  resolved: ModelConfig,
+  { inspection, autoComplete, serverDefaults }: CompleteOptions,
+): ModelConfig | ConfigProblem {
+  return autoComplete && inspection && !isEnsemble(resolved)
+    ? autofill(resolved, inspection, serverDefaults?.defaultMaxBatchSize ?? 4)
+    : resolved;
 }
 
 function* problemsOf(config: ModelConfig, options: CompleteOptions): Generator<ConfigProblem> {
-  yield* configProblems(config, {
+  yield* rulesBroken(config, options);
+  if (options.inspection) yield* modelFileProblems(config, options.inspection);
+}
+
+function rulesBroken(config: ModelConfig, options: CompleteOptions): Generator<ConfigProblem> {
+  return configProblems(config, {
     modelName: options.modelName,
     gpus: options.serverDefaults?.gpus ?? [],
     ioPhase: options.autoComplete ? 'load' : 'read',
   });
-  if (options.inspection) yield* modelFileProblems(config, options.inspection);
 }
 
 function unlessProblem(

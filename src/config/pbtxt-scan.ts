@@ -1,127 +1,299 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { isUtf8 } from 'node:buffer';
 import type { Field, Type } from 'protobufjs';
-import { enumOf, mapKeyType, messageOf } from './message.ts';
-import { integerRange } from './proto.ts';
-import { didYouMean, didYouMeanEnum } from './suggest.ts';
-import { quoted, stringBytes, type Token, Tokenizer } from './tokenizer.ts';
+import { messageOf } from './message.ts';
+import {
+  Enough,
+  type PbtxtProblem,
+  PbtxtProblems,
+  type Span,
+  Stop,
+  shown,
+} from './pbtxt-problems.ts';
+import { insertAt, replace } from './pbtxt-remedy.ts';
+import { Scalars } from './pbtxt-scalars.ts';
+import { didYouMean } from './suggest.ts';
+import { quoted, type Token, Tokenizer } from './tokenizer.ts';
 
-/** What a walk over a text-format file found. */
+/** What a walk over a text-format file found. Paths are like `input[0].dims[1]`, `parameters["KEY"].string_value`. */
 export interface PbtxtScan {
-  /** offset of every field by its path, e.g. `input[0].dims[1]`, `parameters["KEY"].string_value` */
+  /** offset of every field by its path */
   readonly offsets: ReadonlyMap<string, number>;
-  /** the first thing that does not belong there */
-  readonly problem?: { readonly path: string; readonly offset: number; readonly text: string };
+  /** every field with its value, without the separator behind it */
+  readonly fields: ReadonlyMap<string, Span>;
+  /** every value: scalars, and lists in brackets; undefined for a list that is written in pieces */
+  readonly values: ReadonlyMap<string, Span | undefined>;
+  /** what stands between the braces of every message */
+  readonly bodies: ReadonlyMap<string, Span>;
+  /** the first of `problems` */
+  readonly problem?: PbtxtProblem;
+  /** in the order of the text, at most {@link MAX_PROBLEMS} */
+  readonly problems: readonly PbtxtProblem[];
 }
 
 /**
  * Walks a text-format file with the message type in hand. The second pass after a failure only: protobufjs reads the
  * file, this finds line, column, field and remedy. It knows the same grammar; the words are those of protobuf's own
- * parser, which people look for.
+ * parser, which people look for. After a problem it goes on: behind the value where its end is plain, else at the next
+ * field of the outermost message that begins a line.
  */
 export function scanPbtxt(text: string, type: Type): PbtxtScan {
   const walk = new Walk(text);
   try {
     walk.message(type, '', undefined);
-    return { offsets: walk.offsets };
   } catch (thrown) {
-    if (!(thrown instanceof Stop)) throw thrown;
-    return { offsets: walk.offsets, problem: thrown.problem };
+    if (!(thrown instanceof Enough)) throw thrown;
   }
-}
-
-class Stop extends Error {
-  readonly problem: { path: string; offset: number; text: string };
-
-  constructor(path: string, offset: number, text: string) {
-    super(text);
-    this.problem = { path, offset, text };
-  }
+  const { offsets, fields, values, bodies } = walk;
+  const problems = walk.problems.all;
+  const [problem] = problems;
+  return {
+    offsets,
+    fields,
+    values,
+    bodies,
+    problems,
+    ...(problem === undefined ? {} : { problem }),
+  };
 }
 
 // The schema has no cycle, so the depth of the walk is bounded by the schema whatever the file says.
 class Walk {
   readonly offsets = new Map<string, number>();
+  readonly fields = new Map<string, Span>();
+  readonly values = new Map<string, Span | undefined>();
+  readonly bodies = new Map<string, Span>();
+  readonly #text: string;
   readonly #tokens: Tokenizer;
+  readonly problems = new PbtxtProblems();
+  readonly #scalars: Scalars;
+  /** marks that close what is open, outermost first */
+  readonly #open: string[] = [];
   /** elements seen of each list, by its path */
   readonly #counts = new Map<string, number>();
   /** what the open map entry noted, to be renamed once its key is known */
   #noted: [string, number][] | undefined;
 
   constructor(text: string) {
+    this.#text = text;
     this.#tokens = new Tokenizer(text);
+    this.#scalars = new Scalars(this.#tokens, this.problems);
   }
 
   /** @param close the mark that ends the message; undefined at the top, where the end of the file does */
   message(type: Type, path: string, close: string | undefined): void {
     const seen = new Map<string, Field>();
+    const start = this.#tokens.end;
     for (;;) {
       const token = this.#tokens.peek();
-      if (token.kind === 'end') {
-        if (close !== undefined)
-          this.#stop(path, token, `Unexpected end of file, expected "${close}"`);
+      if (this.#ends(token, path, close)) {
+        this.bodies.set(path, { start, end: token.offset });
         return;
       }
-      if (close !== undefined && this.#tokens.skip(close)) return;
-      this.#field(type, path, seen);
-      if (!this.#tokens.skip(',')) this.#tokens.skip(';');
+      const known = this.problems.count;
+      try {
+        this.#field(type, path, seen);
+        if (!this.#tokens.skip(',')) this.#tokens.skip(';');
+      } catch (thrown) {
+        if (!(thrown instanceof Stop) || close !== undefined) throw thrown;
+        this.problems.add(thrown.problem);
+        this.#resume(type, token.offset);
+      }
+      this.problems.blame(known, { start: token.offset, end: this.#tokens.end });
     }
+  }
+
+  /** Whether a message ends at this token; takes the mark that closes it. */
+  #ends(token: Token, path: string, close: string | undefined): boolean {
+    if (close === undefined) return token.kind === 'end';
+    if (this.#tokens.skip(close)) {
+      this.#open.pop();
+      return true;
+    }
+    if (token.kind === 'end') {
+      this.#endOfFile(path, token, `Unexpected end of file, expected "${close}"`);
+      return true;
+    }
+    // The mark belongs to something further out: this message was not closed.
+    if (token.kind !== 'mark' || !this.#open.includes(token.text)) return false;
+    this.problems.report(path, token, `Expected identifier, got: ${shown(token)}`, [
+      insertAt(token.offset, `${close} `),
+    ]);
+    this.#open.pop();
+    return true;
+  }
+
+  /** The file ends within something: told once, whatever is open. */
+  #endOfFile(path: string, token: Token, text: string): void {
+    const closes = this.#open.splice(0).reverse().join(' ');
+    if (closes !== '')
+      this.problems.report(path, token, text, [
+        insertAt(this.#text.trimEnd().length, `\n${closes}`),
+      ]);
+  }
+
+  /** Goes on at the next field of the outermost message that begins a line. */
+  #resume(type: Type, from: number): void {
+    this.#open.length = 0;
+    this.#noted = undefined;
+    const before = this.#text.slice(this.#text.lastIndexOf('\n', from - 1) + 1, from);
+    const indent = /^[ \t]*$/.test(before) ? before.length : 0;
+    const names = type.fieldsArray.map(({ name }) => name).join('|');
+    const next = new RegExp(`^[ \\t]{0,${indent}}(?=(?:${names})[ \\t]*[:{[<])`, 'gm');
+    // A line counts from its start, but never the one the failed field is on.
+    const line = this.#text.lastIndexOf('\n', this.#tokens.peek().offset - 1) + 1;
+    next.lastIndex = Math.max(line, from + 1);
+    const found = next.exec(this.#text);
+    this.#tokens.seek(found === null ? this.#text.length : found.index + found[0].length);
   }
 
   #field(type: Type, parent: string, seen: Map<string, Field>): void {
     const name = this.#tokens.take();
-    if (name.kind !== 'word') this.#stop(parent, name, `Expected identifier, got: ${shown(name)}`);
-    const field = Object.hasOwn(type.fields, name.text)
-      ? type.fields[name.text]?.resolve()
-      : undefined;
+    if (name.kind !== 'word')
+      this.problems.stop(parent, name, `Expected identifier, got: ${shown(name)}`);
     const path = parent ? `${parent}.${name.text}` : name.text;
-    if (!field) this.#stop(path, name, unknownField(type, name.text));
+    const field = fieldOf(type, name.text) ?? this.#misspelt(type, name, path, seen);
+    if (field === undefined) return;
     if (!field.repeated && !field.map) this.#once(field, name, path, seen);
     const isMessage = field.map || messageOf(field);
-    if (!this.#tokens.skip(':') && !isMessage)
-      this.#stop(path, this.#tokens.peek(), `Expected ":", found ${shown(this.#tokens.peek())}`);
+    if (!this.#tokens.skip(':') && !isMessage) this.#colon(path, name);
     this.#note(path, name.offset);
-    if (this.#tokens.peek().text !== '[') this.#value(field, path, name.offset);
+    const value = this.#tokens.peek();
+    if (value.text !== '[') this.#value(field, path, name.offset);
     else if (field.repeated || field.map) this.#list(field, path);
-    else
-      this.#stop(
-        path,
-        this.#tokens.peek(),
-        `${field.name} takes one value, not a list; leave out the brackets`,
-      );
+    else this.#bracketed(field, path, name.offset);
+    const end = this.#tokens.end;
+    this.values.set(path, this.values.has(path) ? undefined : { start: value.offset, end });
+    this.fields.set(path, { start: name.offset, end });
+  }
+
+  /** @returns the field that was meant; undefined when there is none, and then its value was passed over */
+  #misspelt(type: Type, name: Token, path: string, seen: Map<string, Field>): Field | undefined {
+    const meant = didYouMean(name.text, Object.keys(type.fields));
+    const field = meant === undefined ? undefined : fieldOf(type, meant);
+    const isFree = field && (field.repeated || field.map || !seen.has(nameOnce(field)));
+    const text = unknownField(type, name.text, meant);
+    this.problems.report(
+      path,
+      name,
+      text,
+      isFree ? [replace(name, field.name)] : undefined,
+      'unknown-field',
+    );
+    if (isFree) return field;
+    this.#passOver();
+    return undefined;
+  }
+
+  #colon(path: string, name: Token): void {
+    const token = this.#tokens.peek();
+    const text = `Expected ":", found ${shown(token)}`;
+    if (!/^(word|number|string)$/.test(token.kind) && token.text !== '[' && token.text !== '-')
+      this.problems.stop(path, token, text);
+    this.problems.report(path, token, text, [insertAt(name.end, ':')]);
+  }
+
+  /** A value of any kind. */
+  #passOver(): void {
+    if (!this.#tokens.skip(':') && !/^[{[<]$/.test(this.#tokens.peek().text)) return;
+    this.#tokens.skip('-');
+    const closes: string[] = [];
+    do {
+      const token = this.#tokens.peek();
+      const close = { '{': '}', '[': ']', '<': '>' }[token.text];
+      if (token.kind === 'end' || token.kind === 'broken') return;
+      if (token.kind === 'mark' && close !== undefined) closes.push(close);
+      else if (token.kind === 'mark' && token.text === closes.at(-1)) closes.pop();
+      else if (token.kind === 'mark' && closes.length === 0) return;
+      this.#tokens.take();
+    } while (closes.length > 0);
+    while (this.#tokens.peek().kind === 'string') this.#tokens.take();
+  }
+
+  #bracketed(field: Field, path: string, offset: number): void {
+    const open = this.#tokens.peek();
+    const known = this.problems.count;
+    this.problems.report(
+      path,
+      open,
+      `${field.name} takes one value, not a list; leave out the brackets`,
+      undefined,
+      'invalid-value',
+    );
+    this.#tokens.take();
+    if (this.#tokens.peek().text !== ']') {
+      this.#value(field, path, offset);
+      const close = this.#tokens.peek();
+      if (close.text === ']') this.problems.mend(known, [replace(open, ''), replace(close, '')]);
+    }
+    this.#tokens.seek(open.offset);
+    this.#passOver();
   }
 
   #once(field: Field, name: Token, path: string, seen: Map<string, Field>): void {
-    const other = seen.get(field.partOf?.name ?? field.name) ?? seen.get(field.name);
+    const other = seen.get(nameOnce(field)) ?? seen.get(field.name);
     if (other === field)
-      this.#stop(
+      this.problems.report(
         path,
         name,
         `Non-repeated field "${field.name}" is specified multiple times; keep one`,
+        [],
       );
-    if (other && field.partOf)
-      this.#stop(
+    if (other && other !== field && field.partOf)
+      this.problems.report(
         path,
         name,
         `Field "${field.name}" is specified along with field "${other.name}", another member of oneof ` +
           `"${field.partOf.name}"; keep one`,
+        [],
       );
-    seen.set(field.partOf?.name ?? field.name, field);
+    seen.set(nameOnce(field), field);
   }
 
   #list(field: Field, path: string): void {
-    this.#tokens.take();
+    const open = this.#tokens.take();
     if (this.#tokens.skip(']')) return;
-    do {
+    this.#open.push(']');
+    for (;;) {
       const next = this.#tokens.peek();
-      if (next.text === ']')
-        this.#stop(path, next, 'Expected a value after ",", got: "]"; drop the last comma');
       this.#value(field, path, next.offset);
-    } while (this.#tokens.skip(','));
-    const token = this.#tokens.take();
-    if (token.text !== ']') this.#stop(path, token, `Expected "]", found ${shown(token)}`);
+      const token = this.#tokens.peek();
+      if (this.#tokens.skip(',')) {
+        const after = this.#tokens.peek();
+        if (after.text !== ']') continue;
+        this.problems.report(
+          path,
+          after,
+          'Expected a value after ",", got: "]"; drop the last comma',
+          [replace(token, '')],
+        );
+      }
+      if (this.#tokens.skip(']')) break;
+      if (!this.#listGoesOn(field, path, token, open)) break;
+    }
+    this.#open.pop();
+  }
+
+  /** Behind an element without a comma: whether another one follows. */
+  #listGoesOn(field: Field, path: string, token: Token, open: Token): boolean {
+    const text = `Expected "]", found ${shown(token)}`;
+    if (token.kind === 'end') {
+      this.#endOfFile(path, token, text);
+      return false;
+    }
+    const starts = messageOf(field) || field.map ? /^[{<]$/ : /^-$/;
+    const isField = token.kind === 'word' && /^\s*[:{[<]/.test(this.#text.slice(token.end));
+    const isElement =
+      starts.test(token.text) || (/^(word|number|string)$/.test(token.kind) && !isField);
+    if (isElement) {
+      this.problems.report(path, token, text, [insertAt(this.#tokens.end, ',')]);
+      return true;
+    }
+    const isClosed = isField || this.#open.slice(0, -1).includes(token.text);
+    if (!isClosed || token.offset <= open.offset) this.problems.stop(path, token, text);
+    this.problems.report(path, token, text, [insertAt(this.#tokens.end, ' ]')]);
+    return false;
   }
 
   #value(field: Field, path: string, offset: number): void {
@@ -132,8 +304,13 @@ class Walk {
     const at = field.repeated ? this.#element(path) : path;
     this.#note(at, offset);
     const message = messageOf(field);
-    if (message) this.message(message, at, this.#open(at));
-    else this.#scalar(field, at);
+    const start = this.#tokens.peek().offset;
+    if (message) this.message(message, at, this.#enter(at));
+    else this.#scalars.scalar(field, at);
+    if (at !== path) {
+      this.values.set(at, { start, end: this.#tokens.end });
+      this.fields.set(at, { start: offset, end: this.#tokens.end });
+    }
   }
 
   #element(path: string): string {
@@ -142,163 +319,69 @@ class Walk {
     return `${path}[${count}]`;
   }
 
-  #open(path: string): string {
-    if (this.#tokens.skip('{')) return '}';
-    if (this.#tokens.skip('<')) return '>';
+  #enter(path: string): string {
     const token = this.#tokens.peek();
-    return this.#stop(path, token, `Expected "{", found ${shown(token)}`);
+    if (!this.#tokens.skip('{') && !this.#tokens.skip('<'))
+      this.problems.stop(path, token, `Expected "{", found ${shown(token)}`);
+    const close = token.text === '{' ? '}' : '>';
+    this.#open.push(close);
+    return close;
   }
 
   #mapEntry(field: Field, path: string, offset: number): void {
     const entry = this.#element(path);
-    const close = this.#open(entry);
+    const close = this.#enter(entry);
     const noted: [string, number][] = [];
     const outer = this.#noted;
     this.#noted = noted;
     let key = '';
     while (!this.#tokens.skip(close)) {
       const name = this.#tokens.take();
-      if (name.kind === 'end')
-        this.#stop(entry, name, `Unexpected end of file, expected "${close}"`);
+      if (name.kind === 'end') {
+        this.#endOfFile(entry, name, `Unexpected end of file, expected "${close}"`);
+        break;
+      }
       if (name.text !== 'key' && name.text !== 'value')
-        this.#stop(
+        this.problems.stop(
           entry,
           name,
           `Expected "key" or "value" in an entry of ${field.name}, got: ${shown(name)}`,
         );
       const isMessage = name.text === 'value' && messageOf(field);
       if (!this.#tokens.skip(':') && !isMessage)
-        this.#stop(entry, this.#tokens.peek(), `Expected ":", found ${shown(this.#tokens.peek())}`);
-      if (name.text === 'key') key = this.#key(field, entry);
-      else if (isMessage) this.message(isMessage, entry, this.#open(entry));
-      else this.#scalar(field, entry);
+        this.problems.stop(
+          entry,
+          this.#tokens.peek(),
+          `Expected ":", found ${shown(this.#tokens.peek())}`,
+        );
+      if (name.text === 'key') key = this.#scalars.key(field, entry);
+      else if (isMessage) this.message(isMessage, entry, this.#enter(entry));
+      else this.#scalars.scalar(field, entry);
       if (!this.#tokens.skip(',')) this.#tokens.skip(';');
     }
+    this.#open.pop();
     this.#noted = outer;
     const named = `${path}[${JSON.stringify(key)}]`;
     this.#note(named, offset);
     for (const [at, where] of noted) this.#note(named + at.slice(entry.length), where);
   }
 
-  #key(field: Field, path: string): string {
-    const type = mapKeyType(field);
-    return type === 'string' ? this.#string(path) : this.#integer(type, path).toString();
-  }
-
-  #scalar(field: Field, path: string): void {
-    const enumType = enumOf(field);
-    if (enumType) this.#enum(field, Object.keys(enumType.values), enumType.valuesById, path);
-    else if (field.type === 'string') this.#string(path);
-    else if (field.type === 'bool') this.#bool(field, path);
-    else if (integerRange(field.type)) this.#integer(field.type, path);
-    else this.#float(path);
-  }
-
-  #string(path: string): string {
-    const first = this.#tokens.peek();
-    if (first.kind !== 'string')
-      this.#stop(
-        path,
-        first,
-        `Expected string, got: ${shown(first)}${first.kind === 'word' ? '; put it in double quotes' : ''}`,
-      );
-    const pieces: Buffer[] = [];
-    while (this.#tokens.peek().kind === 'string') pieces.push(stringBytes(this.#tokens.take()));
-    const bytes = Buffer.concat(pieces);
-    if (!isUtf8(bytes)) this.#stop(path, first, 'invalid UTF-8 string; escapes must spell UTF-8');
-    const value = bytes.toString();
-    if (value.includes('\0'))
-      this.#stop(path, first, 'The string holds a NUL; names and values are text');
-    return value;
-  }
-
-  #bool(field: Field, path: string): void {
-    const token = this.#tokens.take();
-    if (!/^(true|True|t|1|false|False|f|0|0x[01])$/.test(token.text))
-      this.#stop(
-        path,
-        token,
-        `Invalid value for boolean field "${field.name}". Value: ${shown(token)}; expected true or false`,
-      );
-  }
-
-  #integer(type: string, path: string): bigint {
-    const minus = this.#tokens.peek();
-    const negative = this.#tokens.skip('-');
-    const token = this.#tokens.take();
-    const range = integerRange(type);
-    if (!isInteger(token))
-      this.#stop(
-        path,
-        token,
-        `Expected integer, got: ${shown(token)}${token.kind === 'string' ? '; leave out the quotes' : ''}`,
-      );
-    const value = BigInt(decimal(token.text)) * (negative ? -1n : 1n);
-    if (range && (value < range.min || value > range.max))
-      this.#stop(
-        path,
-        negative ? minus : token,
-        `Integer out of range (${negative ? '-' : ''}${token.text.slice(0, 40)}), expected ${range.min} to ${range.max}`,
-      );
-    return value;
-  }
-
-  #float(path: string): void {
-    this.#tokens.skip('-');
-    const token = this.#tokens.take();
-    const isNumber = token.kind === 'number';
-    const isDecimal = isNumber && !/^0[xX0-9]/.test(token.text);
-    if (isDecimal || /^(inf|infinity|nan)$/i.test(token.text)) return;
-    if (isNumber) this.#stop(path, token, `Expect a decimal number, got: ${token.text}`);
-    this.#stop(path, token, `Expected double, got: ${shown(token)}`);
-  }
-
-  #enum(field: Field, names: string[], byId: Readonly<Record<number, string>>, path: string): void {
-    const minus = this.#tokens.skip('-');
-    const token = this.#tokens.take();
-    const known =
-      token.kind === 'word'
-        ? !minus && names.includes(token.text)
-        : isInteger(token) && byId[Number(decimal(token.text)) * (minus ? -1 : 1)] !== undefined;
-    if (known) return;
-    if (token.kind !== 'word' && !isInteger(token))
-      this.#stop(path, token, `Expected integer or identifier, got: ${shown(token)}`);
-    const meant = token.kind === 'word' ? didYouMeanEnum(token.text, names) : undefined;
-    this.#stop(
-      path,
-      token,
-      `Unknown enumeration value of ${shown(token)} for field "${field.name}"; ` +
-        (meant ? `did you mean ${meant}?` : `expected one of ${names.join(', ')}`),
-    );
-  }
-
   #note(path: string, offset: number): void {
     if (!this.offsets.has(path)) this.offsets.set(path, offset);
     this.#noted?.push([path, offset]);
   }
-
-  #stop(path: string, token: Token, text: string): never {
-    throw new Stop(path, token.offset, token.kind === 'broken' ? (token.problem ?? text) : text);
-  }
 }
 
-function unknownField(type: Type, name: string): string {
-  const meant = didYouMean(name, Object.keys(type.fields));
+function fieldOf(type: Type, name: string): Field | undefined {
+  return Object.hasOwn(type.fields, name) ? type.fields[name]?.resolve() : undefined;
+}
+
+/** Under which name a field counts as given: members of a oneof share one. */
+function nameOnce(field: Field): string {
+  return field.partOf?.name ?? field.name;
+}
+
+function unknownField(type: Type, name: string, meant: string | undefined): string {
   const said = `Message type "${type.fullName.slice(1)}" has no field named ${quoted(name)}`;
   return meant ? `${said}; did you mean "${meant}"?` : said;
-}
-
-function shown(token: Token): string {
-  if (token.kind === 'end') return 'end of file';
-  return token.kind === 'string' ? quoted(token.text.slice(1, -1)) : quoted(token.text);
-}
-
-/** Whether a token is an integer of the text format: hexadecimal, octal behind a 0, or decimal. */
-function isInteger({ kind, text }: Token): boolean {
-  return kind === 'number' && /^(0[xX][0-9A-Fa-f]+|0[0-7]*|[1-9][0-9]*)$/.test(text);
-}
-
-/** An integer token as BigInt reads it; a leading 0 means octal in the text format. */
-function decimal(text: string): string {
-  return /^0[0-7]+$/.test(text) ? `0o${text.slice(1)}` : text.replace(/^0X/, '0x');
 }

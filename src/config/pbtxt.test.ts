@@ -7,6 +7,7 @@ import { ServeError } from '../base/status.ts';
 import { ConfigError } from './config-error.ts';
 import { emptyModelConfig } from './message.ts';
 import { MAX_CONFIG_CHARACTERS } from './pbtxt.ts';
+import { MAX_PROBLEMS } from './pbtxt-problems.ts';
 import { scanPbtxt } from './pbtxt-scan.ts';
 import { modelConfigType } from './proto.ts';
 import { readModelConfig } from './read.ts';
@@ -193,6 +194,58 @@ describe('hostile configurations', () => {
 });
 
 describe('scanPbtxt', () => {
+  const problems = (text: string): unknown[] =>
+    scanPbtxt(text, modelConfigType()).problems.map((one) => [
+      one.path,
+      text.slice(one.blame.start, one.blame.end),
+      one.edits?.map(({ start, end, text: to }) => [text.slice(start, end), to]),
+    ]);
+
+  it('goes on behind a problem, and knows the remedy where one is likely', () => {
+    assert.deepEqual(problems('name: x\nbackend: [ "b" ]\nfoo: { a: [ 1 ] }\nmax_batch: "8",'), [
+      ['name', 'name: x', [['x', '"x"']]],
+      [
+        'backend',
+        'backend: [ "b" ]',
+        [
+          ['[', ''],
+          [']', ''],
+        ],
+      ],
+      ['foo', 'foo: { a: [ 1 ] }', undefined],
+      ['max_batch', 'max_batch: "8",', [['max_batch', 'max_batch_size']]],
+      ['max_batch', 'max_batch: "8",', [['"8"', '8']]],
+    ]);
+    assert.deepEqual(
+      problems('platform: 3 platform: "y"'),
+      [
+        ['platform', 'platform: 3 ', [['3', '"3"']]],
+        ['platform', 'platform: "y"', []],
+      ].map(([path, blame, edits]) => [path, String(blame).trimEnd(), edits]),
+    );
+  });
+
+  it('goes on at the next line that begins a field where a value has no plain end', () => {
+    assert.deepEqual(problems('input { name: "x\n  dims: 1 }\nbackend: 5\n'), [
+      ['input[0].name', 'input { name: "x\n  dims: 1 }\n', undefined],
+      ['backend', 'backend: 5', [['5', '"5"']]],
+    ]);
+  });
+
+  it('closes what was left open, once', () => {
+    assert.deepEqual(problems('input [ { name: "x" dims: [ 1, 2 '), [
+      ['input[0].dims', 'dims: [ 1, 2', [['', '\n] } ]']]],
+    ]);
+    assert.deepEqual(problems('input [ { name: "x" ]'), [
+      ['input[0]', 'input [ { name: "x" ]', [['', '} ']]],
+    ]);
+  });
+
+  it('stops telling after a hundred', () => {
+    const { length } = scanPbtxt('x: 1\n'.repeat(5000), modelConfigType()).problems;
+    assert.equal(length, MAX_PROBLEMS);
+  });
+
   // The reader and the walk are two parsers of one grammar: whatever one refuses the other must.
   it('finds a problem in exactly the broken variants of a file', () => {
     const random = generator(20250101);

@@ -46,6 +46,17 @@ export function modelConfigType(): protobuf.Type {
   return messageType('model_config', 'inference.ModelConfig');
 }
 
+/** The same type with what the contract says of each field, in a reflection of its own. */
+export function documentedModelConfigType(): protobuf.Type {
+  const text = readFileSync(new URL('model_config.proto', PROTOS), 'utf8');
+  const { root: documented } = protobuf.parse(text, new protobuf.Root(), {
+    keepCase: true,
+    alternateCommentMode: true,
+  });
+  documented.resolveAll();
+  return documented.lookupType('inference.ModelConfig');
+}
+
 /** A 64-bit value as protobufjs's encoder takes it. */
 export interface LongBits {
   readonly low: number;

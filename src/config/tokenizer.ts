@@ -23,6 +23,7 @@ const MARKS = '{}<>:[],;-';
 export class Tokenizer {
   readonly #text: string;
   #next: Token;
+  #end = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -35,8 +36,20 @@ export class Tokenizer {
 
   take(): Token {
     const token = this.#next;
+    this.#end = token.end;
     if (token.kind !== 'end') this.#next = this.#read(token.end);
     return token;
+  }
+
+  /** Where the last token that was taken ends. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Goes on reading at an offset. */
+  seek(offset: number): void {
+    this.#end = offset;
+    this.#next = this.#read(offset);
   }
 
   /** Takes the next token if it is this mark. */

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { completeModelConfig } from './complete.ts';
+import { FIELDS_WITHOUT_EFFECT } from './no-effect.ts';
 import { modelConfigType } from './proto.ts';
 import { readModelConfig } from './read.ts';
 import { UNSUPPORTED_FIELDS, unsupportedFeatures } from './unsupported.ts';
@@ -110,6 +111,13 @@ describe('docs/config.md', () => {
   it('lists every feature that is refused', () => {
     assert.deepEqual(
       UNSUPPORTED_FIELDS.filter((field) => !page.includes(`\`${field}\``)),
+      [],
+    );
+  });
+
+  it('lists every field that has no effect', () => {
+    assert.deepEqual(
+      FIELDS_WITHOUT_EFFECT.filter((field) => !page.includes(`\`${field}\``)),
       [],
     );
   });

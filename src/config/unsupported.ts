@@ -11,10 +11,17 @@ import type { ModelConfig } from './model-config.ts';
  * @returns one clear sentence each; empty when the model can be served
  */
 export function unsupportedFeatures(config: ModelConfig): string[] {
-  return FEATURES.filter(([, wanted]) => wanted(config)).map(
-    ([field, , what]) =>
-      `model '${config.name}' asks for ${what} (${field}), which this server does not support yet`,
-  );
+  return unsupportedFields(config).map(({ text }) => text);
+}
+
+/** The same with the field each is about, e.g. `instance_group.kind`. */
+export function unsupportedFields(
+  config: ModelConfig,
+): { readonly field: string; readonly text: string }[] {
+  return FEATURES.filter(([, wanted]) => wanted(config)).map(([field, , what]) => ({
+    field,
+    text: `model '${config.name}' asks for ${what} (${field}), which this server does not support yet`,
+  }));
 }
 
 type Feature = readonly [field: string, wanted: (config: ModelConfig) => boolean, what: string];

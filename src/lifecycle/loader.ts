@@ -5,12 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import type { Engine, ModelInspection, ModelPlan } from '../addon/types.ts';
 import { invalidArgument, ServeError, unimplemented } from '../base/status.ts';
-import {
-  checkModelConfig,
-  completeModelConfig,
-  resolveBackend,
-  type ServerDefaults,
-} from '../config/complete.ts';
+import { completeModelConfig, resolveBackend, type ServerDefaults } from '../config/complete.ts';
 import type { ConfigSource, ModelConfig } from '../config/model-config.ts';
 import { parseModelConfigJson, readModelConfig } from '../config/read.ts';
 import { unsupportedFeatures } from '../config/unsupported.ts';
@@ -101,33 +96,6 @@ export async function planVersion(
   return { config, plan };
 }
 
-/** Every reason why one version cannot be planned; empty when it can. For `nereid check`. */
-export async function checkVersion(
-  draft: DraftModel,
-  version: VersionFolder,
-  options: LoaderOptions,
-): Promise<string[]> {
-  const problems: string[] = [];
-  const attempt = async <T>(work: () => Promise<T> | T): Promise<T | undefined> => {
-    try {
-      return await work();
-    } catch (thrown) {
-      problems.push(ServeError.from(thrown).message);
-      return undefined;
-    }
-  };
-  const known = knownOf(draft, version, options);
-  const resolved = await attempt(() => resolveBackend(draft.config, known));
-  if (resolved === undefined) return problems;
-  // A model file that cannot be read says nothing about the rest of the configuration.
-  const inspection = await attempt(async () =>
-    inspect(resolved.backend, await modelFileOf(resolved, draft.folder, version), options),
-  );
-  problems.push(...checkModelConfig(resolved, { ...known, inspection }));
-  if (problems.length === 0) await attempt(() => planVersion(draft, version, options));
-  return problems;
-}
-
 /**
  * Builds one version: plan, load, warm up.
  * @throws ConfigError when the configuration is wrong, another ServeError when the model or its backend is
@@ -157,13 +125,21 @@ function knownOf(draft: DraftModel, version: VersionFolder, options: LoaderOptio
   };
 }
 
-/** Absolute path of the file a version is built from; empty for backends without one. */
-async function modelFileOf(
+/** Whether models of this backend have a model file. */
+export function readsModelFile(backend: string): boolean {
+  return FILE_BACKENDS.has(backend);
+}
+
+/**
+ * Absolute path of the file a version is built from; empty for backends without one.
+ * @throws ServeError InvalidArgument when it is missing
+ */
+export async function modelFileOf(
   config: ModelConfig,
   folder: ModelFolder,
   { version }: VersionFolder,
 ): Promise<string> {
-  if (!FILE_BACKENDS.has(config.backend)) return '';
+  if (!readsModelFile(config.backend)) return '';
   const name = config.default_model_filename === '' ? 'model.onnx' : config.default_model_filename;
   const path = posix.normalize(`${version}/${name}`);
   if (!path.startsWith(`${version}/`)) {
@@ -179,10 +155,16 @@ async function modelFileOf(
   return found;
 }
 
-async function inspect(
+/**
+ * What the backend reads from the model file; undefined where there is none to read.
+ * @throws ServeError Unavailable when the backend's library is missing, InvalidArgument when the file is no model
+ */
+export async function inspect(
   backend: string,
   modelFile: string,
-  options: LoaderOptions,
+  options: Pick<LoaderOptions, 'autoComplete' | 'ensureBackend'> & {
+    readonly engine: Pick<Engine, 'inspect'>;
+  },
 ): Promise<ModelInspection | undefined> {
   if (modelFile === '' || !options.autoComplete) return undefined;
   await options.ensureBackend(backend);
@@ -193,7 +175,8 @@ async function inspect(
   }
 }
 
-async function readLabels(
+/** @throws ServeError InvalidArgument when a label file cannot be read */
+export async function readLabels(
   config: ModelConfig,
   folder: ModelFolder,
 ): Promise<Map<string, readonly string[]>> {

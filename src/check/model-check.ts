@@ -1,0 +1,185 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ServeError } from '../base/status.ts';
+import type { ModelConfig } from '../config/model-config.ts';
+import { fieldsWithoutEffect } from '../config/no-effect.ts';
+import { didYouMean } from '../config/suggest.ts';
+import type { ModelFolder, VersionFolder } from '../repository/source.ts';
+import { chooseVersions, versionOfFolder } from '../repository/version-policy.ts';
+import { ConfigText, type TextProblem } from './config-text.ts';
+import { Draft } from './draft.ts';
+import { type Finding, type FindingCode, type FindingParts, finding } from './finding.ts';
+import { type CheckTools, checkVersion } from './version-check.ts';
+
+/** One model to check. */
+export interface CheckedModel {
+  /** the repository as it was named on the command line */
+  readonly repository: string;
+  readonly folder: ModelFolder;
+  /** names of the models of every repository: members of an ensemble are looked up there */
+  readonly names: ReadonlySet<string>;
+}
+
+/** Everything wrong with one model, in the order of its configuration. */
+export async function checkModel(model: CheckedModel, tools: CheckTools): Promise<Finding[]> {
+  const { repository, folder } = model;
+  const path = join(repository, folder.name);
+  const parts = { repository, model: folder.name };
+  const text = new ConfigText(folder.configText ?? '');
+  const files = await filesOf(path);
+  const problems: TextProblem[] = [...text.problems];
+  const beside: Finding[] = [];
+  const tell = (
+    code: FindingCode,
+    message: string,
+    more: Partial<FindingParts> & { severity?: Finding['severity'] } = {},
+  ): void => {
+    beside.push(finding({ ...parts, severity: 'error', code, file: path, message, ...more }));
+  };
+  if (folder.configText === undefined) {
+    const [misnamed] = files.filter(isLikeConfig);
+    if (misnamed !== undefined)
+      tell('config-ignored', `'${misnamed}' is not read: a configuration is called config.pbtxt`, {
+        severity: 'warning',
+        file: join(path, misnamed),
+      });
+  }
+  for (const name of files.filter(isLikeVersion))
+    tell('version-ignored', `'${name}' is no version: a version is a number above 0, such as 1`, {
+      severity: 'warning',
+      file: join(path, name),
+    });
+  if (folder.versions.length === 0)
+    tell('version-missing', 'no version: at least one version must be available', {
+      notes: missingVersionNotes(path, files),
+    });
+  // What would tell the backend lies in a version's folder.
+  const isNews = ({ code, field }: TextProblem): boolean =>
+    folder.versions.length > 0 || code !== 'unknown-backend' || field !== '';
+  const { config } = text;
+  if (config !== undefined) {
+    const { versions, problem } = versionsOf(folder, config, text);
+    if (problem !== undefined) problems.push(problem);
+    for (const version of versions)
+      problems.push(...(await checkVersion(folder, version, text, config, tools)).filter(isNews));
+    problems.push(...memberProblems(config, model.names, text), ...vainFields(config));
+  }
+  const file = join(path, folder.configFile ?? 'config.pbtxt');
+  const isThere = folder.configText !== undefined;
+  const placed = text
+    .place(unique(problems))
+    .map((one) => finding({ ...parts, ...one, file: isThere || one.fix !== null ? file : path }));
+  return [...placed.sort(byPlace), ...beside];
+}
+
+/** The versions the policy chooses; where it chooses none, the newest stands in so that the rest can be checked. */
+function versionsOf(
+  folder: ModelFolder,
+  config: ModelConfig,
+  text: ConfigText,
+): { readonly versions: readonly VersionFolder[]; readonly problem?: TextProblem } {
+  const numbers = folder.versions.map(({ version }) => version);
+  const newest = folder.versions.slice(-1);
+  if (newest.length === 0) return { versions: [{ version: 1, files: [] }] };
+  const there = `there ${numbers.length === 1 ? 'is' : 'are'} ${numbers.join(', ')}`;
+  const draft = new Draft(text.text, () => text.scan);
+  const wrong = { code: 'version-policy', field: 'version_policy' } as const;
+  let chosen: number[];
+  try {
+    chosen = chooseVersions(config.version_policy, numbers);
+  } catch (thrown) {
+    const field = 'version_policy.specific.versions';
+    const message = ServeError.from(thrown).message;
+    return { versions: newest, problem: { ...wrong, field, message } };
+  }
+  if (chosen.length === 0) {
+    const edits = draft.set('version_policy', '{ latest { num_versions: 1 } }');
+    return {
+      versions: newest,
+      problem: {
+        ...wrong,
+        message: `at least one version must be available under the version policy; ${there}`,
+        edits: edits && text.inFile(edits),
+      },
+    };
+  }
+  const versions = folder.versions.filter(({ version }) => chosen.includes(version));
+  const absent = config.version_policy?.specific?.versions.filter(
+    (version) => !numbers.includes(Number(version)),
+  );
+  if (absent === undefined || absent.length === 0) return { versions };
+  return {
+    versions,
+    problem: {
+      ...wrong,
+      severity: 'warning',
+      message: `version ${absent.join(', ')} is asked for and has no folder; ${there}`,
+    },
+  };
+}
+
+function memberProblems(
+  config: ModelConfig,
+  names: ReadonlySet<string>,
+  text: ConfigText,
+): TextProblem[] {
+  const problems: TextProblem[] = [];
+  const draft = new Draft(text.text, () => text.scan);
+  for (const [index, { model_name: name }] of (config.ensemble_scheduling?.step ?? []).entries()) {
+    if (name === '' || names.has(name)) continue;
+    const field = `ensemble_scheduling.step[${index}].model_name`;
+    const meant = didYouMean(name, [...names]);
+    const edits = meant === undefined ? undefined : draft.set(field, JSON.stringify(meant));
+    problems.push({
+      code: 'unknown-member',
+      field,
+      message:
+        `step ${index} asks for model '${name}', which no repository holds` +
+        (meant === undefined ? '' : `; did you mean '${meant}'?`),
+      edits: edits && text.inFile(edits),
+    });
+  }
+  return problems;
+}
+
+function vainFields(config: ModelConfig): TextProblem[] {
+  return fieldsWithoutEffect(config).map(({ path, why }) => ({
+    severity: 'warning',
+    code: 'no-effect',
+    field: path,
+    message: `has no effect: ${why}`,
+  }));
+}
+
+/** Every version tells the same of the configuration: once is enough. */
+function unique(problems: readonly TextProblem[]): TextProblem[] {
+  const seen = new Map(problems.map((one) => [JSON.stringify([one.field, one.message]), one]));
+  return [...seen.values()];
+}
+
+function byPlace(a: Finding, b: Finding): number {
+  return (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
+}
+
+async function filesOf(path: string): Promise<string[]> {
+  return (await readdir(path).catch(() => [])).sort();
+}
+
+function isLikeConfig(name: string): boolean {
+  return /^config\.\w+$|\.pbtxt$|^config$/i.test(name) && name !== 'config.pbtxt';
+}
+
+function isLikeVersion(name: string): boolean {
+  return /^(v?\d+|latest)$/i.test(name) && versionOfFolder(name) === undefined;
+}
+
+function missingVersionNotes(path: string, files: readonly string[]): string[] {
+  const model = files.find((name) => /^model\.\w+$/.test(name));
+  const folder = join(path, '1');
+  return model === undefined
+    ? [`put the model file into '${folder}'; a model without a file needs the folder too`]
+    : [`move '${join(path, model)}' into '${folder}'`];
+}

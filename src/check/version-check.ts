@@ -1,0 +1,216 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { basename } from 'node:path';
+import type { ModelInspection } from '../addon/types.ts';
+import { ServeError } from '../base/status.ts';
+import {
+  type CheckedProblem,
+  type CompleteOptions,
+  checkModelConfig,
+  resolveBackend,
+} from '../config/complete.ts';
+import type { ModelConfig } from '../config/model-config.ts';
+import { unsupportedFields } from '../config/unsupported.ts';
+import { inspect, type LoaderOptions, modelFileOf, readLabels } from '../lifecycle/loader.ts';
+import { makePlan } from '../lifecycle/plan.ts';
+import type { ModelFolder, VersionFolder } from '../repository/source.ts';
+import type { ConfigText, TextProblem } from './config-text.ts';
+import { correct } from './corrections.ts';
+import { Draft } from './draft.ts';
+import type { FindingCode } from './finding.ts';
+import { configTensor, fileTensor } from './tensor-text.ts';
+
+/** What models are checked with. */
+export interface CheckTools {
+  readonly loader: Omit<LoaderOptions, 'engine'> & {
+    readonly engine: Pick<LoaderOptions['engine'], 'inspect'>;
+  };
+  /** told why a model file was not read although the model may be well */
+  readonly unread: (reason: string) => void;
+  /** @returns what is wrong with the name of a backend; undefined when the server has it or cannot tell */
+  readonly backendProblem: (backend: string) => Promise<string | undefined>;
+}
+
+/** Everything wrong with one version; what is wrong with its text is not repeated. */
+export async function checkVersion(
+  folder: ModelFolder,
+  version: VersionFolder,
+  text: ConfigText,
+  written: ModelConfig,
+  tools: CheckTools,
+): Promise<TextProblem[]> {
+  const { loader } = tools;
+  const problems: TextProblem[] = [];
+  const options: CompleteOptions = {
+    modelName: folder.name,
+    versionDirFiles: version.files,
+    autoComplete: loader.autoComplete,
+    serverDefaults: loader.serverDefaults,
+  };
+  const draft = new Draft(text.text, () => text.scan);
+  const file = await readModelFile(folder, version, written, options, draft, tools);
+  const { config, problems: found } = checkModelConfig(written, {
+    ...options,
+    inspection: file.inspection,
+  });
+  const known = { modelName: folder.name, config, inspection: file.inspection };
+  for (const problem of found) {
+    const edits = correct(problem, draft, known);
+    problems.push({
+      code: codeOf(problem),
+      field: problem.path,
+      message: problem.text,
+      notes: notesOn(problem, config, file),
+      edits: edits && text.inFile(edits),
+    });
+  }
+  const isToldAlready = (field: string): boolean =>
+    problems.some((one) => one.field.replace(/\[\d+\]/g, '').startsWith(field));
+  const { problem } = file;
+  if (problem !== undefined && !isToldAlready(problem.field || ' '))
+    problems.push({ ...problem, edits: problem.edits && text.inFile(problem.edits) });
+  for (const { field, text: message } of unsupportedFields(config)) {
+    if (!isToldAlready(field))
+      problems.push({ code: 'unsupported-feature', field: text.writtenPath(field), message });
+  }
+  const backend = await tools.backendProblem(config.backend);
+  if (backend !== undefined)
+    problems.push({ code: 'unknown-backend', field: 'backend', message: backend });
+  problems.push(...(await labelProblems(config, folder)));
+  if (problems.length === 0) problems.push(...planProblems(config, version.version, tools));
+  return problems;
+}
+
+interface ModelFile {
+  /** name of the file; empty where there is none */
+  readonly name: string;
+  readonly inspection?: ModelInspection | undefined;
+  readonly problem?: TextProblem;
+}
+
+async function readModelFile(
+  folder: ModelFolder,
+  version: VersionFolder,
+  written: ModelConfig,
+  options: CompleteOptions,
+  draft: Draft,
+  { loader, unread }: CheckTools,
+): Promise<ModelFile> {
+  let resolved: ModelConfig;
+  try {
+    resolved = resolveBackend(written, options);
+  } catch {
+    return { name: '' };
+  }
+  let path: string;
+  try {
+    path = await modelFileOf(resolved, folder, version);
+  } catch (thrown) {
+    return { name: '', problem: missingFile(thrown, version, draft) };
+  }
+  const name = basename(path);
+  try {
+    return { name, inspection: await inspect(resolved.backend, path, loader) };
+  } catch (thrown) {
+    const error = ServeError.from(thrown);
+    if (error.code !== 'Unavailable')
+      return {
+        name,
+        problem: {
+          code: 'model-file-unreadable',
+          field: '',
+          message: `${version.version}/${name}: ${error.message.trim()}`,
+        },
+      };
+    unread(error.message.trim());
+    return { name };
+  }
+}
+
+function missingFile(
+  thrown: unknown,
+  { version, files }: VersionFolder,
+  draft: Draft,
+): TextProblem {
+  const holds =
+    files.length === 0
+      ? `folder '${version}' is empty`
+      : `folder '${version}' holds ${files.slice(0, 8).join(', ')}${files.length > 8 ? ', …' : ''}`;
+  const models = files.filter((name) => name.endsWith('.onnx'));
+  const [only] = models;
+  return {
+    code: 'model-file-missing',
+    field: 'default_model_filename',
+    message: `version ${version}: ${ServeError.from(thrown).message.trim()}`,
+    notes: [holds],
+    edits:
+      models.length === 1 && only !== undefined
+        ? draft.set('default_model_filename', JSON.stringify(only))
+        : undefined,
+  };
+}
+
+function codeOf({ from }: CheckedProblem): FindingCode {
+  if (from === 'backend') return 'unknown-backend';
+  return from === 'model-file' ? 'model-file-mismatch' : 'invalid-config';
+}
+
+/** What both sides say of the tensors a problem is about. */
+function notesOn(
+  { path, from }: CheckedProblem,
+  config: ModelConfig,
+  { name, inspection }: ModelFile,
+): string[] {
+  const batches = config.max_batch_size > 0;
+  const [, kind, index] = /^(input|output)(?:\[(\d+)\].*)?$/.exec(path) ?? [];
+  if (kind !== 'input' && kind !== 'output') {
+    if (from !== 'model-file' || inspection === undefined) return [];
+    return fileNotes(name, inspection, batches);
+  }
+  const declared = index === undefined ? undefined : config[kind][Number(index)];
+  const inFile = (kind === 'input' ? inspection?.inputs : inspection?.outputs) ?? [];
+  const same = inFile.filter((tensor) => declared === undefined || tensor.name === declared.name);
+  const shown = same.length > 0 ? same : inFile;
+  return [
+    ...(declared === undefined || declared.name === ''
+      ? []
+      : [`config.pbtxt says ${configTensor(kind, declared, batches)}`]),
+    ...shown.map((tensor) => `${name} says ${fileTensor(kind, tensor, batches)}`),
+  ];
+}
+
+/** Every tensor of a model file. */
+export function fileNotes(name: string, inspection: ModelInspection, batches: boolean): string[] {
+  return [
+    ...inspection.inputs.map((tensor) => `${name} says ${fileTensor('input', tensor, batches)}`),
+    ...inspection.outputs.map((tensor) => `${name} says ${fileTensor('output', tensor, batches)}`),
+  ];
+}
+
+async function labelProblems(config: ModelConfig, folder: ModelFolder): Promise<TextProblem[]> {
+  const problems: TextProblem[] = [];
+  for (const [index, output] of config.output.entries()) {
+    try {
+      await readLabels({ ...config, output: [output] }, folder);
+    } catch (thrown) {
+      problems.push({
+        code: 'label-file',
+        field: `output[${index}].label_filename`,
+        message: ServeError.from(thrown).message.trim(),
+      });
+    }
+  }
+  return problems;
+}
+
+/** What only shows when the plan is made, such as a dimension that no tensor can have. */
+function planProblems(config: ModelConfig, version: number, { loader }: CheckTools): TextProblem[] {
+  if (config.ensemble_scheduling !== undefined) return [];
+  try {
+    makePlan(config, { version, modelFile: '', labels: new Map() }, loader);
+    return [];
+  } catch (thrown) {
+    return [{ code: 'invalid-config', field: '', message: ServeError.from(thrown).message.trim() }];
+  }
+}

@@ -3,8 +3,8 @@
 
 #include "net/http1_parser.h"
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 
 #include "net/text_scan.h"
@@ -119,15 +119,13 @@ Http1HeadParser::State Http1HeadParser::Bad(int status, std::string_view text, b
 Http1HeadParser::State Http1HeadParser::Parse(std::span<char> data) {
   if (!data.empty()) has_started_ = true;
   while (true) {
-    const void* const found = std::memchr(data.data() + scanned_, '\n', data.size() - scanned_);
-    const size_t end = found == nullptr
-                           ? data.size()
-                           : static_cast<size_t>(static_cast<const char*>(found) - data.data());
+    const size_t found = std::string_view(data.data(), data.size()).find('\n', scanned_);
+    const size_t end = std::min(found, data.size());
     if (end >= max_bytes_) {
       return has_request_line_ ? Bad(431, "the request's headers are too long")
                                : Bad(414, "the request line is too long");
     }
-    if (found == nullptr) {
+    if (found == std::string_view::npos) {
       if (!CheckPartialLine(data.data(), end)) return State::kBad;
       // A CR at the end may turn out not to be followed by LF: look at it again.
       scanned_ = end > line_start_ && data[end - 1] == '\r' ? end - 1 : end;

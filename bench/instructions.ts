@@ -14,10 +14,10 @@ PROGRAM is a built native/testing/request_cost. Prints how many instructions one
 takes on the I/O thread, as callgrind counts them, which no neighbour on the machine changes: two runs
 with different counts of requests, the difference divided. Needs valgrind.`;
 
-const PROTOCOLS = ['http-json', 'http-binary', 'grpc'] as const;
+const PROTOCOLS = ['http-json', 'http-binary', 'grpc', 'grpc-8'] as const;
 /** Enough for the first, dearer ones not to be seen. */
-const COUNTS = [500, 2500] as const;
-const ATTEMPTS = 5;
+const COUNTS = [800, 2800] as const;
+const ATTEMPTS = 20;
 
 /** Instructions of each thread, by its number. */
 function countThreads(program: string, protocol: string, requests: number): Map<string, number> {

@@ -3,7 +3,10 @@
 
 #include "net/http2_header_block.h"
 
+#include <algorithm>
 #include <charconv>
+#include <cstring>
+#include <utility>
 
 namespace serving::net {
 namespace {
@@ -18,23 +21,30 @@ bool ParseLength(std::string_view text, uint64_t& to) {
 void Http2HeaderBlock::Add(std::string_view name, std::string_view value) {
   bytes_ += name.size() + value.size() + kFieldOverhead;
   if (is_too_large()) return;
-  Field field;
-  field.name_start = static_cast<uint32_t>(text_.size());
-  field.name_size = static_cast<uint32_t>(name.size());
-  text_ += name;
-  field.value_start = static_cast<uint32_t>(text_.size());
-  field.value_size = static_cast<uint32_t>(value.size());
-  text_ += value;
-  fields_.push_back(field);
+  const size_t more = name.size() + value.size();
+  if (more > capacity_ - size_) Grow(more);
+  char* const at = text_.get() + size_;
+  if (!name.empty()) std::memcpy(at, name.data(), name.size());
+  if (!value.empty()) std::memcpy(at + name.size(), value.data(), value.size());
+  fields_.push_back({static_cast<uint32_t>(size_), static_cast<uint32_t>(name.size()),
+                     static_cast<uint32_t>(value.size())});
+  size_ += more;
+}
+
+void Http2HeaderBlock::Grow(size_t more) {
+  capacity_ = std::max({2 * capacity_, size_ + more, kFirstBytes});
+  auto larger = std::make_unique_for_overwrite<char[]>(capacity_);
+  if (size_ > 0) std::memcpy(larger.get(), text_.get(), size_);
+  text_ = std::move(larger);
 }
 
 void Http2HeaderBlock::MakeHead(RequestHead& head, std::vector<Header>& headers) const {
   std::string_view authority;
   headers.clear();
-  const std::string_view text = text_;
   for (const Field& field : fields_) {
-    const std::string_view name = text.substr(field.name_start, field.name_size);
-    const std::string_view value = text.substr(field.value_start, field.value_size);
+    const char* const at = text_.get() + field.start;
+    const std::string_view name(at, field.name_size);
+    const std::string_view value(at + field.name_size, field.value_size);
     if (name.starts_with(':')) {
       if (name == ":method") {
         head.method = value;

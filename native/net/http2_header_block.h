@@ -5,7 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -19,10 +19,11 @@ class Http2HeaderBlock {
   explicit Http2HeaderBlock(size_t max_bytes) : max_bytes_(max_bytes) {}
 
   void Clear() {
-    text_.clear();
     fields_.clear();
-    bytes_ = 0;
-    if (text_.capacity() > kKeepBytes) text_.shrink_to_fit();
+    bytes_ = size_ = 0;
+    if (capacity_ <= kKeepBytes) return;
+    text_.reset();
+    capacity_ = 0;
   }
   void Add(std::string_view name, std::string_view value);
   // More bytes (RFC 9113 §6.5.2) or fields than a request may have.
@@ -37,17 +38,22 @@ class Http2HeaderBlock {
   static constexpr size_t kMaxFields = 512;
   static constexpr size_t kFieldOverhead = 32;
   static constexpr size_t kBombFactor = 16;
+  static constexpr size_t kFirstBytes = 512;
   static constexpr size_t kKeepBytes = 4096;
 
+  // The value lies behind the name.
   struct Field {
-    uint32_t name_start;
+    uint32_t start;
     uint32_t name_size;
-    uint32_t value_start;
     uint32_t value_size;
   };
 
+  void Grow(size_t more);
+
   const size_t max_bytes_;
-  std::string text_;
+  std::unique_ptr<char[]> text_;  // names and values
+  size_t size_ = 0;               // of text_, of capacity_
+  size_t capacity_ = 0;
   std::vector<Field> fields_;
   size_t bytes_ = 0;
 };

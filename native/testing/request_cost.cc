@@ -1,12 +1,13 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Serves a fixed count of small infer requests from one client over loopback, one in flight, and
-// ends: net, protocol, frontend, engine and the identity model without TypeScript. To be run twice
-// under `valgrind --tool=callgrind`, with two counts: the difference is what requests cost in
-// instructions, whatever else the machine does. bench/instructions.ts does so.
+// Serves a fixed count of small infer requests from one client over loopback, one in flight (with
+// grpc-8 eight, on streams of one connection), and ends: net, protocol, frontend, engine and the
+// identity model without TypeScript. To be run twice under `valgrind --tool=callgrind`, with two
+// counts: the difference is what requests cost in instructions, whatever else the machine does.
+// bench/instructions.ts does so.
 //
-// Usage: request_cost http-json|http-binary|grpc COUNT
+// Usage: request_cost http-json|http-binary|grpc|grpc-8 COUNT
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -180,7 +181,8 @@ GrpcRequests MakeGrpcRequests() {
   return requests;
 }
 
-void RunGrpc(Client& client, size_t count) {
+// `streams` requests are sent in one piece and answered before the next.
+void RunGrpc(Client& client, size_t streams, size_t count) {
   const GrpcRequests requests = MakeGrpcRequests();
   constexpr char kSettings = 4;
   constexpr char kWindowUpdate = 8;
@@ -189,26 +191,31 @@ void RunGrpc(Client& client, size_t count) {
   client.Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Frame(0, kSettings, 0, 0) +
               Frame(4, kWindowUpdate, 0, 0) + std::string("\x3f\0\0\0", 4));
   std::string bytes;
-  size_t at = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const auto stream = static_cast<uint32_t>(2 * i + 1);
-    const std::string& head = i == 0 ? requests.first_head : requests.head;
-    client.Send(Frame(head.size(), 1, kEndHeaders, stream) + head +
-                Frame(requests.body.size(), 0, kEndStream, stream) + requests.body);
-    bool has_data = false;
-    for (bool is_over = false; !is_over;) {
+  std::string sent;
+  for (size_t i = 0; i < count; i += streams) {
+    sent.clear();
+    for (size_t k = i; k < i + streams; ++k) {
+      const auto stream = static_cast<uint32_t>(2 * k + 1);
+      const std::string& head = k == 0 ? requests.first_head : requests.head;
+      sent += Frame(head.size(), 1, kEndHeaders, stream) + head;
+      sent += Frame(requests.body.size(), 0, kEndStream, stream) + requests.body;
+    }
+    client.Send(sent);
+    size_t at = 0;
+    size_t tensors = 0;
+    for (size_t open = streams; open > 0;) {
       while (bytes.size() - at < 9) client.Receive(bytes);
       const auto byte = [&](size_t index) { return static_cast<uint8_t>(bytes[at + index]); };
       const size_t size = static_cast<size_t>(byte(1)) << 8 | byte(2);
       const uint8_t type = byte(3);
       while (bytes.size() - at < 9 + size) client.Receive(bytes);
       if (type == kSettings && byte(4) == 0) client.Send(Frame(0, kSettings, 1, 0));
-      has_data |= type == 0 && size > kTensorBytes;
-      is_over = type <= 1 && (byte(4) & kEndStream) != 0;
+      tensors += type == 0 && size > kTensorBytes;
+      open -= type <= 1 && (byte(4) & kEndStream) != 0;
       at += 9 + size;
     }
-    SERVING_CHECK(has_data, "an answer without a tensor");
-    bytes.erase(0, std::exchange(at, 0));
+    SERVING_CHECK(tensors == streams, "an answer without a tensor");
+    bytes.erase(0, at);
   }
 }
 
@@ -219,7 +226,7 @@ void Run(std::string_view protocol, size_t count) {
   SERVING_CHECK(handle.ok(), "the model does not load");
   NoControl control;
   Frontend frontend({}, engine, control);
-  const bool is_grpc = protocol == "grpc";
+  const bool is_grpc = protocol.starts_with("grpc");
   const auto service = static_cast<uint16_t>(is_grpc ? Service::kGrpc : Service::kHttp);
   net::ListenerOptions options;
   options.host = "127.0.0.1";
@@ -238,7 +245,7 @@ void Run(std::string_view protocol, size_t count) {
   {
     Client client(listening.value().port);
     if (is_grpc) {
-      RunGrpc(client, count);
+      RunGrpc(client, protocol == "grpc-8" ? 8 : 1, count);
     } else {
       RunHttp(client, protocol == "http-json", count);
     }
@@ -253,8 +260,8 @@ void Run(std::string_view protocol, size_t count) {
 
 int main(int argc, char** argv) {
   const std::string_view protocol = argc == 3 ? argv[1] : "";
-  if (protocol != "http-json" && protocol != "http-binary" && protocol != "grpc") {
-    std::fprintf(stderr, "usage: request_cost http-json|http-binary|grpc COUNT\n");
+  if (protocol != "http-json" && protocol != "http-binary" && !protocol.starts_with("grpc")) {
+    std::fprintf(stderr, "usage: request_cost http-json|http-binary|grpc|grpc-8 COUNT\n");
     return 2;
   }
   serving::testing::Run(protocol, std::strtoul(argv[2], nullptr, 10));

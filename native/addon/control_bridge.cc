@@ -3,6 +3,7 @@
 
 #include "addon/control_bridge.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -47,6 +48,32 @@ bool ControlBridge::Post(std::unique_ptr<frontend::ControlCall> call) {
   }
   if (is_first) queue_->Post([self = shared_from_this()](Napi::Env env) { self->Deliver(env); });
   return true;
+}
+
+void ControlBridge::Cancel(frontend::CallToken token) {
+  bool is_first = false;
+  {
+    std::lock_guard lock(mutex_);
+    const auto waiting = std::ranges::find_if(
+        calls_, [token](const auto& call) { return !call->is_inquiry && call->token == token; });
+    if (waiting != calls_.end()) {
+      bytes_ -= (*waiting)->ByteSize();
+      calls_.erase(waiting);  // its delivery, which is on its way, may find nothing
+      return;
+    }
+    is_first = cancelled_.empty();
+    cancelled_.push_back(token);
+  }
+  if (is_first) queue_->Post([self = shared_from_this()](Napi::Env) { self->DeliverCancelled(); });
+}
+
+void ControlBridge::DeliverCancelled() {
+  std::vector<frontend::CallToken> cancelled;
+  {
+    std::lock_guard lock(mutex_);
+    cancelled.swap(cancelled_);
+  }
+  for (const frontend::CallToken token : cancelled) on_cancel_(token);
 }
 
 void ControlBridge::Deliver(Napi::Env env) {

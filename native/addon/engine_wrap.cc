@@ -234,15 +234,18 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     return;
   }
   queue_ = JsQueue::Make(env);
-  control_ = std::make_shared<ControlBridge>(queue_);
   engine_ = std::make_shared<engine::Engine>(engine_options);
   engine_->Register(backend::MakeIdentityBackend());
   engine_->Register(backend::MakeOnnxRuntimeBackend({.library_path = library}));
   if (test_backends_) {
     for (auto& backend : backend::MakeTestBackends()) engine_->Register(std::move(backend));
   }
-  frontend_ = std::make_shared<frontend::Frontend>(frontend_options, *engine_, *control_);
   infer_ = std::make_shared<InferBridge>(engine_, queue_);
+  control_ = std::make_shared<ControlBridge>(
+      queue_, [infer = std::weak_ptr(infer_)](frontend::CallToken token) {
+        if (const auto alive = infer.lock()) alive->CancelFor(token);
+      });
+  frontend_ = std::make_shared<frontend::Frontend>(frontend_options, *engine_, *control_);
 }
 
 // The environment ends (or the object was dropped): threads must not outlive it.

@@ -3,9 +3,11 @@
 
 #include "addon/infer_bridge.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "addon/errors.h"
 #include "addon/values.h"
@@ -121,7 +123,8 @@ InferBridge::InferBridge(std::shared_ptr<engine::Engine> engine, std::shared_ptr
       queue_(std::move(queue)),
       pool_(base::MakeRef<device::HostPool>(engine_->budget())) {}
 
-base::Result<core::RequestPtr> InferBridge::ReadCall(Napi::Value value) {
+base::Result<core::RequestPtr> InferBridge::ReadCall(Napi::Value value,
+                                                     frontend::CallToken& caller) {
   ObjectReader reader(value, "call");
   core::RequestPtr request(new core::InferRequest);
   request->model_name = request->arena.Keep(reader.Text("model"));
@@ -129,6 +132,7 @@ base::Result<core::RequestPtr> InferBridge::ReadCall(Napi::Value value) {
   request->id = request->arena.Keep(reader.TextOr("id", ""));
   request->priority = static_cast<uint64_t>(reader.IntegerOr("priority", 0));
   request->timeout_us = static_cast<uint64_t>(reader.IntegerOr("timeoutUs", 0));
+  caller = static_cast<frontend::CallToken>(reader.IntegerOr("caller", 0));
   base::Status status;
   reader.ForEach("inputs", [&](Napi::Value input) {
     if (status.ok()) status = ReadInput(input, *pool_, *request);
@@ -147,8 +151,12 @@ Napi::Value InferBridge::Infer(Napi::Env env, Napi::Value call, double cancel_id
     deferred.Reject(ToError(env, status).Value());
     return deferred.Promise();
   };
-  auto read = ReadCall(call);
+  frontend::CallToken caller = 0;
+  auto read = ReadCall(call, caller);
   if (!read.ok()) return refuse(read.status());
+  if (caller != 0 && std::ranges::find(cancelled_, caller) != cancelled_.end()) {
+    return refuse(base::Cancelled("Request is cancelled"));
+  }
   core::RequestPtr request = read.Take();
   const engine::DispatchTableRef table = engine_->table();
   auto model = table->Resolve(request->model_name, request->model_version);
@@ -164,7 +172,7 @@ Napi::Value InferBridge::Infer(Napi::Env env, Napi::Value call, double cancel_id
   request->sink = sink;
   request->times.received = std::chrono::steady_clock::now();
   auto shared = base::Ref<model::Model>::Share(model.value());
-  running_[cancel_id] = {.sink = sink, .model = shared};
+  running_[cancel_id] = {.sink = sink, .model = shared, .caller = caller};
   queue_->Hold(env);
   model::RequestChain chain;
   chain.Append(std::move(request));
@@ -188,7 +196,21 @@ void InferBridge::Finish(Napi::Env env, base::Ref<JsSink> sink, core::InferRespo
 void InferBridge::Cancel(double cancel_id) {
   const auto found = running_.find(cancel_id);
   if (found == running_.end()) return;
-  const Running running = found->second;
+  Cancel(Running(found->second));
+}
+
+void InferBridge::CancelFor(frontend::CallToken caller) {
+  std::vector<Running> found;
+  for (const auto& [id, running] : running_) {
+    if (running.caller == caller) found.push_back(running);
+  }
+  for (const Running& running : found) Cancel(running);
+  if (!found.empty()) return;
+  cancelled_.push_back(caller);
+  if (cancelled_.size() > kMostRemembered) cancelled_.pop_front();
+}
+
+void InferBridge::Cancel(const Running& running) {
   running.sink->Cancel();
   running.model->RemoveQueued(running.sink.get(), base::Cancelled("Request is cancelled"),
                               metrics::FailureReason::kCanceled);

@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <unordered_map>
 
@@ -14,6 +15,7 @@
 #include "core/response_sink.h"
 #include "device/host_pool.h"
 #include "engine/engine.h"
+#include "frontend/control_call.h"
 
 namespace serving::addon {
 
@@ -28,21 +30,28 @@ class InferBridge final : public std::enable_shared_from_this<InferBridge> {
   // Copies the inputs, submits, and returns the promise of the answer.
   Napi::Value Infer(Napi::Env env, Napi::Value call, double cancel_id);
   void Cancel(double cancel_id);
+  // What runs, or is asked for a little later, on behalf of a control call that nobody waits for.
+  void CancelFor(frontend::CallToken caller);
 
  private:
   friend class JsSink;
   struct Running {
     base::Ref<core::ResponseSink> sink;
     base::Ref<model::Model> model;
+    frontend::CallToken caller;  // 0 = the program itself
   };
+  // A call may be cancelled before its handler has come to ask for an infer.
+  static constexpr size_t kMostRemembered = 256;
 
-  base::Result<core::RequestPtr> ReadCall(Napi::Value call);
+  base::Result<core::RequestPtr> ReadCall(Napi::Value call, frontend::CallToken& caller);
+  static void Cancel(const Running& running);
   void Finish(Napi::Env env, base::Ref<JsSink> sink, core::InferResponse* response);
 
   std::shared_ptr<engine::Engine> engine_;
   std::shared_ptr<JsQueue> queue_;
   base::Ref<device::HostPool> pool_;
   std::unordered_map<double, Running> running_;  // by cancel id
+  std::deque<frontend::CallToken> cancelled_;    // callers of which nothing ran, the last ones
 };
 
 }  // namespace serving::addon

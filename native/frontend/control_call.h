@@ -54,6 +54,9 @@ class ControlPort {
   virtual ~ControlPort() = default;
   // False when the queue is full or nobody listens: native answers 503 / UNAVAILABLE.
   virtual bool Post(std::unique_ptr<ControlCall> call) = 0;
+  // Nobody waits any more for the answer to a call that was posted and not answered: what runs for
+  // it may stop.
+  virtual void Cancel(CallToken) {}
 };
 
 inline size_t ControlCall::ByteSize() const {

@@ -218,6 +218,8 @@ void IoHandler::CancelRequests(Call& call) {
     call.sink->Cancel();
     call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
                              metrics::FailureReason::kCanceled);
+  } else if (call.control_expires != base::kNever && call.state != Call::State::kAnswered) {
+    frontend_.control().Cancel(MakeToken(index_, call.generation, call.slot));
   }
 }
 

@@ -473,6 +473,8 @@ export interface InferCall {
   readonly outputs: readonly string[];
   readonly priority?: number;
   readonly timeoutUs?: number;
+  /** token of the control call that it runs for: when its client goes away, the request is cancelled */
+  readonly caller?: number;
 }
 
 export interface InferAnswer {

@@ -32,7 +32,7 @@ export async function handleKServe(
       return jsonReply(writeJson({ name: route.model, ready: true }));
     case 'predict':
       checkReady(models, route.model);
-      return jsonReply(await (await predictor()).predict(route.model, call.body));
+      return jsonReply(await (await predictor()).predict(route.model, call));
     case 'explain':
       checkReady(models, route.model);
       throw unimplemented(`Model with name ${route.model} has no explainer.`);

@@ -45,7 +45,6 @@ export interface InferPathOptions {
 /**
  * `--infer-path=typescript`: reads, checks and writes infer calls without native's help and shares only
  * `engine.infer`. A second witness for the conformance suite, written from the protocol's rules, not for speed.
- * A client that leaves, or whose deadline passes, does not take its request out of the queue here.
  */
 export class TypeScriptInferPath implements InferPath {
   readonly #options: InferPathOptions;
@@ -75,7 +74,7 @@ export class TypeScriptInferPath implements InferPath {
     const jsonLength = headerOf(headers, 'inference-header-content-length');
     const open = this.#openRegion;
     const request = readHttpRequest(body, jsonLength, plan, maxInputBytes, real16Json, open);
-    const reply = writeHttpResponse(await this.run(request, plan), request, real16Json);
+    const reply = writeHttpResponse(await this.run(request, plan, call.token), request, real16Json);
     return compress(reply, headerOf(headers, 'accept-encoding'));
   }
 
@@ -89,7 +88,7 @@ export class TypeScriptInferPath implements InferPath {
       );
     }
     const request = readGrpcRequest(message, this.#openRegion);
-    const result = await this.run(request, plan);
+    const result = await this.run(request, plan, call.token);
     return { code: 0, message: '', body: writeGrpcResponse(result, request) };
   }
 
@@ -111,11 +110,12 @@ export class TypeScriptInferPath implements InferPath {
 
   /**
    * Checks a request against the model and runs it.
+   * @param caller token of the control call that asks: the request is cancelled when its client leaves
    * @throws ServeError in Triton's words
    */
-  async run(request: InferRequest, plan: ModelPlan): Promise<InferResult> {
+  async run(request: InferRequest, plan: ModelPlan, caller: number): Promise<InferResult> {
     validate(request, plan);
-    const answer = await this.#infer(request, plan);
+    const answer = await this.#infer(request, plan, caller);
     const outputs: TensorValue[] = [];
     for (const { name } of plan.outputs) {
       const output = answer.outputs.find((one) => one.name === name);
@@ -127,7 +127,7 @@ export class TypeScriptInferPath implements InferPath {
     return { modelName, modelVersion, outputs: placeOutputs(outputs, request) };
   }
 
-  async #infer(request: InferRequest, plan: ModelPlan): Promise<InferAnswer> {
+  async #infer(request: InferRequest, plan: ModelPlan, caller: number): Promise<InferAnswer> {
     const inputs = request.inputs.map(({ name, datatype, shape, data }): TensorValue => {
       if (datatype === undefined) throw internal(`input '${name}' has no datatype`);
       return { name, datatype, shape: shape.map(Number), data };
@@ -142,6 +142,7 @@ export class TypeScriptInferPath implements InferPath {
           outputs: [...new Set(request.outputs.map(({ name }) => name))],
           priority: toNumber(request.priority),
           timeoutUs: toNumber(request.timeoutUs),
+          caller,
         },
         this.#nextCancelId--,
       );

@@ -26,7 +26,7 @@ function predictor(given: Partial<ModelPlan>): (body: string) => Promise<string>
     allowClientShm: false,
   };
   const v1 = new V1Predictor(new TypeScriptInferPath(options), options);
-  return (body) => v1.predict(plan.name, Buffer.from(body));
+  return (body) => v1.predict(plan.name, { body: Buffer.from(body), token: 1 });
 }
 
 const one = (datatype: Parameters<typeof tensorPlan>[1], dims = [-1]) =>

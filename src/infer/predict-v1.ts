@@ -3,7 +3,7 @@
 
 import type { ModelPlan, TensorValue } from '../addon/types.ts';
 import { invalidArgument, type ServeError, unimplemented } from '../base/status.ts';
-import type { Predictor } from '../control/predictor.ts';
+import type { PredictCall, Predictor } from '../control/predictor.ts';
 import type { InferPathOptions, TypeScriptInferPath } from './infer-path.ts';
 import { isList, isObject } from './json-access.ts';
 import { type JsonValue, readJson } from './json-reader.ts';
@@ -29,7 +29,7 @@ export class V1Predictor implements Predictor {
     this.#maxInputBytes = maxInputBytes;
   }
 
-  async predict(model: string, body: Uint8Array): Promise<string> {
+  async predict(model: string, { body, token }: PredictCall): Promise<string> {
     const { plan } = this.#path.find(model, '');
     if (plan.decoupled) {
       throw unimplemented(
@@ -46,15 +46,19 @@ export class V1Predictor implements Predictor {
     if (instances !== undefined) {
       if (!isList(instances)) throw invalidArgument('expected "instances" to be a list');
       const request = this.#request(rowsToColumns(instances, plan), plan);
-      return writeRows(await this.#run(request, plan), instances.length);
+      return writeRows(await this.#run(request, plan, token), instances.length);
     }
     const columns = isNamed(inputs) ? inputs : single(inputs, plan);
-    return writeColumns(await this.#run(this.#request(columns, plan), plan));
+    return writeColumns(await this.#run(this.#request(columns, plan), plan, token));
   }
 
   /** JSON of many elements costs a multiple of their bytes. */
-  async #run(request: InferRequest, plan: ModelPlan): Promise<readonly TensorValue[]> {
-    const { outputs } = await this.#path.run(request, plan);
+  async #run(
+    request: InferRequest,
+    plan: ModelPlan,
+    caller: number,
+  ): Promise<readonly TensorValue[]> {
+    const { outputs } = await this.#path.run(request, plan, caller);
     // None is without bytes: no output of these requests goes to shared memory.
     const values = outputs.map(
       ({ data, ...output }): TensorValue => ({ ...output, data: data ?? new Uint8Array(0) }),

@@ -20,6 +20,12 @@ base::StatusCode ToCode(int64_t number) {
                                     : base::StatusCode::kInternal;
 }
 
+// Of microseconds. Beyond a century it is all the same.
+base::Nanoseconds ToDuration(int64_t microseconds) {
+  constexpr std::chrono::microseconds kLongest = std::chrono::hours(24 * 365 * 100);
+  return std::min(std::chrono::microseconds(microseconds), kLongest);
+}
+
 base::Result<core::TensorPlan> ReadTensor(Napi::Value value) {
   ObjectReader reader(value, "tensor");
   core::TensorPlan plan;
@@ -56,15 +62,38 @@ base::Status ReadTensors(ObjectReader& reader, const char* key,
   return status;
 }
 
+core::QueuePolicy ReadQueuePolicy(ObjectReader& reader) {
+  return {.max_queue_size = reader.Integer("maxQueueSize"),
+          .default_timeout = ToDuration(reader.Integer("defaultTimeoutUs")),
+          .allow_timeout_override = reader.Bool("allowTimeoutOverride"),
+          .delays_expired = reader.Has("delaysExpired") && reader.Bool("delaysExpired")};
+}
+
+void ReadPriorities(ObjectReader& plan, core::QueuePlan& queue) {
+  ObjectReader reader(plan.Get("priorities"), "plan.queue.priorities");
+  queue.priority_levels = static_cast<uint64_t>(reader.Integer("levels"));
+  queue.default_priority_level = static_cast<uint64_t>(reader.Integer("defaultLevel"));
+  reader.ForEach("policies", [&](Napi::Value value) {
+    ObjectReader policy(value, "plan.queue.priorities.policy");
+    queue.level_policies.insert_or_assign(static_cast<uint64_t>(policy.Integer("level")),
+                                          ReadQueuePolicy(policy));
+    reader.Merge(policy.status());
+  });
+  if (queue.priority_levels < 1 || queue.default_priority_level < 1 ||
+      queue.default_priority_level > queue.priority_levels) {
+    reader.Fail("defaultLevel", "one of the levels");
+  }
+  plan.Merge(reader.status());
+}
+
 core::QueuePlan ReadQueue(ObjectReader& plan) {
   ObjectReader reader(plan.Get("queue"), "plan.queue");
   core::QueuePlan queue;
-  queue.max_queue_size = reader.Integer("maxQueueSize");
-  queue.default_timeout = std::chrono::microseconds(reader.Integer("defaultTimeoutUs"));
-  queue.allow_timeout_override = reader.Bool("allowTimeoutOverride");
+  static_cast<core::QueuePolicy&>(queue) = ReadQueuePolicy(reader);
   queue.full_status = reader.Text("fullStatus") == "ResourceExhausted"
                           ? base::StatusCode::kResourceExhausted
                           : base::StatusCode::kUnavailable;
+  if (reader.Has("priorities")) ReadPriorities(reader, queue);
   plan.Merge(reader.status());
   return queue;
 }
@@ -74,7 +103,7 @@ core::BatchingPlan ReadBatching(ObjectReader& plan) {
   core::BatchingPlan batching;
   batching.preferred_batch_sizes = reader.Integers("preferredBatchSizes");
   std::ranges::sort(batching.preferred_batch_sizes);
-  batching.max_queue_delay = std::chrono::microseconds(reader.Integer("maxQueueDelayUs"));
+  batching.max_queue_delay = ToDuration(reader.Integer("maxQueueDelayUs"));
   batching.preserve_ordering = reader.Bool("preserveOrdering");
   plan.Merge(reader.status());
   return batching;

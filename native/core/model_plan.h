@@ -30,11 +30,20 @@ struct BatchingPlan {
   bool preserve_ordering = false;
 };
 
-struct QueuePlan {
+// Rules of one queue.
+struct QueuePolicy {
   int64_t max_queue_size = 0;            // 0 = unlimited
   base::Nanoseconds default_timeout{0};  // 0 = none
-  bool allow_timeout_override = false;
+  bool allow_timeout_override = false;   // a request may shorten the timeout
+  bool delays_expired = false;           // served after the others instead of refused
+};
+
+// The rules of all levels that have none of their own, and of the levels.
+struct QueuePlan : QueuePolicy {
   base::StatusCode full_status = base::StatusCode::kUnavailable;
+  uint64_t priority_levels = 0;         // 0 = one queue without a number
+  uint64_t default_priority_level = 0;  // in 1 … priority_levels
+  std::map<uint64_t, QueuePolicy> level_policies;
 };
 
 // One validated, complete, immutable model version.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include "base/buffer.h"
 #include "base/ref.h"
@@ -42,6 +43,11 @@ class ResponseSink : public base::RefCounted {
   void Cancel() { cancelled_->store(true, std::memory_order_relaxed); }
   bool is_cancelled() const { return cancelled_->load(std::memory_order_relaxed); }
 
+  // Where in a queue its request waits, so that the request is found without looking for it. A
+  // hint: only the queue knows whether it is still true.
+  void SetQueuePlace(uint32_t place) { queue_place_.store(place, std::memory_order_relaxed); }
+  uint32_t queue_place() const { return queue_place_.load(std::memory_order_relaxed); }
+
  protected:
   void ResetCancel() { cancelled_->store(false, std::memory_order_relaxed); }
   // For a sink that stands before another, which it keeps alive: cancelling one cancels both.
@@ -49,6 +55,7 @@ class ResponseSink : public base::RefCounted {
 
  private:
   std::atomic<bool> own_cancelled_{false};
+  std::atomic<uint32_t> queue_place_{UINT32_MAX};
   std::atomic<bool>* cancelled_ = &own_cancelled_;
 };
 

@@ -205,15 +205,15 @@ void IoHandler::SetCounted(Call& call, bool is_counted) {
 void IoHandler::CancelRequests(Call& call) {
   if (call.flow) call.flow->Close();
   if (call.messages) {
-    std::vector<model::Model*> models;
-    call.messages->ForEach([&models](StreamRequest& request) {
-      if (!request.sink) return;
-      request.sink->Cancel();
-      if (std::ranges::find(models, request.model.get()) == models.end()) {
-        models.push_back(request.model.get());
-      }
+    // All are marked first, so that none of them starts to run meanwhile.
+    call.messages->ForEach([](StreamRequest& request) {
+      if (request.sink) request.sink->Cancel();
     });
-    for (model::Model* model : models) model->RemoveCancelled();
+    call.messages->ForEach([](StreamRequest& request) {
+      if (!request.sink) return;
+      request.model->RemoveQueued(request.sink.get(), base::Cancelled("Request is cancelled"),
+                                  metrics::FailureReason::kCanceled);
+    });
   } else if (call.sink) {
     call.sink->Cancel();
     call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),

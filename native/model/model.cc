@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "model/counting_sink.h"
+#include "scheduler/queue_policy.h"
 
 namespace serving::model {
 namespace {
@@ -142,6 +143,18 @@ base::Ref<metrics::ResponseCounters> MakeResponseCounters(const core::ModelPlan&
   return base::MakeRef<metrics::ResponseCounters>(std::move(bounds));
 }
 
+base::Status StatusOf(scheduler::DropReason reason) {
+  switch (reason) {
+    case scheduler::DropReason::kCancelled:
+      return base::Cancelled("Request is cancelled");
+    case scheduler::DropReason::kDeadline:
+      return base::DeadlineExceeded("Deadline Exceeded");
+    case scheduler::DropReason::kTimeout:
+      return base::Unavailable("Request timeout expired");
+  }
+  return {};
+}
+
 uint64_t InputBytes(const core::InferRequest& request) {
   uint64_t bytes = 0;
   for (const core::InputTensor& input : request.inputs) bytes += input.byte_size;
@@ -176,6 +189,7 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
       has_histograms_(metrics.extended),
       is_measured_(metrics.extended || metrics.summary_latencies),
       responses_(MakeResponseCounters(plan_, metrics)),
+      queue_(plan_.queue),
       summaries_(metrics.summary_latencies
                      ? std::make_unique<metrics::StageSummaries>(metrics.summary_quantiles)
                      : nullptr) {}
@@ -262,10 +276,13 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   ++statistics_.received;
   ++statistics_.pending;
   request->times.queued = now;
-  const int64_t limit = plan_.queue.max_queue_size;
-  const bool is_full = limit > 0 && queue_.size() >= static_cast<size_t>(limit);
-  if (is_full) DropDeadLocked(now, batch_rows_, refusals);
-  if (is_stopping_ || (limit > 0 && queue_.size() >= static_cast<size_t>(limit))) {
+  const uint64_t level = queue_.LevelOf(request->priority);
+  bool is_full = queue_.IsFull(level);
+  if (is_full) {
+    DropDeadLocked(queue_.FirstOf(level), now, refusals);
+    is_full = queue_.IsFull(level);
+  }
+  if (is_stopping_ || is_full) {
     CountEndLocked(*request, metrics::FailureReason::kRejected, now);
     refusals.push_back({std::move(request),
                         is_stopping_
@@ -274,15 +291,15 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
                             : base::Status(plan_.queue.full_status, "Exceeds maximum queue size")});
     return;
   }
-  const auto timeout = QueueTimeout(*request);
   scheduler::QueuedRequest queued;
   queued.rows = request->batch_size;
   if (is_measured_) queued.bytes = InputBytes(*request);
   queued.enqueued = now;
-  queued.expires = timeout ? now + *timeout : base::kNever;
+  queued.expires = scheduler::ExpiresAt(queue_.PolicyOf(level), *request, now);
   queued.shape_key = has_free_shapes_ ? ShapeKey(*request) : 0;
+  core::ResponseSink& sink = *request->sink;
   queued.request = std::move(request);
-  queue_.Push(std::move(queued));
+  sink.SetQueuePlace(queue_.Push(level, std::move(queued)));
   statistics_.queued = queue_.size();
 }
 
@@ -302,32 +319,21 @@ uint64_t Model::ShapeKey(const core::InferRequest& request) const {
 }
 
 std::optional<Nanoseconds> Model::QueueTimeout(const core::InferRequest& request) const {
-  const core::QueuePlan& policy = plan_.queue;
-  if (policy.default_timeout.count() == 0) return std::nullopt;
-  // A request may only shorten the model's timeout.
-  if (policy.allow_timeout_override && request.timeout_us != 0 &&
-      request.timeout_us < static_cast<uint64_t>(policy.default_timeout.count() / 1000)) {
-    return std::chrono::microseconds(request.timeout_us);
-  }
-  return policy.default_timeout;
+  const core::QueuePolicy& policy = queue_.PolicyOf(queue_.LevelOf(request.priority));
+  if (policy.delays_expired) return std::nullopt;
+  return scheduler::QueueTimeout(policy, request.timeout_us);
 }
 
-void Model::DropDeadLocked(Instant now, int64_t rows_looked_at, std::vector<Refusal>& refusals) {
-  int64_t live_rows = 0;
-  for (size_t i = 0; i < queue_.size() && live_rows < rows_looked_at;) {
-    const bool is_cancelled = queue_[i].request->sink->is_cancelled();
-    if (!is_cancelled && queue_[i].expires > now) {
-      live_rows += queue_[i++].rows;
-      continue;
-    }
-    core::RequestPtr request = queue_.Remove(i).request;
-    CountEndLocked(
-        *request,
-        is_cancelled ? metrics::FailureReason::kCanceled : metrics::FailureReason::kRejected, now);
-    refusals.push_back({std::move(request), is_cancelled
-                                                ? base::Cancelled("Request is cancelled")
-                                                : base::Unavailable("Request timeout expired")});
-  }
+void Model::DropDeadLocked(scheduler::Place place, Instant now, std::vector<Refusal>& refusals) {
+  scheduler::ApplyPolicies(queue_, place, now, batch_rows_,
+                           [&](scheduler::QueuedRequest dropped, scheduler::DropReason reason) {
+                             const bool is_rejected = reason == scheduler::DropReason::kTimeout;
+                             CountEndLocked(*dropped.request,
+                                            is_rejected ? metrics::FailureReason::kRejected
+                                                        : metrics::FailureReason::kCanceled,
+                                            now);
+                             refusals.push_back({std::move(dropped.request), StatusOf(reason)});
+                           });
   statistics_.queued = queue_.size();
 }
 
@@ -336,27 +342,17 @@ bool Model::RemoveQueued(const core::ResponseSink* sink, base::Status status,
   std::vector<Refusal> refusals;
   {
     std::lock_guard lock(mutex_);
-    for (size_t i = 0; i < queue_.size(); ++i) {
-      if (queue_[i].request->sink.get() != sink) continue;
-      core::RequestPtr request = queue_.Remove(i).request;
-      statistics_.queued = queue_.size();
-      CountEndLocked(*request, reason, steady_clock::now());
-      refusals.push_back({std::move(request), std::move(status)});
-      break;
-    }
+    const scheduler::Place place = sink->queue_place();
+    if (!queue_.IsAt(place, sink)) return false;
+    core::RequestPtr request = queue_.Remove(place).request;
+    statistics_.queued = queue_.size();
+    CountEndLocked(*request, reason, steady_clock::now());
+    refusals.push_back({std::move(request), std::move(status)});
+    // What is left may be a size that an idle instance does not wait with.
+    if (!queue_.empty()) WakeOneLocked();
   }
-  if (refusals.empty()) return false;
   Refuse(refusals);
   return true;
-}
-
-void Model::RemoveCancelled() {
-  std::vector<Refusal> refusals;
-  {
-    std::lock_guard lock(mutex_);
-    DropDeadLocked(steady_clock::now(), INT64_MAX, refusals);
-  }
-  Refuse(refusals);
 }
 
 void Model::CountEndLocked(const core::InferRequest& request, metrics::FailureReason reason,
@@ -409,8 +405,11 @@ void Model::TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lea
 // alike.
 size_t Model::CountSameShapesLocked(size_t count) const {
   if (!has_free_shapes_) return count;
+  const core::InferRequest& first = *queue_[queue_.First()].request;
+  scheduler::Place place = queue_.First();
   for (size_t i = 1; i < count; ++i) {
-    if (!HaveSameShapes(plan_, *queue_[0].request, *queue_[i].request)) return i;
+    place = queue_.After(place);
+    if (!HaveSameShapes(plan_, first, *queue_[place].request)) return i;
   }
   return count;
 }
@@ -428,7 +427,7 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     Lease* lease = FreeLeaseLocked();
     if (lease == nullptr) return;
     const Instant start = steady_clock::now();
-    DropDeadLocked(start, batch_rows_, refusals);
+    DropDeadLocked(queue_.First(), start, refusals);
     const scheduler::BatchDecision decision = scheduler::NextBatch(queue_, start, plan_);
     if (decision.send == 0 || !MayRunInlineLocked(decision.rows, allowance)) return;
     TakeBatchLocked(decision, *lease);
@@ -461,7 +460,7 @@ void Model::InstanceLoop(size_t index) {
       continue;
     }
     const Instant now = steady_clock::now();
-    DropDeadLocked(now, batch_rows_, refusals);
+    DropDeadLocked(queue_.First(), now, refusals);
     scheduler::BatchDecision decision = scheduler::NextBatch(queue_, now, plan_);
     if (decision.send == 0 && is_stopping_ && !queue_.empty()) {
       decision = scheduler::NextBatch(queue_, base::kNever, plan_);  // nothing more will come
@@ -571,7 +570,7 @@ metrics::QueueState Model::QueueStateLocked(Instant now) const {
   if (queue_.empty()) return {};
   return {.rows = queue_.rows(),
           .bytes = queue_.bytes(),
-          .oldest_wait = std::max(now - queue_[0].enqueued, Nanoseconds(0)),
+          .oldest_wait = std::max(now - queue_.OldestEnqueued(), Nanoseconds(0)),
           .predicted_wait_seconds = std::chrono::duration<double>(row_time_).count() *
                                     static_cast<double>(queue_.rows()) /
                                     static_cast<double>(lease_limit_)};

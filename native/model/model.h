@@ -21,7 +21,7 @@
 #include "metrics/model_statistics.h"
 #include "model/execution.h"
 #include "scheduler/batch_policy.h"
-#include "scheduler/request_queue.h"
+#include "scheduler/priority_queue.h"
 
 namespace serving::model {
 
@@ -83,10 +83,7 @@ class Model final : public base::RefCounted, private ExecutionListener {
   bool RemoveQueued(const core::ResponseSink* sink, base::Status status,
                     metrics::FailureReason reason);
 
-  // Takes every request out of the queue that nobody waits for any more, and answers it so.
-  void RemoveCancelled();
-
-  // How long the request may wait in the queue; nothing = as long as it takes.
+  // When a waiting request is to be refused for its age; nothing = never.
   std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest& request) const;
 
   // Refuses new requests, lets those inside end, joins the threads. Blocks; not on a thread of this
@@ -126,9 +123,8 @@ class Model final : public base::RefCounted, private ExecutionListener {
 
   // Functions ending in Locked need mutex_.
   void EnqueueLocked(core::RequestPtr request, base::Instant now, std::vector<Refusal>& refusals);
-  // Takes cancelled and expired requests out, as far as `rows_looked_at` living rows reach: what
-  // lies behind them costs nothing now, however long the queue is, and is met later.
-  void DropDeadLocked(base::Instant now, int64_t rows_looked_at, std::vector<Refusal>& refusals);
+  // Applies the policies of the queues from `place` on, as far as a batch reaches.
+  void DropDeadLocked(scheduler::Place place, base::Instant now, std::vector<Refusal>& refusals);
   size_t CountSameShapesLocked(size_t count) const;
   void TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lease);
   Lease* FreeLeaseLocked();
@@ -161,7 +157,7 @@ class Model final : public base::RefCounted, private ExecutionListener {
 
   mutable std::mutex mutex_;
   std::condition_variable idle_;                              // Stop: nothing pending
-  scheduler::RequestQueue queue_;                             // guarded by mutex_
+  scheduler::PriorityQueue queue_;                            // guarded by mutex_
   metrics::ModelStatistics statistics_;                       // guarded by mutex_
   const std::unique_ptr<metrics::StageSummaries> summaries_;  // null when off; guarded by mutex_
   base::Nanoseconds row_time_{0};                             // moving average; guarded by mutex_

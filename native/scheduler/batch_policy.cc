@@ -15,35 +15,43 @@ struct Candidate {
 
 }  // namespace
 
-BatchDecision NextBatch(const RequestQueue& queue, base::Instant now, const core::ModelPlan& plan) {
+BatchDecision NextBatch(const PriorityQueue& queue, base::Instant now,
+                        const core::ModelPlan& plan) {
   if (queue.empty()) return {};
-  if (!plan.batching || plan.max_batch_size <= 1) return {.send = 1, .rows = queue[0].rows};
+  const Place front = queue.First();
+  const QueuedRequest& first = queue[front];
+  if (!plan.batching || plan.max_batch_size <= 1 || first.rows >= plan.max_batch_size) {
+    return {.send = 1, .rows = first.rows};
+  }
 
   const core::BatchingPlan& batching = *plan.batching;
   const auto& preferred = batching.preferred_batch_sizes;
   Candidate all;
   Candidate best_preferred;
   bool can_grow = true;
-  for (size_t i = 0; i < queue.size(); ++i) {
-    if (queue[i].shape_key != queue[0].shape_key ||
-        queue[i].rows > plan.max_batch_size - all.rows) {
-      can_grow = i == 0;
-      if (i == 0) return {.send = 1, .rows = queue[0].rows};
+  base::Instant oldest = first.enqueued;
+  base::Instant expires = base::kNever;
+  for (Place place = front; place != kNoPlace; place = queue.After(place)) {
+    const QueuedRequest& queued = queue[place];
+    if (queued.shape_key != first.shape_key || queued.rows > plan.max_batch_size - all.rows) {
+      can_grow = false;
       break;
     }
-    all = {i + 1, all.rows + queue[i].rows};
+    all = {all.count + 1, all.rows + queued.rows};
+    oldest = std::min(oldest, queued.enqueued);
+    expires = std::min(expires, queued.expires);
     if (std::ranges::binary_search(preferred, all.rows)) best_preferred = all;
     if (all.rows == plan.max_batch_size) {
       can_grow = false;
       break;
     }
   }
-  const base::Instant due = queue[0].enqueued + batching.max_queue_delay;
+  const base::Instant due = oldest + batching.max_queue_delay;
   if (!can_grow || batching.max_queue_delay.count() == 0 || now >= due) {
     return {.send = all.count, .rows = all.rows};
   }
   if (best_preferred.count != 0) return {.send = best_preferred.count, .rows = best_preferred.rows};
-  return {.wait_until = due};
+  return {.wait_until = std::min(due, expires)};
 }
 
 }  // namespace serving::scheduler

@@ -5,11 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "base/clock.h"
 #include "core/model_plan.h"
-#include "scheduler/request_queue.h"
+#include "scheduler/priority_queue.h"
 
 namespace serving::scheduler {
 
@@ -23,11 +22,12 @@ struct BatchDecision {
 
 // Decides what an instance should run next. Pure: no clock, no locks, no allocation.
 //
-//   queue  waiting requests, oldest first
+//   queue  waiting requests, none of them expired
 //   now    same clock as QueuedRequest::enqueued
 // Direct scheduling sends one request at a time. Dynamic batching sends the longest run of equal
 // shapes whose rows fit into max_batch_size: at once when it cannot grow or may not wait, else as
-// soon as a preferred size is reached or the oldest has waited max_queue_delay.
-BatchDecision NextBatch(const RequestQueue& queue, base::Instant now, const core::ModelPlan& plan);
+// soon as a preferred size is reached or its oldest has waited max_queue_delay. A run goes on over
+// the levels of priority. It is looked at again when one of it expires.
+BatchDecision NextBatch(const PriorityQueue& queue, base::Instant now, const core::ModelPlan& plan);
 
 }  // namespace serving::scheduler

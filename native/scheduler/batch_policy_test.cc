@@ -14,6 +14,7 @@ namespace {
 using std::chrono::microseconds;
 
 constexpr base::Instant kStart{std::chrono::hours(1)};
+const core::QueuePlan kOneLevel;
 
 // What waits, oldest first; the first came `first_age` ago, the others now.
 struct Waiting {
@@ -22,12 +23,12 @@ struct Waiting {
 };
 
 struct Case {
-  std::string name;
-  std::vector<Waiting> queue;
-  std::vector<int64_t> preferred;
-  int64_t delay_us;
-  int64_t first_age_us;
-  size_t send;           // 0: wait
+  std::string name = "";
+  std::vector<Waiting> queue = {};
+  std::vector<int64_t> preferred = {};
+  int64_t delay_us = 0;
+  int64_t first_age_us = 0;
+  size_t send = 0;       // 0: wait
   int64_t wait_us = -1;  // from now; -1: never
 };
 
@@ -39,23 +40,22 @@ core::ModelPlan Plan(int64_t max_batch_size, const Case& test) {
   return plan;
 }
 
-RequestQueue Queue(const Case& test) {
-  RequestQueue queue;
+void Fill(PriorityQueue& queue, const Case& test) {
   for (const Waiting& waiting : test.queue) {
     QueuedRequest request;
     request.rows = waiting.rows;
     request.shape_key = waiting.shape;
     request.enqueued = queue.empty() ? kStart - microseconds(test.first_age_us) : kStart;
-    queue.Push(std::move(request));
+    queue.Push(0, std::move(request));
   }
-  return queue;
 }
 
 class DynamicBatching : public ::testing::TestWithParam<Case> {};
 
 TEST_P(DynamicBatching, Decides) {
   const Case& test = GetParam();
-  const RequestQueue queue = Queue(test);
+  PriorityQueue queue(kOneLevel);
+  Fill(queue, test);
   const BatchDecision decision = NextBatch(queue, kStart, Plan(8, test));
   EXPECT_EQ(decision.send, test.send);
   int64_t rows = 0;
@@ -95,17 +95,51 @@ TEST(DirectScheduling, SendsOneAtATime) {
   const Case test{"", {{1}, {1}, {1}}, {}, 0, 0, 1};
   core::ModelPlan plan;
   plan.max_batch_size = 8;
-  const RequestQueue queue = Queue(test);
+  PriorityQueue queue(kOneLevel);
+  Fill(queue, test);
   EXPECT_EQ(NextBatch(queue, kStart, plan).send, 1u);
-  EXPECT_EQ(NextBatch(RequestQueue(), kStart, plan).send, 0u);
+  EXPECT_EQ(NextBatch(PriorityQueue(kOneLevel), kStart, plan).send, 0u);
 }
 
 TEST(DynamicBatchingWithoutABatchDimension, SendsOneAtATime) {
   for (const int64_t max_batch_size : {0, 1}) {
     const Case test{"", {{1}, {1}}, {}, 1000, 0, 1};
-    const RequestQueue queue = Queue(test);
+    PriorityQueue queue(kOneLevel);
+    Fill(queue, test);
     EXPECT_EQ(NextBatch(queue, kStart, Plan(max_batch_size, test)).send, 1u);
   }
+}
+
+TEST(DynamicBatchingOverLevels, FillsABatchWithTheLevelsInTheirOrder) {
+  core::QueuePlan levels;
+  levels.priority_levels = 3;
+  levels.default_priority_level = 2;
+  PriorityQueue queue(levels);
+  for (const uint64_t level : {3, 1, 2, 1}) {
+    queue.Push(level, {.rows = static_cast<int64_t>(level), .enqueued = kStart});
+  }
+  const BatchDecision decision = NextBatch(queue, kStart, Plan(5, {}));
+  EXPECT_EQ(decision.send, 3u);  // 1, 1 and 2; 3 does not fit
+  EXPECT_EQ(decision.rows, 4);
+}
+
+TEST(DynamicBatchingOverLevels, WaitsFromTheOldestOfTheBatch) {
+  core::QueuePlan levels;
+  levels.priority_levels = 2;
+  levels.default_priority_level = 1;
+  PriorityQueue queue(levels);
+  queue.Push(2, {.enqueued = kStart - microseconds(700)});
+  queue.Push(1, {.enqueued = kStart});
+  const core::ModelPlan plan = Plan(8, {.preferred = {8}, .delay_us = 1000});
+  EXPECT_EQ(NextBatch(queue, kStart, plan).wait_until, kStart + microseconds(300));
+}
+
+TEST(DynamicBatchingWithTimeouts, LooksAgainWhenOneOfTheBatchExpires) {
+  PriorityQueue queue(kOneLevel);
+  queue.Push(0, {.enqueued = kStart});
+  queue.Push(0, {.enqueued = kStart, .expires = kStart + microseconds(10)});
+  const core::ModelPlan plan = Plan(8, {.preferred = {8}, .delay_us = 1000});
+  EXPECT_EQ(NextBatch(queue, kStart, plan).wait_until, kStart + microseconds(10));
 }
 
 }  // namespace

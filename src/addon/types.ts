@@ -58,12 +58,30 @@ export interface BatchingPlan {
   readonly preserveOrdering: boolean;
 }
 
-/** Finite queue rules of one model; 0 = unlimited (Triton's default). */
-export interface QueuePlan {
+/** Rules of one queue. */
+export interface QueuePolicyPlan {
+  /** 0 = unlimited (Triton's default) */
   readonly maxQueueSize: number;
   /** 0 = none */
   readonly defaultTimeoutUs: number;
   readonly allowTimeoutOverride: boolean;
+  /** what is out of time is served after the others of its level; absent = it is refused */
+  readonly delaysExpired?: boolean;
+}
+
+/** Queues of one model by priority, 1 first. */
+export interface PriorityPlan {
+  readonly levels: number;
+  /** of requests that name no level or none that exists; in 1 … levels */
+  readonly defaultLevel: number;
+  /** levels with rules of their own */
+  readonly policies: readonly (QueuePolicyPlan & { readonly level: number })[];
+}
+
+/** Queue rules of one model, and of every level of it that has none of its own. */
+export interface QueuePlan extends QueuePolicyPlan {
+  /** absent = one queue */
+  readonly priorities?: PriorityPlan;
   /** what a full queue answers: Triton's UNAVAILABLE, or RESOURCE_EXHAUSTED under the name `nereid` */
   readonly fullStatus: 'Unavailable' | 'ResourceExhausted';
 }

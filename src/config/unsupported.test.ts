@@ -31,14 +31,6 @@ describe('unsupportedFeatures', () => {
       'an ensemble (ensemble_scheduling)',
     ],
     [
-      'dynamic_batching { priority_levels: 2 default_priority_level: 1 }',
-      'request priorities (dynamic_batching.priority_levels)',
-    ],
-    [
-      'dynamic_batching { default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 1 } }',
-      'timed out requests to be delayed',
-    ],
-    [
       'batch_input { kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_FP32 source_input: "x" }',
       'tensors made from the batch (batch_input)',
     ],

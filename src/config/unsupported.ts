@@ -29,20 +29,6 @@ type Feature = readonly [field: string, wanted: (config: ModelConfig) => boolean
 const FEATURES: readonly Feature[] = [
   ['ensemble_scheduling', (c) => c.ensemble_scheduling !== undefined, 'an ensemble'],
   ['sequence_batching', (c) => c.sequence_batching !== undefined, 'sequence batching'],
-  [
-    'dynamic_batching.priority_levels',
-    (c) =>
-      (c.dynamic_batching?.priority_levels ?? 0n) > 0n ||
-      (c.dynamic_batching?.priority_queue_policy.size ?? 0) > 0,
-    'request priorities',
-  ],
-  [
-    'dynamic_batching.default_queue_policy.timeout_action',
-    ({ dynamic_batching: batching }) =>
-      batching?.default_queue_policy?.timeout_action === 'DELAY' &&
-      batching.default_queue_policy.default_timeout_microseconds > 0n,
-    'timed out requests to be delayed instead of rejected',
-  ],
   ['batch_input', (c) => c.batch_input.length > 0, 'tensors made from the batch'],
   ['batch_output', (c) => c.batch_output.length > 0, 'outputs split by the shapes of inputs'],
   ['input.allow_ragged_batch', (c) => c.input.some((i) => i.allow_ragged_batch), 'ragged batches'],

@@ -68,6 +68,52 @@ describe('makePlan', () => {
     assert.equal(plan(`max_batch_size: 8 ${TENSORS}`).queue.maxQueueSize, 0);
   });
 
+  it('gives each priority level its policy', () => {
+    const config = `dynamic_batching {
+      priority_levels: 3 default_priority_level: 2
+      default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 9 }
+      priority_queue_policy { key: 1 value { max_queue_size: 4 allow_timeout_override: true } } }`;
+    const server = { maxQueueSize: 1024 } as const;
+    assert.deepEqual(plan(`max_batch_size: 8 ${config} ${TENSORS}`, server).queue, {
+      maxQueueSize: 1024,
+      defaultTimeoutUs: 9,
+      allowTimeoutOverride: false,
+      delaysExpired: true,
+      priorities: {
+        levels: 3,
+        defaultLevel: 2,
+        policies: [{ level: 1, maxQueueSize: 4, defaultTimeoutUs: 0, allowTimeoutOverride: true }],
+      },
+      fullStatus: 'Unavailable',
+    });
+  });
+
+  it('has no use for the policies of levels that there are not', () => {
+    const config =
+      'dynamic_batching { priority_queue_policy { key: 1 value { max_queue_size: 4 } } }';
+    assert.equal(plan(`max_batch_size: 8 ${config} ${TENSORS}`).queue.priorities, undefined);
+  });
+
+  it('takes the largest numbers that a configuration can hold', () => {
+    const most = 2n ** 64n - 1n;
+    const config = `dynamic_batching { priority_levels: ${most} default_priority_level: ${most}
+      default_queue_policy { default_timeout_microseconds: ${most} } max_queue_delay_microseconds: ${most} }`;
+    const given = plan(`max_batch_size: 8 ${config} ${TENSORS}`);
+    const largest = Number.MAX_SAFE_INTEGER;
+    assert.equal(given.queue.defaultTimeoutUs, largest);
+    assert.deepEqual(given.queue.priorities, {
+      levels: largest,
+      defaultLevel: largest,
+      policies: [],
+    });
+    assert.equal(given.batching?.maxQueueDelayUs, largest);
+  });
+
+  it('keeps the order of a model without a batch dimension too', () => {
+    const given = plan(`dynamic_batching { preserve_ordering: true } ${TENSORS}`);
+    assert.equal(given.batching?.preserveOrdering, true);
+  });
+
   it('counts the instances of every group', () => {
     const groups = 'instance_group [{ kind: KIND_CPU count: 2 }, { kind: KIND_CPU count: 3 }]';
     assert.equal(plan(`max_batch_size: 8 ${groups} ${TENSORS}`).instanceCount, 5);

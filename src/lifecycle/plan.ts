@@ -1,19 +1,28 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { BatchingPlan, DataType, ModelPlan, QueuePlan, TensorPlan } from '../addon/types.ts';
+import type {
+  BatchingPlan,
+  DataType,
+  ModelPlan,
+  PriorityPlan,
+  QueuePlan,
+  QueuePolicyPlan,
+  TensorPlan,
+} from '../addon/types.ts';
 import { invalidArgument } from '../base/status.ts';
 import type {
   ConfigDataType,
   ModelConfig,
   ModelInput,
   ModelOutput,
+  QueuePolicy,
 } from '../config/model-config.ts';
 import type { BackendSetting } from '../config/options.ts';
 
 /** What a plan takes from the server rather than from the model. */
 export interface PlanDefaults {
-  /** requests that may wait where the configuration sets no limit; 0 = no limit */
+  /** requests that may wait in a queue whose configuration sets no limit; 0 = no limit */
   readonly maxQueueSize: number;
   readonly queueFullStatus: QueuePlan['fullStatus'];
   readonly backendConfig: readonly BackendSetting[];
@@ -94,11 +103,11 @@ function toDim(dim: bigint): number {
 
 function batching(config: ModelConfig): { batching?: BatchingPlan } {
   const given = config.dynamic_batching;
-  if (given === undefined || config.max_batch_size === 0) return {};
+  if (given === undefined) return {};
   return {
     batching: {
       preferredBatchSizes: given.preferred_batch_size,
-      maxQueueDelayUs: Number(given.max_queue_delay_microseconds),
+      maxQueueDelayUs: toInteger(given.max_queue_delay_microseconds),
       preserveOrdering: given.preserve_ordering,
     },
   };
@@ -106,13 +115,43 @@ function batching(config: ModelConfig): { batching?: BatchingPlan } {
 
 function queuePlan(config: ModelConfig, defaults: PlanDefaults): QueuePlan {
   const policy = config.dynamic_batching?.default_queue_policy;
+  return {
+    ...policyPlan(policy, defaults),
+    ...priorities(config, defaults),
+    fullStatus: defaults.queueFullStatus,
+  };
+}
+
+function policyPlan(policy: QueuePolicy | undefined, defaults: PlanDefaults): QueuePolicyPlan {
   const limit = policy?.max_queue_size ?? 0;
   return {
     maxQueueSize: limit > 0 ? limit : defaults.maxQueueSize,
-    defaultTimeoutUs: Number(policy?.default_timeout_microseconds ?? 0n),
+    defaultTimeoutUs: toInteger(policy?.default_timeout_microseconds ?? 0n),
     allowTimeoutOverride: policy?.allow_timeout_override ?? false,
-    fullStatus: defaults.queueFullStatus,
+    ...(policy?.timeout_action === 'DELAY' ? { delaysExpired: true } : {}),
   };
+}
+
+function priorities(config: ModelConfig, defaults: PlanDefaults): { priorities?: PriorityPlan } {
+  const given = config.dynamic_batching;
+  // Without levels Triton has no use for their policies either.
+  if (given === undefined || given.priority_levels === 0n) return {};
+  return {
+    priorities: {
+      levels: toInteger(given.priority_levels),
+      defaultLevel: toInteger(given.default_priority_level),
+      policies: [...given.priority_queue_policy].map(([level, policy]) => ({
+        level: toInteger(level),
+        ...policyPlan(policy, defaults),
+      })),
+    },
+  };
+}
+
+/** Beyond 2^53 it is all the same. */
+function toInteger(number: bigint): number {
+  const most = BigInt(Number.MAX_SAFE_INTEGER);
+  return Number(number < most ? number : most);
 }
 
 function countInstances(config: ModelConfig): number {

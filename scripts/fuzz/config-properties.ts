@@ -3,9 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { dirname, join, relative, resolve } from 'node:path';
+import type { ModelInspection } from '../../src/addon/types.ts';
 import { ServeError } from '../../src/base/status.ts';
 import { ConfigText } from '../../src/check/config-text.ts';
-import { completeModelConfig } from '../../src/config/complete.ts';
+import { correct } from '../../src/check/corrections.ts';
+import { Draft } from '../../src/check/draft.ts';
+import { EditedText } from '../../src/check/text-edits.ts';
+import { checkModelConfig, completeModelConfig } from '../../src/config/complete.ts';
 import { ConfigError } from '../../src/config/config-error.ts';
 import type { ConfigSource, ModelConfig } from '../../src/config/model-config.ts';
 import { scanPbtxt } from '../../src/config/pbtxt-scan.ts';
@@ -54,6 +58,35 @@ function checkFindings(text: string, isGood: boolean): void {
     assert.ok(line !== null && column !== null && source !== null);
     assert.ok(line >= 1 && line <= lines && source.length >= 1);
     if (fix !== null) assert.ok(fix.line >= 1 && fix.line <= fix.endLine && fix.endLine <= lines);
+  }
+  if (read.config !== undefined) checkCorrections(read, read.config);
+}
+
+const INSPECTION: ModelInspection = {
+  inputs: [
+    { name: 'x', datatype: 'FP32', shape: [-1, 3, -1] },
+    { name: 'once', datatype: 'BYTES', shape: [] },
+  ],
+  outputs: [{ name: 'y', datatype: 'INT64', shape: [1] }],
+};
+
+/** Corrections of what can be read stay inside it, and what they give can still be read. */
+function checkCorrections(read: ConfigText, written: ModelConfig): void {
+  const options = { modelName: 'm', versionDirFiles: ['model.onnx'], autoComplete: true };
+  for (const inspection of [undefined, INSPECTION]) {
+    const { config, problems } = checkModelConfig(written, { ...options, inspection });
+    const draft = new Draft(read.text, () => read.scan);
+    for (const problem of problems) {
+      const edits = correct(problem, draft, { modelName: 'm', config, inspection }) ?? [];
+      for (const { start, end } of edits)
+        assert.ok(start >= 0 && start <= end && end <= read.text.length, problem.path);
+      const { text } = new EditedText(read.text, edits);
+      assert.equal(
+        scanPbtxt(text, modelConfigType()).problem,
+        undefined,
+        `${problem.path}: ${text}`,
+      );
+    }
   }
 }
 

@@ -90,7 +90,7 @@ const FILES: Readonly<Record<string, string>> = {
     '  }',
     ']',
     'output { name: "score" data_type: TYPE_FP32 dims: [ 1000 ] label_filename: "labels.txt" }',
-    'response_cache { enable: true }',
+    'cc_model_filenames { key: "8.0" value: "x" }',
     'optimization { eager_batching: true }',
     '',
   ].join('\n'),
@@ -151,7 +151,12 @@ describe('checkRepositories', () => {
     for (const [file, text] of Object.entries(FILES)) await folder.write(file, text);
     await mkdir(at('empty'));
     const repositories = ['models', 'more', 'bare', 'empty', 'absent', 'models/../models'];
-    report = await checkRepositories(repositories.map(at), onnx);
+    const all = await checkRepositories(repositories.map(at), onnx);
+    // Whether ensembles are served is no matter of this test.
+    const findings = all.findings.filter(
+      ({ model, code }) => model !== 'flow' || code === 'unknown-member',
+    );
+    report = { ...all, findings };
   });
   after(() => folder[Symbol.dispose]());
 

@@ -4,11 +4,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { describe, it } from 'node:test';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import { freePorts } from '../../test/support/ports.ts';
+import { TempRepository } from '../../test/support/temp-repository.ts';
 import type { ModelPlan } from '../addon/types.ts';
 import type { ServedVersion } from '../lifecycle/model-state.ts';
 import { plotAnswer } from './answer-plot.ts';
+import { runCheck } from './check.ts';
 import { fitShape } from './infer.ts';
 import { sampleRequest, shellWord } from './sample-request.ts';
 import { columns, type Output, styled } from './terminal.ts';
@@ -102,6 +104,21 @@ describe('what people see', () => {
     assert.equal(styled(terminal, 'bold', 'x', {}), '\x1b[1mx\x1b[22m');
     assert.equal(styled(terminal, 'bold', 'x', { NO_COLOR: '1' }), 'x');
     assert.equal(styled(pipe, 'bold', 'x', {}), 'x');
+  });
+
+  it('of a check is the same text with and without colours', async () => {
+    using repository = new TempRepository();
+    await repository.write('m/config.pbtxt', 'nonsense: 1\n');
+    const run = async (isTerminal: boolean): Promise<string> => {
+      let text = '';
+      await runCheck([repository.path], { isTerminal, write: (piece) => (text += piece) });
+      return text;
+    };
+    const coloured = await run(true);
+    const bare = await run(false);
+    assert.ok(coloured.includes('\x1b[31merror:\x1b[39m'));
+    assert.equal(stripVTControlCharacters(coloured), bare);
+    assert.ok(!bare.includes('\x1b'));
   });
 
   it('is laid out in columns', () => {

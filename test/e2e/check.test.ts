@@ -127,7 +127,7 @@ describe('nereid check', () => {
 
   it('ends with 1 for warnings only when asked to', async () => {
     using repository = new TempRepository();
-    await repository.write('a/config.pbtxt', `${GOOD}response_cache { enable: true }\n`);
+    await repository.write('a/config.pbtxt', `${GOOD}optimization { eager_batching: true }\n`);
     await repository.write('a/1/none', '');
     const { code, out } = await check([repository.path]);
     assert.equal(code, 0, out);

@@ -68,12 +68,12 @@ function tensorEdits(
   if (field === 'is_shape_tensor' || field === 'is_non_linear_format_io')
     return draft.remove(`${at}.${field}`);
   if (text.includes('NHWC/NCHW')) return draft.remove(`${at}.format`);
-  if (/^dims\[\d+\]$/.test(field)) return draft.set(`${at}.${field}`, '-1');
+  if (/^dims\[\d+\]$/.test(field) && inFile === undefined) return draft.set(`${at}.${field}`, '-1');
   if (text.includes("must specify 'name'")) return nameEdits(problem, draft, known, provided ?? []);
   if (declared === undefined || inFile === undefined) return undefined;
   if (text.includes("must specify 'data_type'"))
     return draft.set(`${at}.data_type`, configDataType(inFile.datatype));
-  if (text.includes("must specify 'dims'") || field === 'reshape')
+  if (text.includes("must specify 'dims'") || /^(dims|reshape)/.test(field))
     return shapeEdits(at, kind, declared, inFile, draft, known);
   return undefined;
 }
@@ -113,11 +113,16 @@ function shapeEdits(
   const cannotBatch = isBatching && shape[0] !== -1;
   const model = isBatching && !cannotBatch ? shape.slice(1) : shape;
   const keep = kind === 'input' && declared.dims.length === model.length;
-  const dims = model.map((dim, i) => (dim === -1 && keep ? (declared.dims[i] ?? -1n) : dim));
+  const dims = model.map((dim, i) => (dim === -1 && keep ? atLeastOne(declared.dims[i]) : dim));
   const unshaped = declared.reshape === undefined ? [] : draft.remove(`${at}.reshape`);
   const given = draft.set(`${at}.dims`, dims.length === 0 ? '[ 1 ]' : `[ ${dims.join(', ')} ]`);
   const batch = cannotBatch ? draft.set('max_batch_size', '0') : [];
   return unshaped && given && batch && [...unshaped, ...given, ...batch];
+}
+
+/** A size as it was given; free where it is none. */
+function atLeastOne(dim: bigint | undefined): bigint {
+  return dim === undefined || dim < 1n ? -1n : dim;
 }
 
 function fileEdits(

@@ -90,10 +90,13 @@ function withoutCrossings(edits: readonly TextEdit[]): TextEdit[] {
         (isInsertion(a) ? i - j : j - i),
     )
     .map(([, edit]) => edit);
+  const seen = new Set<string>();
   for (const edit of sorted) {
-    const last = kept.at(-1);
-    const isTwice = last?.start === edit.start && last.end === edit.end && last.text === edit.text;
-    if (!isTwice && edit.start >= (last?.end ?? 0)) kept.push(edit);
+    // Two problems may have the same correction.
+    const key = JSON.stringify([edit.start, edit.end, edit.text]);
+    if (seen.has(key) || edit.start < (kept.at(-1)?.end ?? 0)) continue;
+    seen.add(key);
+    kept.push(edit);
   }
   return kept;
 }

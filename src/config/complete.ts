@@ -93,9 +93,18 @@ export function checkModelConfig(config: ModelConfig, options: CompleteOptions):
       problems.push({ ...problem, from: 'rules' });
   }
   if (inspection && problems.every(({ from }) => from === 'rules'))
+    // A tensor that breaks a rule does not agree with the file either.
     for (const problem of modelFileProblems(complete, inspection))
-      problems.push({ ...problem, from: 'model-file' });
+      if (
+        !problems.some(({ path }) => path.startsWith(problem.path) || isWithin(problem.path, path))
+      )
+        problems.push({ ...problem, from: 'model-file' });
   return { config: complete, problems };
+}
+
+/** Whether a path is that of a field of one tensor. */
+function isWithin(path: string, tensor: string): boolean {
+  return /^(input|output)\[\d+\]$/.test(tensor) && path.startsWith(`${tensor}.`);
 }
 
 function fillIn(config: ModelConfig, options: CompleteOptions): ModelConfig {

@@ -33,6 +33,14 @@ Napi::Object ToInquiry(Napi::Env env, const frontend::ControlCall& call) {
   return object;
 }
 
+Napi::Object ToDemand(Napi::Env env, const frontend::ControlCall& call) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("token", static_cast<double>(call.token));
+  object.Set("model", call.path);
+  object.Set("bytes", static_cast<double>(call.demand_bytes));
+  return object;
+}
+
 }  // namespace
 
 bool ControlBridge::Post(std::unique_ptr<frontend::ControlCall> call) {
@@ -85,14 +93,18 @@ void ControlBridge::Deliver(Napi::Env env) {
   }
   Napi::Array batch = Napi::Array::New(env);
   Napi::Array tokens = Napi::Array::New(env);
+  Napi::Array demands = Napi::Array::New(env);
   for (const auto& call : calls) {
     if (call->is_inquiry) {
       tokens.Set(tokens.Length(), ToInquiry(env, *call));
+    } else if (call->is_demand) {
+      demands.Set(demands.Length(), ToDemand(env, *call));
     } else {
       batch.Set(batch.Length(), ToObject(env, *call));
     }
   }
   Hand(env, token_handler_, tokens);
+  Hand(env, demand_handler_, demands);
   Hand(env, handler_, batch);
 }
 

@@ -32,9 +32,11 @@ class ControlBridge final : public frontend::ControlPort,
   void Cancel(frontend::CallToken token) override;
   void SetHandler(Napi::Function handler) { handler_ = Napi::Persistent(handler); }
   void SetTokenHandler(Napi::Function handler) { token_handler_ = Napi::Persistent(handler); }
+  void SetDemandHandler(Napi::Function handler) { demand_handler_ = Napi::Persistent(handler); }
   void Close() {
     handler_.Reset();
     token_handler_.Reset();
+    demand_handler_.Reset();
   }
 
  private:
@@ -46,6 +48,7 @@ class ControlBridge final : public frontend::ControlPort,
   const std::function<void(frontend::CallToken)> on_cancel_;
   Napi::FunctionReference handler_;
   Napi::FunctionReference token_handler_;
+  Napi::FunctionReference demand_handler_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<frontend::ControlCall>> calls_;  // guarded by mutex_
   size_t bytes_ = 0;                                           // guarded by mutex_

@@ -198,6 +198,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                       InstanceMethod("replyHttp", &EngineWrap::ReplyHttp),
                       InstanceMethod("replyGrpc", &EngineWrap::ReplyGrpc),
                       InstanceMethod("onTokens", &EngineWrap::OnTokens),
+                      InstanceMethod("onDemand", &EngineWrap::OnDemand),
                       InstanceMethod("replyToken", &EngineWrap::ReplyToken),
                       InstanceMethod("infer", &EngineWrap::Infer),
                       InstanceMethod("cancel", &EngineWrap::Cancel),
@@ -452,6 +453,14 @@ void EngineWrap::OnTokens(const Napi::CallbackInfo& info) {
     control_->SetTokenHandler(info[0].As<Napi::Function>());
   } else {
     Throw(info.Env(), base::InvalidArgument("onTokens: expected a function"));
+  }
+}
+
+void EngineWrap::OnDemand(const Napi::CallbackInfo& info) {
+  if (info[0].IsFunction()) {
+    control_->SetDemandHandler(info[0].As<Napi::Function>());
+  } else {
+    Throw(info.Env(), base::InvalidArgument("onDemand: expected a function"));
   }
 }
 

@@ -49,6 +49,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value Drain(const Napi::CallbackInfo& info);
   void OnControl(const Napi::CallbackInfo& info);
   void OnTokens(const Napi::CallbackInfo& info);
+  void OnDemand(const Napi::CallbackInfo& info);
   void ReplyToken(const Napi::CallbackInfo& info);
   void ReplyHttp(const Napi::CallbackInfo& info);
   void ReplyGrpc(const Napi::CallbackInfo& info);

@@ -176,6 +176,7 @@ base::Result<engine::DispatchTableRef> ReadTable(Napi::Value value, const engine
   table->is_live = reader.Bool("live");
   table->is_ready = reader.Bool("ready");
   table->is_exiting = reader.Bool("exiting");
+  table->is_on_demand = reader.Has("onDemand") && reader.Bool("onDemand");
   table->unknown_model =
       ToCode(reader.IntegerOr("unknownModel", static_cast<int64_t>(base::StatusCode::kNotFound)));
   reader.ForEach("models", [&](Napi::Value entry) {

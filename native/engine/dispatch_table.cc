@@ -68,6 +68,12 @@ base::Result<model::Model*> DispatchTable::Resolve(std::string_view name,
   return UnknownVersion(name, version_text);
 }
 
+bool DispatchTable::Serves(std::string_view name) const {
+  const auto found = models_.find(name);
+  return found != models_.end() &&
+         std::ranges::any_of(found->second.versions, &DispatchVersion::is_ready);
+}
+
 base::Result<bool> DispatchTable::IsReady(std::string_view name,
                                           std::string_view version_text) const {
   std::optional<int64_t> version;

@@ -35,6 +35,8 @@ class DispatchTable final : public base::RefCounted {
   bool is_ready = false;
   // Not ready any more; what still comes over open connections is served until they end.
   bool is_exiting = false;
+  // A call for a model that does not serve asks TypeScript to load it, and waits.
+  bool is_on_demand = false;
   // Status of a request for a model that is not here.
   base::StatusCode unknown_model = base::StatusCode::kNotFound;
 
@@ -43,6 +45,9 @@ class DispatchTable final : public base::RefCounted {
   // The model that serves `name` and `version` (decimal; empty = highest ready). Fails with
   // Triton's words.
   base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
+
+  // Whether any version is ready.
+  bool Serves(std::string_view name) const;
 
   // Readiness of a version (empty = any): NotFound for an unknown model or version.
   base::Result<bool> IsReady(std::string_view name, std::string_view version) const;

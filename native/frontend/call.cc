@@ -50,6 +50,8 @@ void Call::Reset() {
   trace.reset();
   trace_parent.clear();
   message_expires = base::kNever;
+  awaits_model = false;
+  demands = 0;
   control.reset();
 }
 

@@ -157,6 +157,8 @@ class Call final : public net::Exchange {
   // Control.
   std::unique_ptr<ControlCall> control;
   base::Instant control_expires = base::kNever;
+  bool awaits_model = false;  // that is being loaded for this call
+  uint8_t demands = 0;        // for which it was asked so often
 
   Call* next_free = nullptr;
 

@@ -24,6 +24,8 @@ using CallToken = uint64_t;
 struct ControlCall {
   CallToken token = 0;
   bool is_inquiry = false;  // `body` is a token that is to be judged; nothing else is set
+  bool is_demand = false;   // the model `path` is to be loaded; the call is to be served anew then
+  size_t demand_bytes = 0;  // of a demand: what the call holds meanwhile
   bool is_grpc = false;
   Service service = Service::kHttp;
   std::string method;

@@ -12,7 +12,7 @@ namespace serving::frontend {
 
 void IoHandler::SubmitGenerate(Call& call) {
   auto model = table_->Resolve(call.model_name, call.model_version);
-  if (!model.ok()) return answers_.Error(call, model.status());
+  if (!model.ok()) return Unresolved(call, call.model_name, model.status());
   const core::ModelPlan& plan = model.value()->plan();
   core::RequestPtr request = NewRequest(call);
   request->model_name = call.model_name;

@@ -46,8 +46,10 @@ void IoHandler::AnswerHttpHealth(Call& call) {
     return answer(table_->is_ready, table_->is_ready ? R"({"ready":true})" : R"({"ready":false})");
   }
   const auto ready = table_->IsReady(call.model_name, call.model_version);
-  if (!ready.ok()) return answers_.Error(call, ready.status());
-  if (!ready.value()) return answers_.Error(call, base::InvalidArgument("Model version not ready"));
+  if (!ready.ok()) return Unresolved(call, call.model_name, ready.status());
+  if (!ready.value()) {
+    return Unresolved(call, call.model_name, base::InvalidArgument("Model version not ready"));
+  }
   std::string text = "{\"name\":\"";
   for (const char c : call.model_name) {
     if (c == '"' || c == '\\') text += '\\';
@@ -72,7 +74,8 @@ void IoHandler::AnswerGrpcHealth(Call& call) {
   }
   if (call.kind == RouteKind::kHealthWatch) return StartWatch(call, request->model_name);
   const auto ready = table_->IsReady(request->model_name, request->model_version);
-  if (!ready.ok()) return answers_.Error(call, ready.status());
+  if (!ready.ok()) return Unresolved(call, request->model_name, ready.status());
+  if (!ready.value() && Demand(call, request->model_name)) return;
   answers_.GrpcMessage(call, FieldOne(ready.value()));
 }
 

@@ -57,7 +57,7 @@ core::RequestPtr IoHandler::NewRequest(Call& call) {
 
 void IoHandler::SubmitHttpInfer(Call& call) {
   auto model = table_->Resolve(call.model_name, call.model_version);
-  if (!model.ok()) return answers_.Error(call, model.status());
+  if (!model.ok()) return Unresolved(call, call.model_name, model.status());
   if (model.value()->plan().decoupled) {
     return answers_.Error(call, base::Unimplemented("HTTP end point doesn't support models with "
                                                     "decoupled transaction policy"));
@@ -82,7 +82,7 @@ void IoHandler::SubmitGrpcInfer(Call& call) {
                                                            frontend_.engine().regions());
   if (!read.ok() && read.code() == base::StatusCode::kInternal) return answers_.Error(call, read);
   auto model = table_->Resolve(request->model_name, request->model_version);
-  if (!model.ok()) return answers_.Error(call, model.status());
+  if (!model.ok()) return Unresolved(call, request->model_name, model.status());
   if (model.value()->plan().decoupled) {
     return answers_.Error(call, base::Unimplemented("ModelInfer RPC doesn't support models with "
                                                     "decoupled transaction policy"));

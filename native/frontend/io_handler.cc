@@ -125,6 +125,10 @@ void IoHandler::OnRequestComplete(Call& call) {
     const base::Status status = CheckMessage(call, call.body_bytes());
     if (!status.ok()) return answers_.Error(call, status);
   }
+  Serve(call);
+}
+
+void IoHandler::Serve(Call& call) {
   switch (call.kind) {
     case RouteKind::kUnknown:  // refused at its head
       return;
@@ -194,6 +198,8 @@ void IoHandler::AnswerReply(const ControlReply& reply) {
   Call* call = calls_.Find(reply.slot, reply.generation);
   if (call == nullptr || call->state == Call::State::kAnswered) return;
   if (call->messages) return AnswerMessageReply(*call, reply);
+  if (call->awaits_model) [[unlikely]]
+    return AnswerDemand(*call, reply);
   answers_.Reply(*call, reply);
 }
 

@@ -78,6 +78,16 @@ class IoHandler final : public net::RequestHandler {
   void StartAliased(Call& call, const net::RequestHead& head);
   base::Status ReadAliasHead(Call& call, const net::RequestHead& head);
 
+  // demand.cc
+  // A model that does not serve: the call waits until it does, or is answered with `status`.
+  void Unresolved(Call& call, std::string_view model, const base::Status& status);
+  // False: models are not loaded on demand, or this one serves.
+  bool Demand(Call& call, std::string_view model);
+  void AnswerDemand(Call& call, const ControlReply& reply);
+
+  // A complete request, as its route says.
+  void Serve(Call& call);
+
   // infer_calls.cc
   void SubmitHttpInfer(Call& call);
   void SubmitGrpcInfer(Call& call);

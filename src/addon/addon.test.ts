@@ -32,6 +32,7 @@ const ENGINE: Record<keyof Engine, true> = {
   replyGrpc: true,
   onTokens: true,
   replyToken: true,
+  onDemand: true,
   infer: true,
   cancel: true,
   registerSystemRegion: true,

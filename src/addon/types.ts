@@ -143,6 +143,8 @@ export interface DispatchTable {
   readonly ready: boolean;
   /** true while the server drains: readiness answers 503 `Server exiting`; open connections are served to their end */
   readonly exiting: boolean;
+  /** a call for a model that does not serve is a demand for it; absent = no */
+  readonly onDemand?: boolean;
   /** gRPC's number for a request for a model that is not in the table; absent = NOT_FOUND */
   readonly unknownModel?: number;
   readonly models: readonly DispatchModel[];
@@ -457,6 +459,14 @@ export interface ControlCall {
   readonly remoteAddress: string;
 }
 
+/** A call that waits in native for its model to be loaded. `replyGrpc` answers it; with OK it is served anew. */
+export interface ModelDemand {
+  readonly token: number;
+  readonly model: string;
+  /** what it holds meanwhile */
+  readonly bytes: number;
+}
+
 /** Answer to an HTTP control call; `headers` flat as above. Content-Length and Date are native's. */
 export interface HttpReply {
   readonly status: number;
@@ -627,6 +637,7 @@ export interface Engine {
   replyHttp(token: number, reply: HttpReply): void;
   replyGrpc(token: number, reply: GrpcReply): void;
   onTokens(handler: (inquiries: readonly TokenInquiry[]) => void): void;
+  onDemand(handler: (demands: readonly ModelDemand[]) => void): void;
   replyToken(inquiry: number, verdict: TokenVerdict): void;
   /**
    * Runs one request. The model must be in the published table. Rejects with the engine's status.

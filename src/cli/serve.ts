@@ -126,8 +126,9 @@ async function run(options: ServerOptions, log: Log): Promise<number> {
 /** @returns why the server must not run, or undefined when it does */
 async function start(server: Server, log: Log): Promise<ServeError | undefined> {
   const { options } = server;
-  const isAll = options.modelControlMode !== 'explicit' || options.loadModels[0] === '*';
-  const failures = await server.start(isAll ? '*' : options.loadModels);
+  const { modelControlMode: mode, loadModels } = options;
+  const isAll = mode === 'none' || mode === 'poll' || loadModels[0] === '*';
+  const failures = await server.start(isAll ? '*' : loadModels);
   if (options.program === 'tritonserver') log.block(modelTable(server.lifecycle.knownRows()));
   if (failures.length > 0 && options.exitOnError) {
     return internal('failed to load all models');

@@ -4,12 +4,14 @@
 import type { ServerOptions } from './options.ts';
 import { findMissingTlsFile } from './tls-files.ts';
 
+const TAKES_LOAD_MODEL = new Set<string>(['explicit', 'on-demand']);
+
 /**
  * What is wrong with a set of options that are right one by one.
  * @returns a sentence, or undefined
  */
 export function findConflict(options: ServerOptions): string | undefined {
-  if (options.loadModels.length > 0 && options.modelControlMode !== 'explicit') {
+  if (options.loadModels.length > 0 && !TAKES_LOAD_MODEL.has(options.modelControlMode)) {
     return "Error: Use of '--load-model' requires setting '--model-control-mode=explicit' as well.";
   }
   if (options.responseCacheBytes !== undefined && options.cacheConfig.length > 0) {

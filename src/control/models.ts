@@ -33,11 +33,27 @@ type Lifecycle = Pick<ModelLifecycle, 'find' | 'served' | 'allServed' | 'knownRo
 export class ModelQueries {
   readonly #lifecycle: Lifecycle;
   readonly #hasProperties: boolean;
+  readonly #demand: ((name: string) => Promise<void>) | undefined;
 
-  /** @param hasProperties metadata carries `properties` */
-  constructor(lifecycle: Lifecycle, hasProperties: boolean) {
+  /**
+   * @param hasProperties metadata carries `properties`
+   * @param demand loads a model that does not serve; absent = nothing does
+   */
+  constructor(
+    lifecycle: Lifecycle,
+    hasProperties: boolean,
+    demand?: (name: string) => Promise<void>,
+  ) {
+    this.#demand = demand;
     this.#lifecycle = lifecycle;
     this.#hasProperties = hasProperties;
+  }
+
+  /** Where models are loaded on demand, resolves when this one serves. @throws ServeError when it cannot */
+  async ensure(name: string): Promise<void> {
+    if (this.#demand !== undefined && this.#lifecycle.served(name).length === 0) {
+      await this.#demand(name);
+    }
   }
 
   /** Names of the models that serve, sorted. */

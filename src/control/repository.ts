@@ -64,7 +64,7 @@ export class RepositoryVerbs {
     if (call.repository !== undefined && call.repository !== '') {
       throw unimplemented("'repository_name' specification is not supported");
     }
-    if (this.#mode !== 'explicit') {
+    if (this.#mode !== 'explicit' && this.#mode !== 'on-demand') {
       throw unavailable('explicit model load / unload is not allowed if polling is enabled');
     }
   }

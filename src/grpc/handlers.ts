@@ -40,8 +40,20 @@ export const reflectionPaths: ReadonlySet<string> = new Set([
 // A map, not an object: paths come from the network and must not reach `constructor` or `toString`.
 const verbs: ReadonlyMap<string, Verb> = new Map<string, Verb>([
   ['ServerMetadata', (_, { metadata }) => metadata],
-  ['ModelMetadata', (request, { models }) => models.metadata(...modelOf(request))],
-  ['ModelConfig', (request, { models }) => encodeModelConfig(models.config(...modelOf(request)))],
+  [
+    'ModelMetadata',
+    async (request, { models }) => {
+      await models.ensure(modelOf(request)[0]);
+      return models.metadata(...modelOf(request));
+    },
+  ],
+  [
+    'ModelConfig',
+    async (request, { models }) => {
+      await models.ensure(modelOf(request)[0]);
+      return encodeModelConfig(models.config(...modelOf(request)));
+    },
+  ],
   [
     'ModelStatistics',
     (request, { statistics }) => ({

@@ -83,8 +83,10 @@ async function answer(
     case 'server-metadata':
       return jsonReply(writeJson(control.metadata));
     case 'model-metadata':
+      await control.models.ensure(route.model);
       return jsonReply(writeJson(control.models.metadata(route.model, route.version)));
     case 'model-config':
+      await control.models.ensure(route.model);
       return jsonReply(modelConfigJson(control.models.config(route.model, route.version)));
     case 'statistics': {
       const rows = control.statistics.read(route.model, route.version);

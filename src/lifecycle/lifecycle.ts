@@ -31,6 +31,8 @@ export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
   readonly strictReadiness: boolean;
   /** models of one name from several repositories are served, to those who need no name */
   readonly namespacing: boolean;
+  /** calls for models that do not serve ask for them; absent = no */
+  readonly onDemand?: boolean;
   /** where files of loads are kept */
   readonly staging: Pick<Staging, 'stage'>;
   /** `--allow-override-code` */
@@ -145,6 +147,14 @@ export class ModelLifecycle {
     const asked = namespace === undefined ? ids : ids.filter((id) => id.namespace === namespace);
     const work = Promise.all(asked.map((id) => this.#unload(id)));
     await abortable(work, signal);
+  }
+
+  /** A model that does not serve holds readiness back no longer; what is wrong with it stays told. */
+  async waive(name: string): Promise<void> {
+    for (const { state } of this.#models.named(name)) {
+      if (state.served().length === 0) state.isWanted = false;
+    }
+    await this.#publisher.publish();
   }
 
   /** Resolves when nothing is left of the builds of a model that were taken out of service. */
@@ -379,6 +389,7 @@ export class ModelLifecycle {
       live: true,
       ready: this.isReady,
       exiting: this.#exiting.signal.aborted,
+      ...(this.#options.onDemand === true ? { onDemand: true } : {}),
       unknownModel: grpcNumber(this.#namespaces.unknownCode),
       models: this.#models.dispatch(),
     };

@@ -112,7 +112,7 @@ export async function buildVersion(
     throw ServeError.from(error);
   });
   const loadSeconds = (performance.now() - startedMs) / 1000;
-  return { version: version.version, handle, config, plan, loadSeconds };
+  return { version: version.version, handle, config, plan, loadSeconds, loadedMs: Date.now() };
 }
 
 function knownOf(draft: DraftModel, version: VersionFolder, options: LoaderOptions) {

@@ -11,8 +11,10 @@ let nextHandle = 1;
 
 function build(version: number): ServedVersion {
   const handle = nextHandle++;
-  // The state machine looks at neither.
-  return { version, handle, config: {} as ModelConfig, plan: {} as ModelPlan, loadSeconds: 0 };
+  // The state machine looks at none of it.
+  const config = {} as ModelConfig;
+  const plan = {} as ModelPlan;
+  return { version, handle, config, plan, loadSeconds: 0, loadedMs: 0 };
 }
 
 function loaded(...versions: number[]): { state: ModelState; builds: ServedVersion[] } {

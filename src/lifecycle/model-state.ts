@@ -22,6 +22,8 @@ export interface ServedVersion {
   readonly config: ModelConfig;
   readonly plan: ModelPlan;
   readonly loadSeconds: number;
+  /** when it was loaded: milliseconds since the epoch */
+  readonly loadedMs: number;
 }
 
 /** One row of the repository index. A model never loaded has only a name. */

@@ -67,7 +67,7 @@ export class Namespaces {
   }
 
   /** Changes with every folder that the identifier stands for. */
-  async token({ name, namespace }: ModelId, signal: AbortSignal): Promise<string> {
+  async token({ name, namespace }: ModelId, signal?: AbortSignal): Promise<string> {
     const sources = namespace === '' ? this.#sources : this.#within(namespace);
     const prints = sources.map((source) => source.fingerprint(name, signal));
     return (await Promise.all(prints)).map((print) => print ?? '').join(' ');

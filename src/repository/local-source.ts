@@ -14,6 +14,12 @@ const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
 /** Deeper trees are taken for a loop of links. */
 const MAX_DEPTH = 16;
 
+/** What all files of a model say together. */
+interface Scan {
+  readonly fingerprint: string;
+  readonly bytes: number;
+}
+
 /** A folder of this machine whose folders are models. Links are followed. */
 export class LocalSource implements RepositorySource {
   readonly location: string;
@@ -40,8 +46,8 @@ export class LocalSource implements RepositorySource {
     signal?.throwIfAborted();
     const path = join(this.location, name);
     // First: what changes while the rest is read must change the next fingerprint.
-    const fingerprint = await this.fingerprint(name, signal);
-    if (fingerprint === undefined) return undefined;
+    const scan = await this.#scan(name, signal);
+    if (scan === undefined) return undefined;
     const entries = await this.#entries(path);
     const versions: VersionFolder[] = [];
     for (const entry of entries) {
@@ -56,16 +62,20 @@ export class LocalSource implements RepositorySource {
       name,
       ...(await this.#configOf(path)),
       versions,
-      fingerprint,
+      ...scan,
       locate: (file) => locate(path, file),
     };
   }
 
   async fingerprint(name: string, signal?: AbortSignal): Promise<string | undefined> {
+    return (await this.#scan(name, signal))?.fingerprint;
+  }
+
+  async #scan(name: string, signal?: AbortSignal): Promise<Scan | undefined> {
     signal?.throwIfAborted();
     const path = join(this.location, name);
     const info = await stat(path).catch(() => undefined);
-    return info?.isDirectory() === true ? fingerprint(path) : undefined;
+    return info?.isDirectory() === true ? scan(path) : undefined;
   }
 
   async #configOf(
@@ -122,8 +132,9 @@ async function locate(folder: string, file: string): Promise<string | undefined>
 }
 
 // Size and time instead of content: model files have gigabytes, and a load that changes nothing must be quick.
-async function fingerprint(root: string): Promise<string> {
+async function scan(root: string): Promise<Scan> {
   const hash = createHash('sha256');
+  let bytes = 0;
   const visit = async (path: string, relative: string, depth: number): Promise<void> => {
     if (depth > MAX_DEPTH) return;
     const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
@@ -140,12 +151,13 @@ async function fingerprint(root: string): Promise<string> {
         hash.update(`d${name}\0`);
         await visit(child, name, depth + 1);
       } else {
+        bytes += Number(info.size);
         hash.update(`f${name}\0${info.size}\0${info.mtimeNs}\0${info.ino}\0`);
       }
     }
   };
   await visit(root, '', 0);
-  return hash.digest('hex');
+  return { fingerprint: hash.digest('hex'), bytes };
 }
 
 function errorCode(error: unknown): string {

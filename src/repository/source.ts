@@ -23,6 +23,8 @@ export interface ModelFolder {
   readonly versions: readonly VersionFolder[];
   /** changes when a file of the model is added, removed, renamed or rewritten */
   readonly fingerprint: string;
+  /** of all its files */
+  readonly bytes?: number;
   /**
    * Where this machine has a file of the model.
    * @param path inside the model's folder, e.g. `1/model.onnx`

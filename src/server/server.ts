@@ -42,6 +42,7 @@ import { docsApi } from './docs-api.ts';
 import { lazyPredictor, loadInferPath } from './infer-paths.ts';
 import { keepaliveOf } from './keepalive.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
+import { startOnDemand } from './on-demand.ts';
 import { packageVersion } from './package-version.ts';
 import { makeTracing, type Tracing } from './tracing.ts';
 
@@ -127,20 +128,29 @@ export class Server implements AsyncDisposable {
       loadRetries: options.modelLoadRetryCount,
       strictReadiness: options.strictReadiness,
       namespacing: options.modelNamespacing,
+      onDemand: options.modelControlMode === 'on-demand',
       staging: this.#staging,
       allowOverrideCode: options.allowOverrideCode,
       log,
     });
+    const namespaces = new Namespaces(sources, options.modelNamespacing);
     this.#poller = new RepositoryPoller({
-      namespaces: new Namespaces(sources, options.modelNamespacing),
+      namespaces,
       lifecycle: this.lifecycle,
       intervalMs: options.repositoryPollSecs * 1000,
       log,
     });
     this.#tracing = makeTracing(options, this.engine, log);
+    const demand = startOnDemand({
+      options,
+      engine: this.engine,
+      lifecycle: this.lifecycle,
+      namespaces,
+      log,
+    });
     this.control = {
       metadata: serverMetadata(options.program, options.id, packageVersion()),
-      models: new ModelQueries(this.lifecycle, options.modelProperties),
+      models: new ModelQueries(this.lifecycle, options.modelProperties, demand),
       repository: new RepositoryVerbs(this.lifecycle, options.modelControlMode),
       sharedMemory: new SharedMemory(this.engine, options.allowClientShm),
       statistics: new StatisticsQueries(this.engine, this.lifecycle),

@@ -70,6 +70,7 @@ it('follows what changes in its repository, under load and without an error', {
   ends = true;
   await load;
   assert.ok(answers > 0);
+  assert.deepEqual(await server.stop(), { code: 0, signal: null });
   const loads = server.log.match(/successfully loaded '\w+'/g) ?? [];
   assert.deepEqual(loads.sort(), [
     "successfully loaded 'arriving'",
@@ -78,7 +79,6 @@ it('follows what changes in its repository, under load and without an error', {
     "successfully loaded 'steady'",
     "successfully loaded 'steady'",
   ]);
-  assert.deepEqual(await server.stop(), { code: 0, signal: null });
 });
 
 it('takes the configuration of --model-config-name, and builds again what fails', async () => {

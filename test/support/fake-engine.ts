@@ -17,6 +17,7 @@ import type {
   ListenOptions,
   ListenResult,
   LogOptions,
+  ModelDemand,
   ModelInspection,
   ModelPlan,
   ModelStatistics,
@@ -61,6 +62,8 @@ export class Gate {
  */
 export class FakeEngine implements Engine {
   readonly events: string[] = [];
+  /** what native calls for calls whose model does not serve */
+  demand: (demands: readonly ModelDemand[]) => void = () => undefined;
   readonly plans = new Map<number, ModelPlan>();
   readonly tables: DispatchTable[] = [];
   readonly policies: AccessPolicy[] = [];
@@ -131,6 +134,10 @@ export class FakeEngine implements Engine {
   onTokens(): void {}
 
   replyToken(): void {}
+
+  onDemand(handler: (demands: readonly ModelDemand[]) => void): void {
+    this.demand = handler;
+  }
 
   async setPolicy(policy: AccessPolicy): Promise<void> {
     this.policies.push(policy);

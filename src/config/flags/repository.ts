@@ -18,7 +18,11 @@ export interface RepositoryOptions {
   readonly exitOnError: boolean;
   readonly autoCompleteConfig: boolean;
   readonly strictReadiness: boolean;
-  readonly modelControlMode: 'none' | 'poll' | 'explicit';
+  readonly modelControlMode: 'none' | 'poll' | 'explicit' | 'on-demand';
+  /** MiB that loaded models may take together in mode on-demand; 0 = no bound */
+  readonly onDemandMemoryMb: number;
+  /** calls that may wait for models in mode on-demand */
+  readonly onDemandQueueSize: number;
   /** 0 unless the mode is poll */
   readonly repositoryPollSecs: number;
   /** `--load-model`, in order; `*` alone stands for all */
@@ -41,6 +45,8 @@ export const emptyRepositoryOptions: RepositoryOptions = {
   autoCompleteConfig: true,
   strictReadiness: true,
   modelControlMode: 'none',
+  onDemandMemoryMb: 0,
+  onDemandQueueSize: 0,
   loadModels: [],
   modelLoadThreadCount: 0,
   allowOverrideCode: false,
@@ -107,13 +113,14 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     name: 'model-control-mode',
     group: 'Model repository',
     value: '<string>',
-    help: '"none" loads every model at the start and no other; "poll" also follows what changes in the repositories; "explicit" loads those of --load-model and what the load API asks for.',
+    help: '"none" loads every model at the start and no other; "poll" also follows what changes in the repositories; "explicit" loads those of --load-model and what the load API asks for; "on-demand" those and what requests name.',
     defaults: both('none'),
     set: (draft, value) => {
       draft.modelControlMode = tritonWord('model-control-mode', value, [
         'none',
         'poll',
         'explicit',
+        'on-demand',
       ]);
     },
   },
@@ -128,10 +135,30 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     },
   },
   {
+    name: 'on-demand-memory-mb',
+    group: 'Model repository',
+    value: '<integer>',
+    help: 'MiB that loaded models may take together in mode "on-demand": beyond it others are evicted. 0 = no bound.',
+    defaults: both('0'),
+    set: (draft, value) => {
+      draft.onDemandMemoryMb = Math.max(0, int32(value));
+    },
+  },
+  {
+    name: 'on-demand-queue-size',
+    group: 'Model repository',
+    value: '<integer>',
+    help: 'Calls that may wait for models to be loaded in mode "on-demand"; more are refused as by a full queue.',
+    defaults: both('1000'),
+    set: (draft, value) => {
+      draft.onDemandQueueSize = Math.max(1, int32(value));
+    },
+  },
+  {
     name: 'load-model',
     group: 'Model repository',
     value: '<string>',
-    help: 'Model to load at the start in mode "explicit". May be given several times; * alone means all.',
+    help: 'Model to load at the start in mode "explicit", or "on-demand", which never evicts it. May be given several times; * alone means all.',
     repeats: true,
     set: (draft, value) => {
       draft.loadModels = [...new Set([...draft.loadModels, notEmpty(value)])];

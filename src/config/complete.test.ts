@@ -365,4 +365,36 @@ describe('checkModelConfig', () => {
       ],
     );
   });
+
+  it('tells of the model file what no rule told of the same field', () => {
+    const text = `max_batch_size: 4
+input { name: "a" dims: 0 }
+input { name: "b" data_type: TYPE_BOOL }
+output { name: "z" dims: 1 }`;
+    const { problems } = checkModelConfig(readModelConfig(text, 'f'), {
+      modelName: 'm',
+      versionDirFiles: ['model.onnx'],
+      autoComplete: true,
+      inspection: {
+        inputs: [
+          { name: 'a', datatype: 'FP32', shape: [-1, 1] },
+          { name: 'b', datatype: 'FP32', shape: [-1, 1] },
+          { name: 'c', datatype: 'FP32', shape: [-1, 1] },
+        ],
+        outputs: [{ name: 'y', datatype: 'FP32', shape: [-1, 1] }],
+      },
+    });
+    assert.deepEqual(
+      problems.map(({ path, from }) => `${from} ${path}`),
+      [
+        'rules input[0]',
+        'rules input[0].dims[0]',
+        'rules input[1]',
+        'rules output[0]',
+        'model-file input',
+        'model-file input[1].data_type',
+        'model-file output[0].name',
+      ],
+    );
+  });
 });

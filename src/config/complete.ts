@@ -93,18 +93,16 @@ export function checkModelConfig(config: ModelConfig, options: CompleteOptions):
       problems.push({ ...problem, from: 'rules' });
   }
   if (inspection && problems.every(({ from }) => from === 'rules'))
-    // A tensor that breaks a rule does not agree with the file either.
     for (const problem of modelFileProblems(complete, inspection))
-      if (
-        !problems.some(({ path }) => path.startsWith(problem.path) || isWithin(problem.path, path))
-      )
+      if (!problems.some((told) => impliesMismatch(told, problem.path)))
         problems.push({ ...problem, from: 'model-file' });
   return { config: complete, problems };
 }
 
-/** Whether a path is that of a field of one tensor. */
-function isWithin(path: string, tensor: string): boolean {
-  return /^(input|output)\[\d+\]$/.test(tensor) && path.startsWith(`${tensor}.`);
+/** Whether a field of a tensor breaks a rule, so that it cannot agree with the model file either. */
+function impliesMismatch({ path, text }: ConfigProblem, field: string): boolean {
+  const [, missing] = /must specify '(\w+)'/.exec(text) ?? [];
+  return field.includes('[') && (path.startsWith(field) || `${path}.${missing}` === field);
 }
 
 function fillIn(config: ModelConfig, options: CompleteOptions): ModelConfig {

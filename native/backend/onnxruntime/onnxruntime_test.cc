@@ -411,6 +411,7 @@ TEST_F(OnnxRuntime, SaysWhyAFileIsNoModelWithoutItsFolder) {
   const base::Status missing = backend_->Inspect(file.folder() + "/none.onnx").status();
   EXPECT_EQ(missing.code(), base::StatusCode::kInternal);
   EXPECT_EQ(missing.message().find(file.folder()), std::string::npos);
+  EXPECT_EQ(backend_->Inspect("").status().code(), base::StatusCode::kInternal);
 }
 
 TEST_F(OnnxRuntime, HoldsThePlanAgainstTheFile) {

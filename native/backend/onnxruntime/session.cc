@@ -77,6 +77,7 @@ base::Result<std::vector<Port>> ReadList(const Library& library, const RawSessio
 // The library quotes the file by its full name, which is nobody's business on the other side of the
 // network.
 std::string WithoutPath(std::string text, const std::string& path) {
+  if (path.empty()) return text;
   const std::string name = path.substr(path.rfind('/') + 1);
   for (size_t at = 0; (at = text.find(path, at)) != std::string::npos; at += name.size()) {
     text.replace(at, path.size(), name);

@@ -78,7 +78,7 @@ describe('retries of a load', () => {
 
   it('do not repeat a configuration that is wrong', async () => {
     using repository = new TempRepository();
-    await repository.addIdentity('m', [1], 'max_batch_size: -1');
+    await repository.addIdentity('m', [1], 'dynamic_batching { preferred_batch_size: 99 }');
     const { lifecycle, logged } = makeLifecycle([repository.path], { loadRetries: 5 });
     assert.equal((await lifecycle.start('*')).length, 1);
     assert.equal(

@@ -88,6 +88,18 @@ describe('a name in two repositories', () => {
   });
 });
 
+describe('a model that cannot be loaded at the start', () => {
+  it('ends the start, or holds readiness back, or neither, as the flags say', async () => {
+    await assert.rejects(start('--exit-on-error=true'), /Internal - failed to load all models/);
+    const ready = async (...flags: string[]): Promise<number> => {
+      await using server = await start(...flags);
+      return (await server.ask('GET', '/v2/health/ready'))[0];
+    };
+    assert.equal(await ready('--strict-readiness=true'), 400);
+    assert.equal(await ready('--strict-readiness=false'), 200);
+  });
+});
+
 describe('--model-namespacing', () => {
   it('serves both, and refuses a name that stands for two', async () => {
     await using server = await start('--model-namespacing=true');

@@ -11,6 +11,7 @@ const SOURCES = [
   'test/fixtures/late',
   'test/fixtures/broken',
   'test/fixtures/streams',
+  'test/fixtures/queues',
 ];
 
 /**

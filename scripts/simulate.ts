@@ -18,7 +18,7 @@ import { runTool } from './lib/run.mjs';
 
 const HELP = `npm run simulate -- [--events=1e6] [--seed=N]
 
-  --events   how much must happen in the simulated models together (default 1e6; 1e8 takes some minutes)
+  --events   how much must happen in the simulated models together (default 1e6; 1e8 takes about a minute)
   --seed     of the first model; the next one has the next number (default: by chance)
   --program  a built scheduler_simulation, instead of building one`;
 

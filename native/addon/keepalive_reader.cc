@@ -35,7 +35,6 @@ net::KeepaliveOptions ReadKeepalive(ObjectReader& reader) {
   options.ping_after = Time(reader, "pingAfterMs");
   options.ping_timeout = Time(reader, "pingTimeoutMs");
   options.pings_without_calls = reader.Bool("pingsWithoutCalls");
-  options.max_pings_without_data = Number(reader, "maxPingsWithoutData");
   options.min_ping_interval = Time(reader, "minPingIntervalMs");
   options.max_ping_strikes = Number(reader, "maxPingStrikes");
   options.max_connection_age = Time(reader, "maxConnectionAgeMs");

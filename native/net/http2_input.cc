@@ -106,7 +106,7 @@ Http2Session::Verdict Http2Session::Judge(const Http2FrameHead& head) {
       return CountIdle();
     case nghttp2::kFramePing:
       if (keepalive_ && !head.has(nghttp2::kFlagAck) && head.length == 8 &&
-          !keepalive_->OnPing(thread_.now(), !live_.empty(), frames_sent_)) {
+          !keepalive_->OnPing(thread_.now(), !live_.empty(), frames_sent_ + windows_sent_)) {
         return End(nghttp2::kEnhanceYourCalm, "too_many_pings");
       }
       return CountIdle();

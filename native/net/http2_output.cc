@@ -147,6 +147,7 @@ void Http2Session::CloseIfDone() {
 }
 
 void Http2Session::OnFrameSent(const Frame& frame) {
+  if (frame.type == nghttp2::kFrameWindowUpdate) ++windows_sent_;
   if (frame.type > nghttp2::kFrameHeaders) return;
   ++frames_sent_;
   if ((frame.flags & nghttp2::kFlagEndStream) == 0) return;

@@ -424,5 +424,34 @@ TEST_F(Http2Server, EndsHeaderBlocksThatDoNotEnd) {
   client.ReceiveAll();
 }
 
+// A long upload has no answer yet; that its windows are opened is sign enough.
+TEST_F(Http2Server, OpenedWindowsForgivePings) {
+  Limits limits;
+  limits.stream_window_bytes = 65'535;
+  server->Stop();
+  server.emplace(limits);
+  ListenerOptions options;
+  options.keepalive.min_ping_interval = std::chrono::hours(1);
+  options.keepalive.max_ping_strikes = 2;
+  port = server->Listen(options);
+  const std::string pings = RawFrame(6, 0, 0, "12345678") + RawFrame(6, 0, 0, "12345678");
+  Client client(port);
+  client.Send(std::string(kHttp2Preface) + RawFrame(4, 0, 0, "") +
+              RawFrame(1, 4, 1, "\x83\x86\x44\x05/echo\x41\x01h"));
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 3; ++j) client.Send(RawFrame(0, 0, 1, std::string(16'000, 'x')));
+    client.Send(RawFrame(0, 0, 1, "y"));
+    server->Wake();
+    client.Send(pings);
+    server->Wake();
+  }
+  client.Send(RawFrame(0, 1, 1, "z"));
+  EXPECT_TRUE(server->WaitFor("end /echo"));
+  client.Send(pings + pings);
+  const std::optional<Goaway> end = GoawayIn(client.ReceiveAll());
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->text, "too_many_pings");
+}
+
 }  // namespace
 }  // namespace serving::net

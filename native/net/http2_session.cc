@@ -152,7 +152,7 @@ Http2Session::Verdict Http2Session::End(uint32_t error, std::string_view text) {
 
 void Http2Session::CheckKeepalive() {
   while (is_reading()) {
-    switch (keepalive_->Check(thread_.now(), !live_.empty(), frames_sent_)) {
+    switch (keepalive_->Check(thread_.now(), !live_.empty())) {
       case Keepalive::Action::kNone:
         ArmKeepalive();
         return;

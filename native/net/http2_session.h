@@ -153,6 +153,7 @@ class Http2Session final : public Session {
   int32_t opened_before_ = 0;    // the highest before the current read
   uint32_t continuations_ = 0;   // of the current field block
   uint64_t frames_sent_ = 0;     // HEADERS and DATA
+  uint64_t windows_sent_ = 0;    // WINDOW_UPDATE
   uint64_t useful_counted_ = 0;
   RateLimit idle_frames_;
   RateLimit resets_;

@@ -37,7 +37,7 @@ bool Keepalive::OnPing(base::Instant now, bool has_calls, uint64_t sent) {
   return options_.max_ping_strikes == 0 || strikes_ <= options_.max_ping_strikes;
 }
 
-Keepalive::Action Keepalive::Check(base::Instant now, bool has_calls, uint64_t sent) {
+Keepalive::Action Keepalive::Check(base::Instant now, bool has_calls) {
   if (pinged_ != base::kNever) {
     if (received_ >= pinged_) {  // it was sent after a silence, so these bytes are later
       pinged_ = base::kNever;
@@ -66,13 +66,6 @@ Keepalive::Action Keepalive::Check(base::Instant now, bool has_calls, uint64_t s
   if (pinged_ != base::kNever || (!has_calls && !options_.pings_without_calls)) {
     return Action::kNone;
   }
-  if (sent != sent_at_ping_) {
-    sent_at_ping_ = sent;
-    pings_ = 0;
-  }
-  const uint32_t most = options_.max_pings_without_data;
-  if (most > 0 && pings_ >= most) return Action::kNone;
-  ++pings_;
   pinged_ = now;
   return Action::kPing;
 }

@@ -15,8 +15,7 @@ struct KeepaliveOptions {
   base::Nanoseconds ping_after{0};          // nothing came for so long: a PING is sent
   base::Nanoseconds ping_timeout{0};        // nothing comes after it for so long: closed
   bool pings_without_calls = false;         // both ways: ours are sent, the peer's are allowed
-  uint32_t max_pings_without_data = 0;      // ours in a row with no HEADERS or DATA of ours between
-  base::Nanoseconds min_ping_interval{0};   // the peer's, with no HEADERS or DATA of ours between
+  base::Nanoseconds min_ping_interval{0};   // the peer's, with nothing of ours between
   uint32_t max_ping_strikes = 0;            // more PINGs that come too early: GOAWAY
   base::Nanoseconds max_connection_age{0};  // 10 % more or less, then GOAWAY
   base::Nanoseconds max_connection_age_grace{0};  // after that, for the streams still open
@@ -26,8 +25,8 @@ struct KeepaliveOptions {
 
 // Decides when a connection is asked for a sign of life and when it has lived long enough.
 //
-// Pure: the caller says what time it is, what came and what was sent. `sent` is how many HEADERS
-// and DATA frames the server has sent so far.
+// Pure: the caller says what time it is, what came and what was sent. `sent` is how many HEADERS,
+// DATA and WINDOW_UPDATE frames the server has sent so far: what forgives the peer's PINGs.
 class Keepalive {
  public:
   enum class Action : uint8_t { kNone, kPing, kTimedOut, kRetire, kEnd };
@@ -41,7 +40,7 @@ class Keepalive {
   bool OnPing(base::Instant now, bool has_calls, uint64_t sent);
   // What is due, one thing at a time: kPing is to be sent; kRetire: no new streams; kEnd: its grace
   // is over; kTimedOut: the peer is gone.
-  Action Check(base::Instant now, bool has_calls, uint64_t sent);
+  Action Check(base::Instant now, bool has_calls);
   // When Check is wanted next; kNever when nothing can come.
   base::Instant next() const;
 
@@ -53,9 +52,7 @@ class Keepalive {
   base::Instant retire_at_ = base::kNever;  // kNever once retired
   base::Instant end_at_ = base::kNever;
   base::Instant peer_pinged_ = base::kNever;
-  uint64_t sent_at_ping_ = 0;
   uint64_t sent_at_peer_ping_ = 0;
-  uint32_t pings_ = 0;
   uint32_t strikes_ = 0;
 };
 

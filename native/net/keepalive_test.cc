@@ -22,8 +22,8 @@ class KeepaliveTest : public testing::Test {
     std::vector<std::pair<int64_t, Action>> seen;
     while (keepalive.next() <= at(time.count())) {
       const base::Instant now = keepalive.next();
-      for (Action action = keepalive.Check(now, has_calls, sent); action != Action::kNone;
-           action = keepalive.Check(now, has_calls, sent)) {
+      for (Action action = keepalive.Check(now, has_calls); action != Action::kNone;
+           action = keepalive.Check(now, has_calls)) {
         seen.emplace_back(std::chrono::duration_cast<seconds>(now - at(0)).count(), action);
         if (action == Action::kTimedOut) return seen;
         if (action == Action::kPing && answers) keepalive.OnReceived(now);
@@ -37,8 +37,6 @@ class KeepaliveTest : public testing::Test {
   }
 
   static base::Instant at(int64_t second) { return base::Instant(seconds(1'000 + second)); }
-
-  uint64_t sent = 0;
 };
 
 using Seen = std::vector<std::pair<int64_t, Action>>;
@@ -69,23 +67,9 @@ TEST_F(KeepaliveTest, WhateverComesPutsThePingOff) {
   const KeepaliveOptions options{.ping_after = seconds(10)};
   Keepalive keepalive(options, at(0), 0.5);
   keepalive.OnReceived(at(7));
-  EXPECT_EQ(keepalive.Check(at(10), true, 0), Action::kNone);
+  EXPECT_EQ(keepalive.Check(at(10), true), Action::kNone);
   EXPECT_EQ(keepalive.next(), at(17));
-  EXPECT_EQ(keepalive.Check(at(17), true, 0), Action::kPing);
-}
-
-TEST_F(KeepaliveTest, PingsWithoutDataBetweenAreBounded) {
-  const KeepaliveOptions options{
-      .ping_after = seconds(10), .pings_without_calls = true, .max_pings_without_data = 2};
-  EXPECT_EQ(Run(options, seconds(60), true, true),
-            (Seen{{10, Action::kPing}, {20, Action::kPing}}));
-  Keepalive keepalive(options, at(0), 0.5);
-  for (const int second : {10, 20}) {
-    EXPECT_EQ(keepalive.Check(at(second), true, 0), Action::kPing);
-    keepalive.OnReceived(at(second));
-  }
-  EXPECT_EQ(keepalive.Check(at(30), true, 0), Action::kNone);
-  EXPECT_EQ(keepalive.Check(at(40), true, 1), Action::kPing);
+  EXPECT_EQ(keepalive.Check(at(17), true), Action::kPing);
 }
 
 TEST_F(KeepaliveTest, PingsThatComeTooEarlyAreStrikes) {

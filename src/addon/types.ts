@@ -233,7 +233,6 @@ export interface KeepaliveOptions {
   /** silence after that ping which ends the connection */
   readonly pingTimeoutMs: number;
   readonly pingsWithoutCalls: boolean;
-  readonly maxPingsWithoutData: number;
   /** between two pings of the client with nothing sent to it meanwhile; a shorter one is a strike */
   readonly minPingIntervalMs: number;
   readonly maxPingStrikes: number;

@@ -23,7 +23,6 @@ export function keepaliveOf(options: GrpcConnectionOptions): KeepaliveOptions {
     pingAfterMs: time(options.grpcKeepaliveTimeMs, 1),
     pingTimeoutMs: time(options.grpcKeepaliveTimeoutMs, 1),
     pingsWithoutCalls: options.grpcKeepalivePermitWithoutCalls,
-    maxPingsWithoutData: Math.max(options.grpcHttp2MaxPingsWithoutData, 0),
     minPingIntervalMs: Math.max(options.grpcHttp2MinRecvPingIntervalWithoutDataMs, 0),
     maxPingStrikes: Math.max(options.grpcHttp2MaxPingStrikes, 0),
     maxConnectionAgeMs: age(options.grpcMaxConnectionAgeMs),

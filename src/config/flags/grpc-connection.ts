@@ -66,7 +66,7 @@ export const grpcConnectionFlags: readonly Flag<GrpcConnectionOptions>[] = [
     name: 'grpc-http2-max-pings-without-data',
     group: 'GRPC',
     value: '<integer>',
-    help: 'Pings the server may send with no data between them; 0 means no limit.',
+    help: 'Without effect, as with Triton: servers of gRPC go on to ping without data between.',
     defaults: both('2'),
     set: (draft, value) => {
       draft.grpcHttp2MaxPingsWithoutData = int32(value);

@@ -571,7 +571,7 @@ Napi::Value EngineWrap::TestControl(const Napi::CallbackInfo& info) {
         }
         const auto model = engine->Find(handle);
         if (!model) return base::NotFound("no such loaded model");
-        return model->backend_model().Control(json);
+        return model->Control(json);
       },
       [](Napi::Env env, std::string& json) -> Napi::Value { return Napi::String::New(env, json); });
 }

@@ -171,7 +171,7 @@ Napi::Value InferBridge::Infer(Napi::Env env, Napi::Value call, double cancel_id
                                     cancel_id, std::string(request->id));
   request->sink = sink;
   request->times.received = std::chrono::steady_clock::now();
-  auto shared = base::Ref<model::Model>::Share(model.value());
+  auto shared = base::Ref<model::Servable>::Share(model.value());
   running_[cancel_id] = {.sink = sink, .model = shared, .caller = caller};
   queue_->Hold(env);
   model::RequestChain chain;
@@ -183,7 +183,7 @@ Napi::Value InferBridge::Infer(Napi::Env env, Napi::Value call, double cancel_id
 void InferBridge::Finish(Napi::Env env, base::Ref<JsSink> sink, core::InferResponse* response) {
   const auto found = running_.find(sink->cancel_id);
   if (found == running_.end()) return;
-  const base::Ref<model::Model> model = std::move(found->second.model);
+  const base::Ref<model::Servable> model = std::move(found->second.model);
   running_.erase(found);
   queue_->Drop(env);
   if (response->status.ok()) {

@@ -37,7 +37,7 @@ class InferBridge final : public std::enable_shared_from_this<InferBridge> {
   friend class JsSink;
   struct Running {
     base::Ref<core::ResponseSink> sink;
-    base::Ref<model::Model> model;
+    base::Ref<model::Servable> model;
     frontend::CallToken caller;  // 0 = the program itself
   };
   // A call may be cancelled before its handler has come to ask for an infer.

@@ -109,7 +109,59 @@ core::BatchingPlan ReadBatching(ObjectReader& plan) {
   return batching;
 }
 
-base::Result<engine::DispatchModel> ReadModel(Napi::Value value, const engine::Engine& engine) {
+uint32_t ToIndex(ObjectReader& reader, const char* key, int64_t number, size_t count) {
+  if (number >= 0 && static_cast<uint64_t>(number) < count) return static_cast<uint32_t>(number);
+  reader.Fail(key, "an index into the list it points to");
+  return 0;
+}
+
+std::vector<uint32_t> ReadIndices(ObjectReader& reader, const char* key, size_t count) {
+  std::vector<uint32_t> indices;
+  for (const int64_t number : reader.Integers(key)) {
+    indices.push_back(ToIndex(reader, key, number, count));
+  }
+  return indices;
+}
+
+std::vector<core::EnsembleStepPlan::Link> ReadLinks(ObjectReader& step, const char* key,
+                                                    size_t tensors) {
+  std::vector<core::EnsembleStepPlan::Link> links;
+  step.ForEach(key, [&](Napi::Value value) {
+    ObjectReader reader(value, "plan.ensemble.step.link");
+    core::EnsembleStepPlan::Link& link = links.emplace_back();
+    link.name = reader.Text("name");
+    link.tensor = ToIndex(reader, "tensor", reader.Integer("tensor"), tensors);
+    step.Merge(reader.status());
+  });
+  return links;
+}
+
+core::EnsemblePlan ReadEnsemble(ObjectReader& plan, size_t inputs, size_t outputs) {
+  ObjectReader reader(plan.Get("ensemble"), "plan.ensemble");
+  core::EnsemblePlan ensemble;
+  ensemble.tensors = reader.Texts("tensors");
+  const size_t tensors = ensemble.tensors.size();
+  ensemble.inputs = ReadIndices(reader, "inputs", tensors);
+  ensemble.outputs = ReadIndices(reader, "outputs", tensors);
+  if (ensemble.inputs.size() != inputs) reader.Fail("inputs", "one tensor for each input");
+  if (ensemble.outputs.size() != outputs) reader.Fail("outputs", "one tensor for each output");
+  reader.ForEach("steps", [&](Napi::Value value) {
+    ObjectReader step(value, "plan.ensemble.step");
+    ensemble.steps.push_back({.model = step.Text("model"),
+                              .inputs = ReadLinks(step, "inputs", tensors),
+                              .outputs = ReadLinks(step, "outputs", tensors)});
+    reader.Merge(step.status());
+  });
+  ensemble.max_inflight_requests = reader.Integer("maxInflightRequests");
+  const int64_t bytes = reader.Integer("maxInflightBytes");
+  if (bytes < 0) reader.Fail("maxInflightBytes", "0 or more");
+  ensemble.max_inflight_bytes = static_cast<size_t>(bytes);
+  plan.Merge(reader.status());
+  return ensemble;
+}
+
+base::Result<engine::DispatchModel> ReadModel(Napi::Value value, const engine::Engine& engine,
+                                              std::vector<engine::EnsembleSteps>& ensembles) {
   ObjectReader reader(value, "table.model");
   engine::DispatchModel model;
   reader.ForEach("versions", [&](Napi::Value entry) {
@@ -121,6 +173,7 @@ base::Result<engine::DispatchModel> ReadModel(Napi::Value value, const engine::E
     if (handle != 0) {
       read.model = engine.Find(handle);
       if (!read.model) version.Fail("handle", "a loaded model");
+      if (version.Has("steps")) ensembles.push_back({handle, version.Integers("steps")});
     }
     reader.Merge(version.status());
     model.versions.push_back(std::move(read));
@@ -156,6 +209,9 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   RETURN_IF_ERROR(ReadTensors(reader, "outputs", plan.outputs));
   plan.queue = ReadQueue(reader);
   if (reader.Has("batching")) plan.batching = ReadBatching(reader);
+  if (reader.Has("ensemble")) {
+    plan.ensemble = ReadEnsemble(reader, plan.inputs.size(), plan.outputs.size());
+  }
   reader.ForEachText("parameters", [&](std::string name, std::string text) {
     plan.parameters.emplace(std::move(name), std::move(text));
   });
@@ -179,12 +235,14 @@ base::Result<engine::DispatchTableRef> ReadTable(Napi::Value value, const engine
   table->is_on_demand = reader.Has("onDemand") && reader.Bool("onDemand");
   table->unknown_model =
       ToCode(reader.IntegerOr("unknownModel", static_cast<int64_t>(base::StatusCode::kNotFound)));
+  std::vector<engine::EnsembleSteps> ensembles;
   reader.ForEach("models", [&](Napi::Value entry) {
-    auto model = ReadModel(entry, engine);
+    auto model = ReadModel(entry, engine, ensembles);
     if (!model.ok()) return reader.Merge(model.status());
     table->Add(ObjectReader(entry).Text("name"), model.Take());
   });
   RETURN_IF_ERROR(reader.status());
+  ASSIGN_OR_RETURN(table->ensembles, engine.Bind(ensembles));
   return engine::DispatchTableRef(std::move(table));
 }
 

@@ -50,7 +50,7 @@ bool IsReadable(int fd) {
 }
 
 TEST(Waker, StaysReadableUntilCleared) {
-  const Ref<Waker> waker = MakeRef<Waker>();
+  const Ref<EventWaker> waker = MakeRef<EventWaker>();
   EXPECT_FALSE(IsReadable(waker->fd()));
   waker->Clear();  // nothing pending: does not block
   waker->Wake();
@@ -61,7 +61,7 @@ TEST(Waker, StaysReadableUntilCleared) {
 }
 
 TEST(Waker, WakesAWaitingThread) {
-  const Ref<Waker> waker = MakeRef<Waker>();
+  const Ref<EventWaker> waker = MakeRef<EventWaker>();
   int ready = 0;
   Thread sleeper("sleeper", [&] {
     pollfd entry{waker->fd(), POLLIN, 0};

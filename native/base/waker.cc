@@ -12,19 +12,19 @@
 
 namespace serving::base {
 
-Waker::Waker() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+EventWaker::EventWaker() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   SERVING_CHECK(fd_ >= 0, "no file descriptor left for an eventfd");
 }
 
-Waker::~Waker() { close(fd_); }
+EventWaker::~EventWaker() { close(fd_); }
 
-void Waker::Wake() {
+void EventWaker::Wake() {
   const uint64_t one = 1;
   // A full counter (EAGAIN) means the thread is being woken already.
   [[maybe_unused]] const ssize_t written = write(fd_, &one, sizeof(one));
 }
 
-void Waker::Clear() {
+void EventWaker::Clear() {
   uint64_t count;
   [[maybe_unused]] const ssize_t got = read(fd_, &count, sizeof(count));
 }

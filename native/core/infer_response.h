@@ -39,6 +39,9 @@ struct InferResponse {
   ResponseParameters parameters;
   StageTimes times;
   bool is_final = false;
+  // False: the sender's thread serves others too, so Send does not hold it up while the reader is
+  // behind.
+  bool may_wait = true;
   ResponseSink* sink = nullptr;   // that made it; set once
   InferResponse* next = nullptr;  // chain of a sink's unsent responses
 
@@ -50,6 +53,7 @@ struct InferResponse {
     parameters.clear();
     times = {};
     is_final = false;
+    may_wait = true;
     next = nullptr;
   }
 };

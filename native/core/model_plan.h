@@ -46,6 +46,29 @@ struct QueuePlan : QueuePolicy {
   std::map<uint64_t, QueuePolicy> level_policies;
 };
 
+// One step of an ensemble: a request to another model, made from tensors of the graph.
+struct EnsembleStepPlan {
+  // `name` of the step's model ↔ index in EnsemblePlan::tensors.
+  struct Link {
+    std::string name;
+    uint32_t tensor = 0;
+  };
+  std::string model;
+  std::vector<Link> inputs;
+  std::vector<Link> outputs;
+};
+
+// A fixed graph of steps. Each tensor but the ensemble's inputs has one step that makes it; it may
+// have many that read it.
+struct EnsemblePlan {
+  std::vector<std::string> tensors;  // names
+  std::vector<uint32_t> inputs;      // by slot of the plan: index in `tensors`
+  std::vector<uint32_t> outputs;     // by slot of the plan: index in `tensors`
+  std::vector<EnsembleStepPlan> steps;
+  int64_t max_inflight_requests = 0;  // of one step, over all requests; 0 = unlimited
+  size_t max_inflight_bytes = 0;      // of tensors between steps; 0 = unlimited
+};
+
 // One validated, complete, immutable model version.
 struct ModelPlan {
   std::string name;
@@ -57,6 +80,7 @@ struct ModelPlan {
   std::vector<TensorPlan> outputs;       // slot i is outputs[i]
   std::optional<BatchingPlan> batching;  // absent = direct scheduler
   QueuePlan queue;
+  std::optional<EnsemblePlan> ensemble;  // present: runs nothing itself, has no backend
   int32_t instance_count = 1;
   bool decoupled = false;
   std::map<std::string, std::string> parameters;

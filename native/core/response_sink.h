@@ -34,8 +34,12 @@ class ResponseSink : public base::RefCounted {
   // needed: a producer that answers a whole batch rings each different waker once at the end.
   //
   // A response that is not final waits here while the reader is far behind, so never send one on a
-  // thread that others depend on, and ring for it at once.
+  // thread that others depend on (or clear its `may_wait`), and ring for it at once, on this
+  // thread.
   [[nodiscard]] virtual base::Waker* Send(InferResponse* response) = 0;
+
+  // Waits while the reader is far behind, for a producer whose responses others send on.
+  virtual void AwaitRoom() {}
 
   // Nobody waits for the answer any more: the client left, or its deadline passed. Schedulers look
   // at it when they form a batch, backends may look at it at any time. The request still ends with

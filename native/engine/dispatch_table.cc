@@ -44,7 +44,7 @@ base::Result<const DispatchModel*> DispatchTable::FindModel(std::string_view nam
   return &found->second;
 }
 
-base::Result<model::Model*> DispatchTable::Resolve(std::string_view name,
+base::Result<model::Servable*> DispatchTable::Resolve(std::string_view name,
                                                    std::string_view version_text) const {
   std::optional<int64_t> version;
   if (!version_text.empty()) {

@@ -12,13 +12,23 @@
 
 #include "base/ref.h"
 #include "base/status.h"
-#include "model/model.h"
+#include "ensemble/ensemble.h"
+#include "model/servable.h"
 
 namespace serving::engine {
 
+// A loaded version in the eyes of TypeScript. Never used twice.
+using ModelHandle = int64_t;
+
+// Where the requests of an ensemble's steps go while a table is in force.
+struct BoundEnsemble {
+  base::Ref<ensemble::Ensemble> ensemble;
+  base::Ref<const ensemble::Binding> binding;
+};
+
 struct DispatchVersion {
   int64_t version = 0;
-  base::Ref<model::Model> model;  // null: known, not served
+  base::Ref<model::Servable> model;  // null: known, not served
   bool is_ready = false;
 };
 
@@ -39,12 +49,13 @@ class DispatchTable final : public base::RefCounted {
   bool is_on_demand = false;
   // Status of a request for a model that is not here.
   base::StatusCode unknown_model = base::StatusCode::kNotFound;
+  std::vector<BoundEnsemble> ensembles;
 
   void Add(std::string name, DispatchModel model) { models_[std::move(name)] = std::move(model); }
 
   // The model that serves `name` and `version` (decimal; empty = highest ready). Fails with
   // Triton's words.
-  base::Result<model::Model*> Resolve(std::string_view name, std::string_view version) const;
+  base::Result<model::Servable*> Resolve(std::string_view name, std::string_view version) const;
 
   // Whether any version is ready.
   bool Serves(std::string_view name) const;

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/validate.h"
+
 namespace serving::engine {
 
 Engine::Engine(const EngineOptions& options)
@@ -18,14 +20,22 @@ Engine::Engine(const EngineOptions& options)
 Engine::~Engine() { Stop(); }
 
 void Engine::Stop() {
-  std::map<ModelHandle, base::Ref<model::Model>> models;
+  std::map<ModelHandle, Loaded> models;
   DispatchTableRef table = base::MakeRef<DispatchTable>();
   {
     std::lock_guard lock(mutex_);
     models.swap(models_);
     std::swap(table_, table);
   }
-  for (auto& [handle, model] : models) model->Stop();
+  // What sends requests to others ends first.
+  for (auto loaded = models.rbegin(); loaded != models.rend(); ++loaded) {
+    if (loaded->second.ensemble == nullptr) continue;
+    loaded->second.model->Stop();
+    loaded->second.ensemble->Bind(nullptr);
+  }
+  for (auto& [handle, loaded] : models) {
+    if (loaded.ensemble == nullptr) loaded.model->Stop();
+  }
 }
 
 void Engine::Register(std::unique_ptr<backend::Backend> backend) {
@@ -48,37 +58,99 @@ base::Result<backend::Inspection> Engine::Inspect(std::string_view name,
   return backend->Inspect(model_file);
 }
 
-base::Result<ModelHandle> Engine::Load(core::ModelPlan plan) {
+base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
+  Loaded loaded;
+  loaded.released = std::make_shared<ensemble::Hold::Gone>();
+  loaded.hold = base::MakeRef<ensemble::Hold>(loaded.released);
+  if (plan.ensemble) {
+    auto made = base::MakeRef<ensemble::Ensemble>(
+        std::move(plan), ensemble::EnsembleOptions{.budget = budget_, .validate = &Validate});
+    loaded.ensemble = made.get();
+    loaded.model = std::move(made);
+    return loaded;
+  }
   ASSIGN_OR_RETURN(backend::Backend * backend, FindBackend(plan.backend));
-  ASSIGN_OR_RETURN(auto model, model::Model::Load(std::move(plan), *backend,
-                                                  {.budget = budget_,
-                                                   .allow_inline = options_.allow_inline,
-                                                   .metrics = options_.metrics}));
+  ASSIGN_OR_RETURN(loaded.model, model::Model::Load(std::move(plan), *backend,
+                                                    {.budget = budget_,
+                                                     .allow_inline = options_.allow_inline,
+                                                     .metrics = options_.metrics}));
+  return loaded;
+}
+
+base::Result<ModelHandle> Engine::Load(core::ModelPlan plan) {
+  ASSIGN_OR_RETURN(Loaded loaded, Build(std::move(plan)));
   std::lock_guard lock(mutex_);
   const ModelHandle handle = next_handle_++;
-  models_.emplace(handle, std::move(model));
+  models_.emplace(handle, std::move(loaded));
   return handle;
 }
 
 base::Status Engine::Unload(ModelHandle handle) {
-  base::Ref<model::Model> model;
+  Loaded loaded;
   {
     std::lock_guard lock(mutex_);
     const auto found = models_.find(handle);
     if (found == models_.end()) {
       return base::NotFound("no loaded model has handle " + std::to_string(handle));
     }
-    model = std::move(found->second);
+    loaded = std::move(found->second);
     models_.erase(found);
   }
-  model->Stop();
+  loaded.hold.Reset();
+  loaded.released->Wait();
+  loaded.model->Stop();
+  if (loaded.ensemble != nullptr) loaded.ensemble->Bind(nullptr);
   return {};
 }
 
-base::Ref<model::Model> Engine::Find(ModelHandle handle) const {
+base::Ref<model::Servable> Engine::Find(ModelHandle handle) const {
   std::lock_guard lock(mutex_);
   const auto found = models_.find(handle);
-  return found == models_.end() ? nullptr : found->second;
+  return found == models_.end() ? nullptr : found->second.model;
+}
+
+base::Result<std::vector<BoundEnsemble>> Engine::Bind(
+    const std::vector<EnsembleSteps>& ensembles) const {
+  std::map<ModelHandle, const EnsembleSteps*> by_handle;
+  for (const EnsembleSteps& steps : ensembles) by_handle.emplace(steps.ensemble, &steps);
+  Bindings done;
+  std::vector<BoundEnsemble> bound;
+  std::lock_guard lock(mutex_);
+  for (const EnsembleSteps& steps : ensembles) {
+    ASSIGN_OR_RETURN(auto binding, BindLocked(steps.ensemble, by_handle, done));
+    bound.push_back(
+        {base::Ref<ensemble::Ensemble>::Share(models_.at(steps.ensemble).ensemble), binding});
+  }
+  return bound;
+}
+
+base::Result<base::Ref<const ensemble::Binding>> Engine::BindLocked(
+    ModelHandle handle, const std::map<ModelHandle, const EnsembleSteps*>& ensembles,
+    Bindings& done) const {
+  const auto [entry, is_new] = done.emplace(handle, nullptr);
+  if (!is_new) {
+    if (entry->second) return entry->second;
+    return base::InvalidArgument("an ensemble is a step of itself");
+  }
+  const auto steps = ensembles.find(handle);
+  const auto found = models_.find(handle);
+  if (steps == ensembles.end() || found == models_.end() || found->second.ensemble == nullptr) {
+    return base::InvalidArgument("handle " + std::to_string(handle) + " is no ensemble to bind");
+  }
+  std::vector<ensemble::Member> members;
+  for (const ModelHandle model : steps->second->models) {
+    const auto member = models_.find(model);
+    if (member == models_.end()) {
+      return base::InvalidArgument("no loaded model has handle " + std::to_string(model));
+    }
+    const Loaded& loaded = member->second;
+    members.push_back({.hold = loaded.hold, .model = loaded.model, .ensemble = loaded.ensemble});
+    if (loaded.ensemble == nullptr) continue;
+    ASSIGN_OR_RETURN(members.back().binding, BindLocked(model, ensembles, done));
+  }
+  ASSIGN_OR_RETURN(entry->second, ensemble::Binding::Make(found->second.model->plan(),
+                                                          std::move(members)));
+  return entry->second;
 }
 
 DispatchTableRef Engine::table() const {
@@ -87,15 +159,32 @@ DispatchTableRef Engine::table() const {
 }
 
 void Engine::SetTable(DispatchTableRef table) {
+  for (const BoundEnsemble& bound : table->ensembles) bound.ensemble->Bind(bound.binding);
   std::lock_guard lock(mutex_);
   std::swap(table_, table);
+}
+
+void Engine::Settle() {
+  std::vector<base::Ref<ensemble::Ensemble>> unused;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [handle, loaded] : models_) {
+      if (loaded.ensemble == nullptr) continue;
+      const bool is_used =
+          std::ranges::any_of(table_->ensembles, [&](const BoundEnsemble& bound) {
+            return bound.ensemble.get() == loaded.ensemble;
+          });
+      if (!is_used) unused.push_back(base::Ref<ensemble::Ensemble>::Share(loaded.ensemble));
+    }
+  }
+  for (const auto& ensemble : unused) ensemble->Bind(nullptr);
 }
 
 std::vector<Engine::NamedSample> Engine::Snapshot() const {
   std::vector<NamedSample> samples;
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [handle, model] : models_) samples.push_back({model, {}});
+    for (const auto& [handle, loaded] : models_) samples.push_back({loaded.model, {}});
   }
   for (NamedSample& sample : samples) sample.statistics = sample.model->Statistics();
   std::ranges::sort(samples, {}, [](const NamedSample& sample) {

@@ -13,6 +13,7 @@
 #include "base/memory_budget.h"
 #include "base/status.h"
 #include "engine/dispatch_table.h"
+#include "ensemble/ensemble.h"
 #include "metrics/metrics_options.h"
 #include "metrics/model_statistics.h"
 #include "model/model.h"
@@ -20,8 +21,11 @@
 
 namespace serving::engine {
 
-// A loaded version in the eyes of TypeScript. Never used twice.
-using ModelHandle = int64_t;
+// The loaded versions that the steps of a loaded ensemble use.
+struct EnsembleSteps {
+  ModelHandle ensemble = 0;
+  std::vector<ModelHandle> models;  // one for each step
+};
 
 struct EngineOptions {
   size_t memory_limit_bytes = 0;
@@ -45,17 +49,23 @@ class Engine {
   base::Result<backend::Inspection> Inspect(std::string_view backend,
                                             const std::string& model_file);
   base::Result<ModelHandle> Load(core::ModelPlan plan);
-  // After a table without the version has been published: waits for its last request, then destroys
-  // it.
+  // After a table without the version has been published and seen: waits for its last request and
+  // for the requests to ensembles that began with it, then destroys it.
   base::Status Unload(ModelHandle handle);
   // Null for a handle that is not loaded.
-  base::Ref<model::Model> Find(ModelHandle handle) const;
+  base::Ref<model::Servable> Find(ModelHandle handle) const;
 
   DispatchTableRef table() const;
+  // Ensembles of the table use its models from now on.
   void SetTable(DispatchTableRef table);
+  // Every reader has the table: ensembles that are not in it let go of their models.
+  void Settle();
+
+  // For a table. An ensemble may be a step of another if both are named.
+  base::Result<std::vector<BoundEnsemble>> Bind(const std::vector<EnsembleSteps>& ensembles) const;
 
   struct NamedSample {
-    base::Ref<model::Model> model;
+    base::Ref<model::Servable> model;
     metrics::ModelStatistics statistics;
   };
   // Every loaded version, by name and version.
@@ -71,16 +81,28 @@ class Engine {
   shm::RegionRegistry* regions() const { return regions_.get(); }
 
  private:
+  struct Loaded {
+    base::Ref<model::Servable> model;
+    ensemble::Ensemble* ensemble = nullptr;  // the same, if it is one
+    base::Ref<ensemble::Hold> hold;
+    std::shared_ptr<ensemble::Hold::Gone> released;  // nobody but the engine uses it any more
+  };
+  using Bindings = std::map<ModelHandle, base::Ref<const ensemble::Binding>>;
+
   base::Result<backend::Backend*> FindBackend(std::string_view name) const;
+  base::Result<Loaded> Build(core::ModelPlan plan);
+  base::Result<base::Ref<const ensemble::Binding>> BindLocked(
+      ModelHandle handle, const std::map<ModelHandle, const EnsembleSteps*>& ensembles,
+      Bindings& done) const;
 
   const EngineOptions options_;
   const std::shared_ptr<base::MemoryBudget> budget_;
   const std::unique_ptr<shm::RegionRegistry> regions_;
   std::vector<std::unique_ptr<backend::Backend>> backends_;
   mutable std::mutex mutex_;
-  std::map<ModelHandle, base::Ref<model::Model>> models_;  // guarded by mutex_
-  DispatchTableRef table_;                                 // guarded by mutex_
-  ModelHandle next_handle_ = 1;                            // guarded by mutex_
+  std::map<ModelHandle, Loaded> models_;  // guarded by mutex_
+  DispatchTableRef table_;                // guarded by mutex_
+  ModelHandle next_handle_ = 1;           // guarded by mutex_
 };
 
 }  // namespace serving::engine

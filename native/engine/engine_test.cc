@@ -22,7 +22,7 @@ class EngineTest : public ::testing::Test {
     for (auto& backend : backend::MakeTestBackends()) engine_.Register(std::move(backend));
   }
 
-  base::Ref<model::Model> Loaded(core::ModelPlan plan) {
+  base::Ref<model::Servable> Loaded(core::ModelPlan plan) {
     return engine_.Find(engine_.Load(std::move(plan)).Take());
   }
 

@@ -57,7 +57,7 @@ class OnnxModel : public ::testing::TestWithParam<bool> {
   }
 
   // Submits INPUT0 = `left` everywhere and INPUT1 = 1.
-  base::Ref<RecordingSink> Ask(model::Model& model, int32_t left, int64_t rows) {
+  base::Ref<RecordingSink> Ask(model::Servable& model, int32_t left, int64_t rows) {
     const auto size = static_cast<size_t>(rows) * 16;
     const std::vector<int32_t> a(size, left);
     const std::vector<int32_t> b(size, 1);

@@ -23,7 +23,7 @@
 #include "frontend/mailbox.h"
 #include "frontend/message_stream.h"
 #include "frontend/routes.h"
-#include "model/model.h"
+#include "model/servable.h"
 #include "net/exchange.h"
 #include "protocol/content_coding.h"
 #include "protocol/grpc_frame.h"
@@ -124,7 +124,7 @@ class Call final : public net::Exchange {
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
   protocol::Coding request_coding = protocol::Coding::kIdentity;
   protocol::Coding answer_coding = protocol::Coding::kIdentity;  // what the client takes
-  base::Ref<model::Model> model;
+  base::Ref<model::Servable> model;
   base::Ref<NetSink> sink;
   std::string id;
   std::vector<core::WantedOutput> wanted;

@@ -91,7 +91,10 @@ void Frontend::Publish(engine::DispatchTableRef table, std::function<void()> see
   engine_.SetTable(table);
   TableNotice notice;
   notice.table = std::move(table);
-  NotifyThreads(notice, std::move(seen));
+  NotifyThreads(notice, [this, seen = std::move(seen)] {
+    engine_.Settle();
+    seen();
+  });
 }
 
 PolicyRef Frontend::policy() {

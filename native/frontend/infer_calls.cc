@@ -100,8 +100,8 @@ base::Status IoHandler::Forward(const Call& call, core::InferRequest& request) {
   return {};
 }
 
-void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model) {
-  call.model = base::Ref<model::Model>::Share(model);
+void IoHandler::Submit(Call& call, core::RequestPtr request, model::Servable* model) {
+  call.model = base::Ref<model::Servable>::Share(model);
   call.id = request->id;
   call.wanted = request->wanted;
   call.binary_by_default = request->binary_by_default;
@@ -121,10 +121,10 @@ void IoHandler::Submit(Call& call, core::RequestPtr request, model::Model* model
   Gather(std::move(request), model);
 }
 
-void IoHandler::Gather(core::RequestPtr request, model::Model* model) {
+void IoHandler::Gather(core::RequestPtr request, model::Servable* model) {
   auto found = std::ranges::find(pending_, model, [](const Pending& p) { return p.model.get(); });
   if (found == pending_.end()) {
-    pending_.push_back({.model = base::Ref<model::Model>::Share(model), .chain = {}});
+    pending_.push_back({.model = base::Ref<model::Servable>::Share(model), .chain = {}});
     found = pending_.end() - 1;
   }
   found->chain.Append(std::move(request));

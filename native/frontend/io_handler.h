@@ -16,7 +16,7 @@
 #include "frontend/call.h"
 #include "frontend/frontend.h"
 #include "frontend/mailbox.h"
-#include "model/model.h"
+#include "model/servable.h"
 #include "net/exchange.h"
 
 namespace serving::frontend {
@@ -50,7 +50,7 @@ class IoHandler final : public net::RequestHandler {
 
  private:
   struct Pending {
-    base::Ref<model::Model> model;
+    base::Ref<model::Servable> model;
     model::RequestChain chain;
   };
 
@@ -93,9 +93,9 @@ class IoHandler final : public net::RequestHandler {
   void SubmitGrpcInfer(Call& call);
   // Headers become parameters.
   base::Status Forward(const Call& call, core::InferRequest& request);
-  void Submit(Call& call, core::RequestPtr request, model::Model* model);
+  void Submit(Call& call, core::RequestPtr request, model::Servable* model);
   // Into the batch of this turn.
-  void Gather(core::RequestPtr request, model::Model* model);
+  void Gather(core::RequestPtr request, model::Servable* model);
   // Replaces the body by what it was before compression.
   base::Status DecompressBody(Call& call);
   core::RequestPtr NewRequest(Call& call);

@@ -61,12 +61,16 @@ base::BufferRef NetSink::AllocateOutput(uint32_t slot, size_t bytes) {
 base::Waker* NetSink::Send(core::InferResponse* response) {
   if (flow_) [[unlikely]] {
     // An I/O thread is never held up: others live on it.
-    const bool may_wait = !response->is_final && t_mailbox == nullptr;
+    const bool may_wait = response->may_wait && !response->is_final && t_mailbox == nullptr;
     flow_->Enter(flow_->SizeOf(*response), may_wait, *mailbox_->waker());
   }
   AddRef();  // until Recycle: the request may drop its reference before the I/O thread looks
   const bool was_empty = mailbox_->responses.Push(response);
   return was_empty && t_mailbox != mailbox_.get() ? mailbox_->waker() : nullptr;
+}
+
+void NetSink::AwaitRoom() {
+  if (flow_ && t_mailbox == nullptr) flow_->AwaitRoom(*mailbox_->waker());
 }
 
 void NetSink::Recycle(core::InferResponse* response) {

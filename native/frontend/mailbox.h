@@ -113,6 +113,7 @@ class NetSink final : public core::ResponseSink {
   core::InferResponse* NewResponse() override;
   base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) override;
   base::Waker* Send(core::InferResponse* response) override;
+  void AwaitRoom() override;
 
   // Gives a response back after it was written; drops the reference that Send took.
   static void Recycle(core::InferResponse* response);

@@ -17,14 +17,14 @@
 #include "core/infer_response.h"
 #include "frontend/mailbox.h"
 #include "frontend/response_flow.h"
-#include "model/model.h"
+#include "model/servable.h"
 #include "trace/record.h"
 
 namespace serving::frontend {
 
 // One request of a ModelStreamInfer call, from its message to its final response.
 struct StreamRequest {
-  base::Ref<model::Model> model;
+  base::Ref<model::Servable> model;
   base::Ref<NetSink> sink;  // null: refused before it ran
   std::string id;
   std::vector<core::WantedOutput> wanted;

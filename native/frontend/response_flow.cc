@@ -33,13 +33,23 @@ bool ResponseFlow::HasRoomLocked(size_t bytes) const {
 
 void ResponseFlow::Enter(size_t bytes, bool may_wait, base::Waker& waker) {
   std::unique_lock lock(mutex_);
-  if (may_wait && !HasRoomLocked(bytes)) waker.Wake();
-  while (may_wait && !HasRoomLocked(bytes)) {
+  if (may_wait) AwaitRoomLocked(lock, bytes, waker);
+  queued_bytes_ += bytes;
+  ++queued_responses_;
+}
+
+void ResponseFlow::AwaitRoom(base::Waker& waker) {
+  std::unique_lock lock(mutex_);
+  AwaitRoomLocked(lock, 1, waker);
+}
+
+void ResponseFlow::AwaitRoomLocked(std::unique_lock<std::mutex>& lock, size_t bytes,
+                                   base::Waker& waker) {
+  if (!HasRoomLocked(bytes)) waker.Wake();
+  while (!HasRoomLocked(bytes)) {
     ++waiting_;
     room_.wait(lock, [this, seen = openings_] { return openings_ != seen; });
   }
-  queued_bytes_ += bytes;
-  ++queued_responses_;
 }
 
 void ResponseFlow::SettleLocked(size_t unsent) {

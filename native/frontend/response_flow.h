@@ -22,7 +22,7 @@ namespace serving::frontend {
 // nothing is. A final one never waits: it may come from a thread that serves others, and no more of
 // them can come than the call has requests.
 //
-// Threads: Enter on any; the rest on the call's I/O thread.
+// Threads: Enter and AwaitRoom on any; the rest on the call's I/O thread.
 class ResponseFlow final : public base::RefCounted {
  public:
   static constexpr size_t kMaxBytes = 1 << 20;
@@ -41,6 +41,8 @@ class ResponseFlow final : public base::RefCounted {
   // Counts a response of `bytes`. With `may_wait` only once there is room, or after Close;
   // `waker` is rung before the wait, so that what was handed over before is taken.
   void Enter(size_t bytes, bool may_wait, base::Waker& waker);
+  // Waits as one that enters does, without entering.
+  void AwaitRoom(base::Waker& waker);
 
   // A response that entered with `bytes` was written as `written` bytes, 0 if nobody is to see it;
   // net now holds `unsent` bytes of the call.
@@ -59,6 +61,7 @@ class ResponseFlow final : public base::RefCounted {
  private:
   // Ending in Locked: need mutex_.
   bool HasRoomLocked(size_t bytes) const;
+  void AwaitRoomLocked(std::unique_lock<std::mutex>& lock, size_t bytes, base::Waker& waker);
   size_t BytesLocked() const { return queued_bytes_ + unsent_bytes_; }
   size_t ResponsesLocked() const { return queued_responses_ + written_.size(); }
   void SettleLocked(size_t unsent);

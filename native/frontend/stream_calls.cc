@@ -93,7 +93,7 @@ void IoHandler::SubmitMessage(Call& call) {
   }
   auto found = table_->Resolve(request->model_name, request->model_version);
   if (!found.ok()) return RefuseMessage(call, request->id, found.status(), true);
-  model::Model* const model = found.value();
+  model::Servable* const model = found.value();
   const bool is_ordered = !model->plan().decoupled;
   if (!read.ok()) return RefuseMessage(call, request->id, read, is_ordered);
   base::Status valid = engine::Validate(model->plan(), *request);
@@ -105,7 +105,7 @@ void IoHandler::SubmitMessage(Call& call) {
   StreamRequest& entry = messages[slot];
   // What the message has charged is given back with its answer.
   messages.CountBytes(entry, call.received, std::exchange(call.charged, 0));
-  entry.model = base::Ref<model::Model>::Share(model);
+  entry.model = base::Ref<model::Servable>::Share(model);
   entry.sink = base::MakeRef<NetSink>(mailbox_, call.slot, call.generation, call.flow, slot);
   entry.id = request->id;
   entry.wanted = request->wanted;

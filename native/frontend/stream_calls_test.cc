@@ -24,8 +24,8 @@ class StreamCalls : public HandlerTest {
  protected:
   using HandlerTest::HandlerTest;
 
-  std::string Control(model::Model* model, std::string_view json) {
-    return model->backend_model().Control(json).value();
+  std::string Control(model::Servable* model, std::string_view json) {
+    return model->Control(json).value();
   }
 };
 
@@ -67,7 +67,7 @@ TEST_F(StreamCalls, AnswersAThousandInOrderAndEndsAfterTheLast) {
 }
 
 TEST_F(StreamCalls, KeepsTheOrderOfModelsThatAnswerOnce) {
-  model::Model* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}, {"async", "true"}}));
+  model::Servable* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}, {"async", "true"}}));
   Load(PlanOf("identity", "echo"));
   Load(PlanOf("stream", "many", {{"responses", "2"}}));
   FakeStream& stream = OpenInfer();
@@ -130,7 +130,7 @@ TEST_F(StreamCalls, GoesOnBehindAnError) {
 }
 
 TEST_F(StreamCalls, EndsWithTheErrorWhereTheClientAsksForIt) {
-  model::Model* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
+  model::Servable* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
   Load(PlanOf("stream", "many", {{"fail_at", "2"}}));
   FakeStream& stream = OpenInfer({{"triton_grpc_error", "true"}});
   // What could not run stays a message, as Triton has it.
@@ -146,7 +146,7 @@ TEST_F(StreamCalls, EndsWithTheErrorWhereTheClientAsksForIt) {
 }
 
 TEST_F(StreamCalls, StopsReadingWhenTooMuchIsUnanswered) {
-  model::Model* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
+  model::Servable* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
   FakeStream& stream = OpenInfer();
   std::string one = Request("gate", "", kFour);
   std::string bytes;
@@ -168,7 +168,7 @@ TEST_F(StreamCalls, StopsReadingWhenTooMuchIsUnanswered) {
 }
 
 TEST_F(StreamCalls, StopsReadingWhenTooManyBytesAreUnanswered) {
-  model::Model* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
+  model::Servable* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
   FakeStream& stream = OpenInfer();
   const std::string large = Request("gate", "", std::string(6 << 20, 'x'));
   EXPECT_EQ(Write(stream, large + large + large + large), large);
@@ -179,7 +179,7 @@ TEST_F(StreamCalls, StopsReadingWhenTooManyBytesAreUnanswered) {
 }
 
 TEST_F(StreamCalls, HoldsAProducerWhoseClientDoesNotRead) {
-  model::Model* many = Load(PlanOf("stream", "many", {{"responses", "100000"}}));
+  model::Servable* many = Load(PlanOf("stream", "many", {{"responses", "100000"}}));
   FakeStream& stream = OpenInfer();
   stream.takes_all = false;
   Write(stream, Request("many", "", std::string(40'000, 'x')));
@@ -220,7 +220,7 @@ TEST_F(StreamCalls, LetsAResponsePassThatIsLargerThanTheBound) {
 }
 
 TEST_F(StreamCalls, EndsAtItsDeadlineAndCancelsWhatRunsAndWhatWaits) {
-  model::Model* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
+  model::Servable* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
   FakeStream& stream = OpenInfer({{"grpc-timeout", "1H"}});
   Write(stream, Request("gate", "a", kFour) + Request("gate", "b", kFour));
   Wake();
@@ -236,7 +236,7 @@ TEST_F(StreamCalls, EndsAtItsDeadlineAndCancelsWhatRunsAndWhatWaits) {
 }
 
 TEST_F(StreamCalls, TakesEveryRequestOfAClientThatLeavesOutOfTheQueue) {
-  model::Model* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
+  model::Servable* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
   FakeStream& stream = OpenInfer();
   FakeStream& other = OpenInfer();
   Write(other, Request("gate", "first", kFour));
@@ -258,7 +258,7 @@ TEST_F(StreamCalls, TakesEveryRequestOfAClientThatLeavesOutOfTheQueue) {
 TEST_F(StreamCalls, EndsQueuedRequestsAtTheirTime) {
   core::ModelPlan plan = PlanOf("gate", "gate", {{"closed", "true"}});
   plan.queue.default_timeout = base::Nanoseconds(1);
-  model::Model* gate = Load(plan);
+  model::Servable* gate = Load(plan);
   Load(PlanOf("gate", "slow", {{"closed", "true"}}));
   FakeStream& stream = OpenInfer();
   Write(stream, Request("gate", "a", kFour));
@@ -330,7 +330,7 @@ TEST_F(StreamCalls, TracesEachRequestOfAStream) {
 }
 
 TEST_F(StreamCalls, HoldsAProducerOfEventsToo) {
-  model::Model* many = Load(PlanOf("stream", "many", {{"responses", "100000"}}));
+  model::Servable* many = Load(PlanOf("stream", "many", {{"responses", "100000"}}));
   FakeStream& stream = OpenPost("/v2/models/many/generate_stream");
   stream.takes_all = false;
   std::string body = R"({"INPUT0":[1)";

@@ -23,6 +23,7 @@ class CountingSink final : public core::ResponseSink {
   core::InferResponse* NewResponse() override;
   base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) override;
   base::Waker* Send(core::InferResponse* response) override;
+  void AwaitRoom() override { target_->AwaitRoom(); }
 
  private:
   CountingSink(base::Ref<core::ResponseSink> target, base::Ref<metrics::ResponseCounters> counters,

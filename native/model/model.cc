@@ -178,7 +178,7 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
 
 Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
              const metrics::MetricsOptions& metrics)
-    : plan_(std::move(plan)),
+    : Servable(std::move(plan)),
       backend_model_(std::move(backend_model)),
       // Answers come in the order of arrival if no batch can overtake another.
       lease_limit_(plan_.batching && plan_.batching->preserve_ordering

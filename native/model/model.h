@@ -20,36 +20,11 @@
 #include "metrics/metrics_options.h"
 #include "metrics/model_statistics.h"
 #include "model/execution.h"
+#include "model/servable.h"
 #include "scheduler/batch_policy.h"
 #include "scheduler/priority_queue.h"
 
 namespace serving::model {
-
-// What an I/O thread may still spend on running batches itself in this loop turn.
-struct InlineAllowance {
-  base::Nanoseconds left{0};
-};
-
-// Requests in order, linked through `next`; the chain owns them.
-struct RequestChain {
-  core::InferRequest* first = nullptr;
-  core::InferRequest* last = nullptr;
-
-  bool empty() const { return first == nullptr; }
-  void Append(core::RequestPtr request) {
-    core::InferRequest* raw = request.release();
-    raw->next = nullptr;
-    (first == nullptr ? first : last->next) = raw;
-    last = raw;
-  }
-  core::RequestPtr TakeFirst() {
-    core::InferRequest* raw = first;
-    first = raw->next;
-    if (first == nullptr) last = nullptr;
-    raw->next = nullptr;
-    return core::RequestPtr(raw);
-  }
-};
 
 struct ModelOptions {
   std::shared_ptr<base::MemoryBudget> budget;
@@ -65,33 +40,24 @@ struct ModelOptions {
 //
 // Threads: Submit, RemoveQueued, Snapshot from any. One short lock guards queue, leases and
 // counters; it is never held across a backend call, a callback or an allocation of unknown size.
-class Model final : public base::RefCounted, private ExecutionListener {
+class Model final : public Servable, private ExecutionListener {
  public:
   // Builds the instances and measures how long short batches take. Nothing is left behind on an
   // error.
   static base::Result<base::Ref<Model>> Load(core::ModelPlan plan, backend::Backend& backend,
                                              const ModelOptions& options);
 
-  const core::ModelPlan& plan() const { return plan_; }
-
-  // Takes validated requests over. Every one is answered exactly once through its sink, refusals
-  // included. `allowance` null: never run on the calling thread.
-  void Submit(RequestChain chain, InlineAllowance* allowance);
-
-  // Takes the request that answers to `sink` out of the queue and answers `status`. False when it
-  // is not queued (any more): it is running or answered.
+  void Submit(RequestChain chain, InlineAllowance* allowance) override;
   bool RemoveQueued(const core::ResponseSink* sink, base::Status status,
-                    metrics::FailureReason reason);
+                    metrics::FailureReason reason) override;
+  std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest& request) const override;
+  void Stop() override;
 
-  // When a waiting request is to be refused for its age; nothing = never.
-  std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest& request) const;
-
-  // Refuses new requests, lets those inside end, joins the threads. Blocks; not on a thread of this
-  // model.
-  void Stop();
-
-  metrics::ModelStatistics Statistics() const;
-  double load_seconds() const { return load_seconds_; }
+  metrics::ModelStatistics Statistics() const override;
+  double load_seconds() const override { return load_seconds_; }
+  base::Result<std::string> Control(std::string_view json) override {
+    return backend_model_->Control(json);
+  }
   backend::BackendModel& backend_model() { return *backend_model_; }
   bool runs_inline() const;
 
@@ -145,7 +111,6 @@ class Model final : public base::RefCounted, private ExecutionListener {
   void CountResponses(Execution& execution, base::Instant now) const;
   metrics::QueueState QueueStateLocked(base::Instant now) const;
 
-  const core::ModelPlan plan_;
   std::unique_ptr<backend::BackendModel> backend_model_;
   const size_t lease_limit_;    // leases that may be held at once
   const int64_t batch_rows_;    // no batch takes requests beyond this many rows

@@ -144,7 +144,7 @@ class IoThread {
   const Limits& limits_;
   const nghttp2::Api& http2_;
   ConnectionCounts& counts_;
-  const base::Ref<base::Waker> waker_;
+  const base::Ref<base::EventWaker> waker_;
   const base::Clock& clock_;
   base::Instant now_;
   int epoll_fd_ = -1;

@@ -164,7 +164,7 @@ class HandlerTest : public ::testing::Test {
       : engine({.memory_limit_bytes = 256 << 20}), frontend(options, engine, port) {
     engine.Register(FindBackend("identity"));
     for (auto& backend : backend::MakeTestBackends()) engine.Register(std::move(backend));
-    waker = base::MakeRef<base::Waker>();
+    waker = base::MakeRef<base::EventWaker>();
     handler = std::make_unique<IoHandler>(frontend, 0, waker);
   }
 
@@ -178,7 +178,7 @@ class HandlerTest : public ::testing::Test {
     SetCurrentMailbox(nullptr);
   }
 
-  model::Model* Load(core::ModelPlan plan) {
+  model::Servable* Load(core::ModelPlan plan) {
     const auto handle = engine.Load(plan);
     EXPECT_TRUE(handle.ok()) << handle.status().message();
     served.emplace_back(plan.name, engine.Find(handle.value()));
@@ -323,9 +323,9 @@ class HandlerTest : public ::testing::Test {
   FakePort port;
   engine::Engine engine;
   Frontend frontend;
-  base::Ref<base::Waker> waker;
+  base::Ref<base::EventWaker> waker;
   std::unique_ptr<IoHandler> handler;
-  std::vector<std::pair<std::string, base::Ref<model::Model>>> served;
+  std::vector<std::pair<std::string, base::Ref<model::Servable>>> served;
   std::vector<std::pair<net::Exchange*, std::unique_ptr<FakeStream>>> calls;
 };
 

@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/ref.h"
+#include "base/status.h"
+#include "core/infer_request.h"
+#include "core/model_plan.h"
+#include "metrics/model_statistics.h"
+
+namespace serving::model {
+
+// What an I/O thread may still spend on running batches itself in this loop turn.
+struct InlineAllowance {
+  base::Nanoseconds left{0};
+};
+
+// Requests in order, linked through `next`; the chain owns them.
+struct RequestChain {
+  core::InferRequest* first = nullptr;
+  core::InferRequest* last = nullptr;
+
+  bool empty() const { return first == nullptr; }
+  void Append(core::RequestPtr request) {
+    core::InferRequest* raw = request.release();
+    raw->next = nullptr;
+    (first == nullptr ? first : last->next) = raw;
+    last = raw;
+  }
+  core::RequestPtr TakeFirst() {
+    core::InferRequest* raw = first;
+    first = raw->next;
+    if (first == nullptr) last = nullptr;
+    raw->next = nullptr;
+    return core::RequestPtr(raw);
+  }
+};
+
+// What requests are sent to: one loaded version of a model, or of an ensemble of models.
+//
+// Threads: every function from any.
+class Servable : public base::RefCounted {
+ public:
+  const core::ModelPlan& plan() const { return plan_; }
+
+  // Takes validated requests over. Every one is answered exactly once through its sink, refusals
+  // included. `allowance` null: never run on the calling thread.
+  virtual void Submit(RequestChain chain, InlineAllowance* allowance) = 0;
+
+  // Takes the request that answers to `sink` out of the queue and answers `status`. False when it
+  // is not queued (any more): it is running or answered.
+  virtual bool RemoveQueued(const core::ResponseSink* sink, base::Status status,
+                            metrics::FailureReason reason) = 0;
+
+  // When a waiting request is to be refused for its age; nothing = never.
+  virtual std::optional<base::Nanoseconds> QueueTimeout(
+      const core::InferRequest& request) const = 0;
+
+  // Refuses new requests, lets those inside end, joins the threads. Blocks; not on a thread of its
+  // own.
+  virtual void Stop() = 0;
+
+  virtual metrics::ModelStatistics Statistics() const = 0;
+  virtual double load_seconds() const = 0;
+
+  // Test door of its backend: JSON in, JSON out.
+  virtual base::Result<std::string> Control(std::string_view json) = 0;
+
+ protected:
+  explicit Servable(core::ModelPlan plan) : plan_(std::move(plan)) {}
+
+  const core::ModelPlan plan_;
+};
+
+}  // namespace serving::model

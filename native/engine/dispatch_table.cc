@@ -45,7 +45,7 @@ base::Result<const DispatchModel*> DispatchTable::FindModel(std::string_view nam
 }
 
 base::Result<model::Servable*> DispatchTable::Resolve(std::string_view name,
-                                                   std::string_view version_text) const {
+                                                      std::string_view version_text) const {
   std::optional<int64_t> version;
   if (!version_text.empty()) {
     ASSIGN_OR_RETURN(version, ParseVersion(version_text));

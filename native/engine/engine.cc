@@ -144,12 +144,15 @@ base::Result<base::Ref<const ensemble::Binding>> Engine::BindLocked(
       return base::InvalidArgument("no loaded model has handle " + std::to_string(model));
     }
     const Loaded& loaded = member->second;
-    members.push_back({.hold = loaded.hold, .model = loaded.model, .ensemble = loaded.ensemble});
-    if (loaded.ensemble == nullptr) continue;
-    ASSIGN_OR_RETURN(members.back().binding, BindLocked(model, ensembles, done));
+    ensemble::Member& bound = members.emplace_back();
+    bound.hold = loaded.hold;
+    bound.model = loaded.model;
+    bound.ensemble = loaded.ensemble;
+    if (bound.ensemble == nullptr) continue;
+    ASSIGN_OR_RETURN(bound.binding, BindLocked(model, ensembles, done));
   }
-  ASSIGN_OR_RETURN(entry->second, ensemble::Binding::Make(found->second.model->plan(),
-                                                          std::move(members)));
+  ASSIGN_OR_RETURN(entry->second,
+                   ensemble::Binding::Make(found->second.model->plan(), std::move(members)));
   return entry->second;
 }
 
@@ -170,10 +173,9 @@ void Engine::Settle() {
     std::lock_guard lock(mutex_);
     for (const auto& [handle, loaded] : models_) {
       if (loaded.ensemble == nullptr) continue;
-      const bool is_used =
-          std::ranges::any_of(table_->ensembles, [&](const BoundEnsemble& bound) {
-            return bound.ensemble.get() == loaded.ensemble;
-          });
+      const bool is_used = std::ranges::any_of(table_->ensembles, [&](const BoundEnsemble& bound) {
+        return bound.ensemble.get() == loaded.ensemble;
+      });
       if (!is_used) unused.push_back(base::Ref<ensemble::Ensemble>::Share(loaded.ensemble));
     }
   }

@@ -35,8 +35,8 @@ size_t InputBytes(const core::InferRequest& request) {
 }
 
 void Answer(core::RequestPtr request, const base::Status& status) {
-  core::SendError(*request->sink, {status.code(), core::RequestPrefix(request->id) +
-                                                      status.message()});
+  core::SendError(*request->sink,
+                  {status.code(), core::RequestPrefix(request->id) + status.message()});
 }
 
 }  // namespace
@@ -212,23 +212,6 @@ bool Ensemble::RemoveQueued(const core::ResponseSink* sink, base::Status status,
   }
   Relay::OfThisThread().Wake();
   return has_removed;
-}
-
-void Ensemble::RemoveCancelled() {
-  std::vector<base::Ref<core::ResponseSink>> cancelled;
-  {
-    std::lock_guard lock(mutex_);
-    for (const RunList* list : {&door_, &inside_}) {
-      for (Run* run = list->first; run != nullptr; run = run->next) {
-        if (!run->sink().is_cancelled()) continue;
-        cancelled.push_back(base::Ref<core::ResponseSink>::Share(&run->sink()));
-      }
-    }
-  }
-  for (const auto& sink : cancelled) {
-    RemoveQueued(sink.get(), base::Cancelled("Request is cancelled"),
-                 metrics::FailureReason::kCanceled);
-  }
 }
 
 void Ensemble::Stop() {

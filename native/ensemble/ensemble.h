@@ -50,7 +50,6 @@ class Ensemble final : public model::Servable {
                    model::InlineAllowance* allowance);
   bool RemoveQueued(const core::ResponseSink* sink, base::Status status,
                     metrics::FailureReason reason) override;
-  void RemoveCancelled() override;
   std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest&) const override {
     return std::nullopt;  // its steps' models have theirs
   }
@@ -125,16 +124,16 @@ class Ensemble final : public model::Servable {
   const Graph graph_;
 
   mutable std::mutex mutex_;
-  std::condition_variable idle_;             // Stop: nobody inside
-  base::Ref<const Binding> binding_;         // guarded by mutex_
-  metrics::ModelStatistics statistics_;      // guarded by mutex_
-  RunList inside_;                           // guarded by mutex_
-  RunList door_;                             // guarded by mutex_
-  size_t reserved_bytes_ = 0;                // of the runs inside; guarded by mutex_
+  std::condition_variable idle_;         // Stop: nobody inside
+  base::Ref<const Binding> binding_;     // guarded by mutex_
+  metrics::ModelStatistics statistics_;  // guarded by mutex_
+  RunList inside_;                       // guarded by mutex_
+  RunList door_;                         // guarded by mutex_
+  size_t reserved_bytes_ = 0;            // of the runs inside; guarded by mutex_
   // Expected bytes per byte of inputs, from runs that have ended; guarded by mutex_.
   std::optional<double> growth_;
-  bool is_stopping_ = false;                 // guarded by mutex_
-  std::vector<StepState> steps_;             // where they are limited; guarded by mutex_
+  bool is_stopping_ = false;      // guarded by mutex_
+  std::vector<StepState> steps_;  // where they are limited; guarded by mutex_
 
   std::mutex pool_mutex_;
   std::vector<std::unique_ptr<Run>> runs_;      // free; guarded by pool_mutex_

@@ -8,9 +8,7 @@
 namespace serving::ensemble {
 
 Graph::Graph(const core::EnsemblePlan& plan)
-    : readers(plan.tensors.size()),
-      reads(plan.steps.size()),
-      slots(plan.tensors.size()) {
+    : readers(plan.tensors.size()), reads(plan.steps.size()), slots(plan.tensors.size()) {
   for (uint32_t step = 0; step < plan.steps.size(); ++step) {
     for (const auto& [name, tensor] : plan.steps[step].inputs) {
       std::vector<uint32_t>& known = readers[tensor];

@@ -18,8 +18,7 @@ Relay& Relay::OfThisThread() {
 
 void Relay::Submit(const Member& member, core::RequestPtr request) {
   auto found = std::ranges::find_if(steps_, [&](const Steps& steps) {
-    return steps.model.get() == member.model.get() &&
-           steps.binding.get() == member.binding.get();
+    return steps.model.get() == member.model.get() && steps.binding.get() == member.binding.get();
   });
   if (found == steps_.end()) {
     steps_.push_back({.model = member.model,

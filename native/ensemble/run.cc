@@ -324,8 +324,8 @@ core::InferResponse* Run::MakeErrorLocked(core::InferResponse* response) {
   // What was complete is no answer of a request that failed.
   response->outputs.clear();
   response->parameters.clear();
-  response->status = {error_.code(), "in ensemble '" + owner_.plan().name + "', " +
-                                         error_.message()};
+  response->status = {error_.code(),
+                      "in ensemble '" + owner_.plan().name + "', " + error_.message()};
   return response;
 }
 

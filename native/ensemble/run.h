@@ -33,10 +33,10 @@ struct Value {
   State state = State::kMissing;
   tensor::DataType data_type = tensor::DataType::kFp32;
   tensor::Shape shape;
-  int64_t batch_size = 0;                   // of the request that made it; 0 = it has none
+  int64_t batch_size = 0;                    // of the request that made it; 0 = it has none
   const core::InputTensor* input = nullptr;  // of the ensemble's request; null = made by a step
-  tensor::TensorView view;                  // made by a step
-  base::BufferRef owner;                    // of `view`
+  tensor::TensorView view;                   // made by a step
+  base::BufferRef owner;                     // of `view`
   // Steps that have yet to let go of it, and 1 while it waits to be answered. The last one frees
   // the bytes.
   std::atomic<uint32_t> holders{0};
@@ -174,15 +174,15 @@ class Run final : public base::RefCounted {
   base::Instant start_;
 
   std::mutex mutex_;
-  std::vector<Step*> running_;              // guarded by mutex_
-  core::InferResponse* answer_ = nullptr;   // complete, to be sent at the end; guarded by mutex_
-  base::Status error_;                      // the first; guarded by mutex_
-  base::Nanoseconds compute_input_{0};      // of all steps; guarded by mutex_
-  base::Nanoseconds compute_infer_{0};      // guarded by mutex_
-  base::Nanoseconds compute_output_{0};     // guarded by mutex_
-  bool is_ended_ = false;                   // guarded by mutex_
-  size_t peak_bytes_ = 0;                   // guarded by mutex_
-  std::atomic<size_t> bytes_{0};            // of tensors that steps have made and others need
+  std::vector<Step*> running_;             // guarded by mutex_
+  core::InferResponse* answer_ = nullptr;  // complete, to be sent at the end; guarded by mutex_
+  base::Status error_;                     // the first; guarded by mutex_
+  base::Nanoseconds compute_input_{0};     // of all steps; guarded by mutex_
+  base::Nanoseconds compute_infer_{0};     // guarded by mutex_
+  base::Nanoseconds compute_output_{0};    // guarded by mutex_
+  bool is_ended_ = false;                  // guarded by mutex_
+  size_t peak_bytes_ = 0;                  // guarded by mutex_
+  std::atomic<size_t> bytes_{0};           // of tensors that steps have made and others need
 
   std::mutex room_mutex_;  // never held while another lock is taken
   std::condition_variable room_;

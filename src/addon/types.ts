@@ -86,6 +86,35 @@ export interface QueuePlan extends QueuePolicyPlan {
   readonly fullStatus: 'Unavailable' | 'ResourceExhausted';
 }
 
+/** Joins a tensor of a step's model with one between the steps: an index into `EnsemblePlan.tensors`. */
+export interface EnsembleLink {
+  readonly name: string;
+  readonly tensor: number;
+}
+
+/** One step of an ensemble. */
+export interface EnsembleStepPlan {
+  readonly model: string;
+  /** -1 = the latest that serves */
+  readonly version: number;
+  readonly inputs: readonly EnsembleLink[];
+  readonly outputs: readonly EnsembleLink[];
+}
+
+/** A fixed graph of other models. Each tensor but the inputs has one step that makes it. */
+export interface EnsemblePlan {
+  /** names */
+  readonly tensors: readonly string[];
+  /** index into `tensors` of each input of the model, in order */
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  readonly steps: readonly EnsembleStepPlan[];
+  /** requests of one step at once, over all requests of the ensemble; 0 = no limit */
+  readonly maxInflightRequests: number;
+  /** tensors between steps that requests inside may hold; others wait before the first step; 0 = no limit */
+  readonly maxInflightBytes: number;
+}
+
 /** Everything native needs of one model version. Immutable; crosses once per load. */
 export interface ModelPlan {
   readonly name: string;
@@ -100,6 +129,8 @@ export interface ModelPlan {
   /** absent = direct scheduler: one request per execution */
   readonly batching?: BatchingPlan;
   readonly queue: QueuePlan;
+  /** present: the model is an ensemble of others and has no backend */
+  readonly ensemble?: EnsemblePlan;
   /** number of instances (leases), at least 1 */
   readonly instanceCount: number;
   readonly decoupled: boolean;
@@ -122,6 +153,8 @@ export interface DispatchVersion {
   readonly version: number;
   /** handle returned by `load`, or undefined when the version is not served */
   readonly handle?: number;
+  /** of an ensemble: the handle that each of its steps uses */
+  readonly steps?: readonly number[];
   readonly ready: boolean;
 }
 

@@ -27,10 +27,6 @@ describe('unsupportedFeatures', () => {
   const refused: readonly [text: string, sentence: string][] = [
     ['sequence_batching { }', 'sequence batching (sequence_batching)'],
     [
-      'platform: "ensemble" ensemble_scheduling { step { model_name: "a" input_map { key: "x" value: "x" } output_map { key: "y" value: "y" } } }',
-      'an ensemble (ensemble_scheduling)',
-    ],
-    [
       'batch_input { kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_FP32 source_input: "x" }',
       'tensors made from the batch (batch_input)',
     ],

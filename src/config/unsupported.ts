@@ -27,7 +27,6 @@ export function unsupportedFields(
 type Feature = readonly [field: string, wanted: (config: ModelConfig) => boolean, what: string];
 
 const FEATURES: readonly Feature[] = [
-  ['ensemble_scheduling', (c) => c.ensemble_scheduling !== undefined, 'an ensemble'],
   ['sequence_batching', (c) => c.sequence_batching !== undefined, 'sequence batching'],
   ['batch_input', (c) => c.batch_input.length > 0, 'tensors made from the batch'],
   ['batch_output', (c) => c.batch_output.length > 0, 'outputs split by the shapes of inputs'],

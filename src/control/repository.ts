@@ -50,14 +50,13 @@ export class RepositoryVerbs {
   /** @throws ServeError in Triton's words */
   async unload(call: RepositoryCall): Promise<void> {
     this.#checkAllowed(call);
-    // Has no effect: without ensembles no model depends on another.
     const dependents = call.parameters.get('unload_dependents') ?? false;
     if (typeof dependents !== 'boolean') {
       throw invalidArgument(
         "invalid value type for 'unload_dependents' parameter, expected bool_param.",
       );
     }
-    await this.#lifecycle.unload(call.model);
+    await this.#lifecycle.unload(call.model, undefined, undefined, dependents);
   }
 
   #checkAllowed(call: RepositoryCall): void {

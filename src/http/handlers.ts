@@ -119,8 +119,7 @@ async function answer(
     case 'unload': {
       const { repository, model, kind } = route;
       const given = readJsonObject(call.body).parameters;
-      // Triton looks at nothing else of an unload.
-      const parameters = kind === 'load' ? readLoadParameters(given) : NO_PARAMETERS;
+      const parameters = kind === 'load' ? readLoadParameters(given) : readUnloadParameters(given);
       await control.repository[kind]({ repository, model, parameters });
       return EMPTY;
     }
@@ -175,6 +174,19 @@ function readLoadParameters(given: unknown): ReadonlyMap<string, LoadParameter> 
   }
   return result;
 }
+
+/** Triton looks at nothing else of an unload. */
+function readUnloadParameters(given: unknown): ReadonlyMap<string, LoadParameter> {
+  if (typeof given !== 'object' || given === null) return NO_PARAMETERS;
+  const dependents: unknown = Object.entries(given).find(([key]) => key === UNLOAD_DEPENDENTS)?.[1];
+  if (dependents === undefined) return NO_PARAMETERS;
+  if (typeof dependents !== 'boolean') {
+    throw invalidArgument('attempt to access JSON non-boolean as boolean');
+  }
+  return new Map([[UNLOAD_DEPENDENTS, dependents]]);
+}
+
+const UNLOAD_DEPENDENTS = 'unload_dependents';
 
 function readContent(key: string, text: string): Uint8Array {
   const bytes = readBase64(text);

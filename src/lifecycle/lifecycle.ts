@@ -6,11 +6,14 @@ import { abortable, throwIfAborted } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
 import { grpcNumber, internal, ServeError, type StatusCode, unavailable } from '../base/status.ts';
 import { ConfigError } from '../config/config-error.ts';
+import type { ModelConfig } from '../config/model-config.ts';
 import type { OverrideFiles } from '../repository/override-files.ts';
 import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
 import type { ModelFolder, RepositorySource } from '../repository/source.ts';
 import type { StagedModel, Staging } from '../repository/staging.ts';
 import { attemptLoad } from './attempts.ts';
+import { Dependencies } from './dependencies.ts';
+import { MemberError, membersOf, wireMembers } from './ensembles.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
 import { buildReasons, failedToPoll } from './load-failure.ts';
 import { buildVersion, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
@@ -79,6 +82,7 @@ export class ModelLifecycle {
   readonly #slots: Semaphore;
   readonly #publisher: Publisher;
   readonly #retirement: Retirement;
+  readonly #dependencies: Dependencies;
   #isStarted = false;
   readonly #exiting = new AbortController();
 
@@ -89,6 +93,17 @@ export class ModelLifecycle {
     this.#slots = new Semaphore(options.loadThreads);
     this.#publisher = new Publisher(options.engine, () => this.#table());
     this.#retirement = new Retirement(options);
+    this.#dependencies = new Dependencies({
+      models: this.#models,
+      namespaces: this.#namespaces,
+      exclusive: this.#exclusive,
+      load: (id) => this.#loadAlone(id, {}),
+      rebuild: async (model) => {
+        model.fingerprint = '';
+        await this.#slots.run(() => this.#replace(model.id, { config: model.config }));
+      },
+      suspend: (model) => this.#takeOut(model, model.state.suspend()),
+    });
   }
 
   get isReady(): boolean {
@@ -110,7 +125,7 @@ export class ModelLifecycle {
     const failures: StartFailure[] = [];
     await Promise.all(
       wanted.map((id) =>
-        this.#load(id, {}).catch((thrown: unknown) => {
+        this.#loadAsked(id, {}).catch((thrown: unknown) => {
           const error = ServeError.from(thrown);
           // A model asked for by name holds readiness back even when no repository has it.
           if (!this.#models.has(id)) {
@@ -138,14 +153,20 @@ export class ModelLifecycle {
 
   /**
    * Takes a model out of service. Resolves when no new request reaches it; those in flight still run.
-   * An unknown name is no error.
+   * An unknown name is no error. Ensembles that use it stop serving with it, until it is loaded again.
    * @param namespace absent = every model of that name
+   * @param withMembers unloads also the models that were loaded only for it
    */
-  async unload(name: string, signal?: AbortSignal, namespace?: string): Promise<void> {
+  async unload(
+    name: string,
+    signal?: AbortSignal,
+    namespace?: string,
+    withMembers = false,
+  ): Promise<void> {
     throwIfAborted(signal);
     const ids = this.#models.named(name).map(({ id }) => id);
     const asked = namespace === undefined ? ids : ids.filter((id) => id.namespace === namespace);
-    const work = Promise.all(asked.map((id) => this.#unload(id)));
+    const work = Promise.all(asked.map((id) => this.#unload(id, withMembers)));
     await abortable(work, signal);
   }
 
@@ -256,22 +277,51 @@ export class ModelLifecycle {
     return (await Promise.all(unique.map((name) => this.#namespaces.identify(name)))).flat();
   }
 
-  #load(id: ModelId, override: Override): Promise<void> {
-    checkModelName(id.name);
-    const key = keyOf(id);
-    return this.#exclusive.run(key, () => this.#slots.run(() => this.#replace(id, override)));
+  async #load(id: ModelId, override: Override): Promise<void> {
+    await this.#loadAsked(id, override);
+    await this.#dependencies.follow(id);
   }
 
-  #unload(id: ModelId): Promise<void> {
+  async #loadAsked(id: ModelId, override: Override): Promise<void> {
+    await this.#loadAlone(id, override);
+    const model = this.#models.get(id);
+    if (model !== undefined) model.isPulled = false;
+  }
+
+  #loadAlone(id: ModelId, override: Override): Promise<void> {
+    checkModelName(id.name);
     return this.#exclusive.run(keyOf(id), async () => {
+      // Before a slot is taken: the models of an ensemble need slots too.
+      await this.#loadMembers(id, override);
+      await this.#slots.run(() => this.#replace(id, override));
+    });
+  }
+
+  async #loadMembers(id: ModelId, { config, staged }: Override): Promise<void> {
+    try {
+      await this.#dependencies.loadMembers(id, { config, folder: staged?.folder });
+    } catch (thrown) {
+      throw this.#memberFailure(this.#models.model(id).state, ServeError.from(thrown));
+    }
+  }
+
+  async #unload(id: ModelId, withMembers: boolean): Promise<void> {
+    const members = this.#models.get(id)?.members ?? [];
+    await this.#exclusive.run(keyOf(id), async () => {
       const model = this.#models.get(id);
       if (model === undefined) return;
-      model.fingerprint = '';
-      const old = model.state.beginUnload();
-      await this.#publisher.publish();
+      await this.#takeOut(model, model.state.beginUnload());
       if (!model.state.hasVersions) this.#models.delete(id);
-      this.#retirement.retire(model.state, old, takeStaged(model));
     });
+    await this.#dependencies.follow(id);
+    if (!withMembers) return;
+    for (const member of this.#dependencies.unneeded(id, members)) await this.#unload(member, true);
+  }
+
+  async #takeOut(model: Model, old: readonly ServedVersion[]): Promise<void> {
+    model.fingerprint = '';
+    await this.#publisher.publish();
+    this.#retirement.retire(model.state, old, takeStaged(model));
   }
 
   async #replace(id: ModelId, override: Override): Promise<void> {
@@ -287,6 +337,8 @@ export class ModelLifecycle {
     if (!isOverride && state.served().length > 0 && model.fingerprint === folder.fingerprint)
       return;
     const draft = this.#draft(model, folder, override, stored);
+    model.members = membersOf(draft.config);
+    model.config = override.config;
     if (draft.versions.length === 0) {
       const reason = `at least one version must be available under the version policy of model '${name}'`;
       state.failBeforeVersions(reason);
@@ -295,7 +347,7 @@ export class ModelLifecycle {
     state.beginLoad(draft.versions.map((one) => one.version));
     if (!state.isSatisfied) await this.#publisher.publish();
     for (const { version } of draft.versions) log.info(`loading: ${name}:${version}`);
-    const { built, failed } = await this.#build(draft);
+    const { built, failed } = await this.#build(id, draft);
     if (failed.size > 0) {
       for (const one of built) this.#retirement.retire(state, [one]);
       throw await this.#buildFailure(state, failed);
@@ -341,6 +393,7 @@ export class ModelLifecycle {
   }
 
   async #build(
+    id: ModelId,
     draft: DraftModel,
   ): Promise<{ built: ServedVersion[]; failed: Map<number, ServeError> }> {
     const built: ServedVersion[] = [];
@@ -348,7 +401,8 @@ export class ModelLifecycle {
     for (const version of draft.versions) {
       try {
         const what = `'${draft.folder.name}' version ${version.version}`;
-        const build = () => buildVersion(draft, version, this.#options);
+        const wire = (one: ModelConfig) => wireMembers(one, this.#models.othersOf(id));
+        const build = () => buildVersion(draft, version, { ...this.#options, wire });
         const { loadRetries: retries, log } = this.#options;
         built.push(await attemptLoad(build, { what, retries, signal: this.#exiting.signal, log }));
       } catch (thrown) {
@@ -363,6 +417,13 @@ export class ModelLifecycle {
     failed: ReadonlyMap<number, ServeError>,
   ): Promise<ServeError> {
     const { reasons, text } = buildReasons(failed);
+    const memberError = [...failed.values()].find((error) => error instanceof MemberError);
+    if (memberError !== undefined) {
+      state.failLoad(new Map());
+      if (state.served().length === 0) state.forget();
+      await this.#publisher.publish();
+      return this.#memberFailure(state, memberError);
+    }
     const configError = [...failed.values()].find(
       (error): error is ConfigError => error instanceof ConfigError && error.phase === 'read',
     );
@@ -372,6 +433,11 @@ export class ModelLifecycle {
       return this.#configFailure(state, configError);
     }
     return this.#failure('InvalidArgument', `load failed for model '${state.name}': ${text}`);
+  }
+
+  #memberFailure(state: ModelState, error: ServeError): ServeError {
+    state.failBeforeVersions(error.message);
+    return this.#failure(error.code, `load failed for model '${state.name}': ${error.message}\n`);
   }
 
   #configFailure(state: ModelState, error: ServeError): ServeError {

@@ -24,6 +24,8 @@ export interface LoaderOptions extends PlanDefaults {
   readonly serverDefaults: ServerDefaults;
   /** Called before a backend is first needed; may fetch it. Rejects with the sentence the client shall read. */
   readonly ensureBackend: (backend: string) => Promise<void>;
+  /** Checks an ensemble's complete configuration against the models of its steps; absent = it is not checked. */
+  readonly wire?: (config: ModelConfig) => ModelConfig;
 }
 
 /** A configuration as read, with the versions its policy chose. */
@@ -86,7 +88,8 @@ export async function planVersion(
   const resolved = resolveBackend(draft.config, known);
   const modelFile = await modelFileOf(resolved, draft.folder, version);
   const inspection = await inspect(resolved.backend, modelFile, options);
-  const config = completeModelConfig(resolved, { ...known, inspection });
+  const complete = completeModelConfig(resolved, { ...known, inspection });
+  const config = options.wire === undefined ? complete : options.wire(complete);
   const unsupported = unsupportedFeatures(config);
   if (unsupported.length > 0) throw unimplemented(unsupported.join('; '));
   const labels = await readLabels(config, draft.folder);

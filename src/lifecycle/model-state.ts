@@ -99,6 +99,24 @@ export class ModelState {
     return old.filter((one) => !served.includes(one));
   }
 
+  /**
+   * The model is still wanted but cannot serve for now.
+   * @returns builds that serve no longer, to be destroyed once the table was published
+   */
+  suspend(): ServedVersion[] {
+    const { isWanted } = this;
+    const old = this.beginUnload();
+    this.isWanted = isWanted;
+    return old;
+  }
+
+  /** Nothing is known of its versions any more, unless one of them is still there. */
+  forget(): void {
+    for (const [version, { served }] of this.#versions) {
+      if (served === undefined) this.#versions.delete(version);
+    }
+  }
+
   /** @returns builds that serve no longer, to be destroyed once the table was published */
   beginUnload(): ServedVersion[] {
     this.isWanted = false;
@@ -162,18 +180,29 @@ export class ModelState {
     return [{ name: this.name, state: 'UNAVAILABLE', reason: this.#problem }];
   }
 
-  /** The model's part of the dispatch table; undefined while clients cannot know it. */
-  dispatch(): DispatchModel | undefined {
+  /**
+   * The model's part of the dispatch table; undefined while clients cannot know it.
+   * @param bound steps of ensembles by handle; an ensemble that is absent does not serve
+   */
+  dispatch(bound: ReadonlyMap<number, readonly number[]> = new Map()): DispatchModel | undefined {
     if (!this.hasVersions) return undefined;
     return {
       name: this.name,
       versions: [...this.#versions]
         .sort(([a], [b]) => a - b)
-        .map(([version, { state, served }]) =>
-          state === 'READY' && served !== undefined
-            ? { version, handle: served.handle, ready: true }
-            : { version, ready: false },
-        ),
+        .map(([version, { state, served }]) => {
+          const steps = served === undefined ? undefined : bound.get(served.handle);
+          const isBound = served?.plan.ensemble === undefined || steps !== undefined;
+          if (state !== 'READY' || served === undefined || !isBound) {
+            return { version, ready: false };
+          }
+          return {
+            version,
+            handle: served.handle,
+            ready: true,
+            ...(steps === undefined ? {} : { steps }),
+          };
+        }),
       unavailable: {
         code: grpcNumber('NotFound'),
         message: noVersions(this.name),

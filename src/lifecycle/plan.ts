@@ -19,6 +19,7 @@ import type {
   QueuePolicy,
 } from '../config/model-config.ts';
 import type { BackendSetting } from '../config/options.ts';
+import { makeEnsemblePlan } from './ensemble-plan.ts';
 
 /** What a plan takes from the server rather than from the model. */
 export interface PlanDefaults {
@@ -26,6 +27,8 @@ export interface PlanDefaults {
   readonly maxQueueSize: number;
   readonly queueFullStatus: QueuePlan['fullStatus'];
   readonly backendConfig: readonly BackendSetting[];
+  /** bytes between the steps of an ensemble where its configuration sets no limit; absent = no limit */
+  readonly ensembleBytes?: number | undefined;
 }
 
 /** What a plan takes from the model's folder. */
@@ -49,6 +52,7 @@ const SERVER_SETTINGS = new Set(['default-max-batch-size', 'cmdline']);
  * @throws ServeError InvalidArgument for a dimension that no tensor can have
  */
 export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDefaults): ModelPlan {
+  const ensemble = makeEnsemblePlan(config, defaults.ensembleBytes ?? 0);
   return {
     name: config.name,
     version: files.version,
@@ -61,6 +65,7 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     ),
     ...batching(config),
     queue: queuePlan(config, defaults),
+    ...(ensemble === undefined ? {} : { ensemble }),
     instanceCount: countInstances(config),
     decoupled: config.model_transaction_policy?.decoupled === true,
     parameters: parametersOf(config, defaults.backendConfig),

@@ -4,6 +4,7 @@
 import type { DispatchModel } from '../addon/types.ts';
 import { grpcNumber, notFound, ServeError, unavailable } from '../base/status.ts';
 import type { StagedModel } from '../repository/staging.ts';
+import { bindEnsembles, type OtherModels } from './ensembles.ts';
 import { type IndexRow, ModelState, noVersions, type ServedVersion } from './model-state.ts';
 import { ambiguous, keyOf, type ModelId, type Namespaces } from './namespaces.ts';
 
@@ -15,6 +16,12 @@ export interface Model {
   fingerprint: string;
   /** the files that the serving builds came from when a load brought them */
   staged: StagedModel | undefined;
+  /** of an ensemble: names of the models its steps use */
+  members: readonly string[];
+  /** nobody asked for it but an ensemble that uses it */
+  isPulled: boolean;
+  /** configuration that its last load brought */
+  config: string | undefined;
 }
 
 /** The models that were asked for, and what a request finds among them. */
@@ -39,7 +46,15 @@ export class ModelRegistry {
     const key = keyOf(id);
     let model = this.#models.get(key);
     if (model === undefined) {
-      model = { id, state: new ModelState(id.name), fingerprint: '', staged: undefined };
+      model = {
+        id,
+        state: new ModelState(id.name),
+        fingerprint: '',
+        staged: undefined,
+        members: [],
+        isPulled: false,
+        config: undefined,
+      };
       this.#models.set(key, model);
     }
     return model;
@@ -61,6 +76,25 @@ export class ModelRegistry {
     }
     const model = this.#models.get(name);
     return model === undefined ? [] : [model];
+  }
+
+  /** What a step of `user` means by a name: the model of its own repository, else the only one. */
+  member(user: ModelId, name: string): Model | undefined {
+    const own = this.get({ name, namespace: user.namespace });
+    if (own !== undefined) return own;
+    const [model, second] = this.#meant(name);
+    return second === undefined ? model : undefined;
+  }
+
+  /** The other models as an ensemble finds them. */
+  othersOf(user: ModelId): OtherModels {
+    return {
+      served: (name) => this.member(user, name)?.state.served() ?? [],
+      rows: (name) => {
+        const state = this.member(user, name)?.state;
+        return state?.hasVersions === true ? state.rows() : undefined;
+      },
+    };
   }
 
   /** As `ModelLifecycle.find`. */
@@ -109,12 +143,21 @@ export class ModelRegistry {
   /** One entry for each name that clients can know. */
   dispatch(): DispatchModel[] {
     const names = new Set([...this.#models.values()].map(({ id }) => id.name));
-    return [...names].flatMap((name) => this.#dispatch(name) ?? []);
+    const ensembles = this.all().flatMap(({ id, state }) =>
+      state.served().flatMap((build) =>
+        build.plan.ensemble === undefined ? [] : [{ build, others: this.othersOf(id) }],
+      ),
+    );
+    const bound = bindEnsembles(ensembles);
+    return [...names].flatMap((name) => this.#dispatch(name, bound) ?? []);
   }
 
-  #dispatch(name: string): DispatchModel | undefined {
+  #dispatch(
+    name: string,
+    bound: ReadonlyMap<number, readonly number[]>,
+  ): DispatchModel | undefined {
     const meant = this.#meant(name);
-    if (meant.length < 2) return meant[0]?.state.dispatch();
+    if (meant.length < 2) return meant[0]?.state.dispatch(bound);
     const { code, message } = ambiguous(name, meant.length);
     return { name, versions: [], unavailable: { code: grpcNumber(code), message } };
   }

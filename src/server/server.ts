@@ -115,6 +115,8 @@ export class Server implements AsyncDisposable {
       maxQueueSize: options.maxQueueSize,
       queueFullStatus: options.queueFullStatus,
       backendConfig: options.backendConfig,
+      ensembleBytes:
+        options.program === 'nereid' ? Math.floor(memoryLimitOf(options) / ENSEMBLE_SHARE) : 0,
       ensureBackend: (backend) => backends.ensure(backend),
     };
     const sources: RepositorySource[] = options.modelRepositories.map(
@@ -436,6 +438,13 @@ function listenFailure(service: Service, host: string, port: number, thrown: unk
   );
 }
 
+/** What lies between the steps of one ensemble may take this part of all memory. */
+const ENSEMBLE_SHARE = 4;
+
+function memoryLimitOf({ memoryLimitBytes }: ServerOptions): number {
+  return memoryLimitBytes > 0 ? memoryLimitBytes : defaultMemoryLimit();
+}
+
 function engineOptions(
   options: ServerOptions,
   metrics: MetricsOptions,
@@ -448,8 +457,7 @@ function engineOptions(
     inlineExecution: options.inlineExecution,
     enableTestBackends: options.enableTestBackends,
     onnxRuntimeLibrary,
-    memoryLimitBytes:
-      options.memoryLimitBytes > 0 ? options.memoryLimitBytes : defaultMemoryLimit(),
+    memoryLimitBytes: memoryLimitOf(options),
     httpMaxInputBytes: options.httpMaxInputBytes,
     grpcMaxResponsePoolSize: options.grpcMaxResponsePoolSize,
     grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,

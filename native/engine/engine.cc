@@ -27,6 +27,7 @@ void Engine::Stop() {
     models.swap(models_);
     std::swap(table_, table);
   }
+  for (const auto& [handle, loaded] : models) Unblock(loaded);
   // What sends requests to others ends first.
   for (auto loaded = models.rbegin(); loaded != models.rend(); ++loaded) {
     if (loaded->second.ensemble == nullptr) continue;
@@ -56,6 +57,11 @@ base::Result<backend::Inspection> Engine::Inspect(std::string_view name,
                                                   const std::string& model_file) {
   ASSIGN_OR_RETURN(backend::Backend * backend, FindBackend(name));
   return backend->Inspect(model_file);
+}
+
+void Engine::Unblock(const Loaded& loaded) {
+  if (loaded.ensemble != nullptr) return;
+  static_cast<model::Model&>(*loaded.model).backend_model().Unblock();
 }
 
 base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
@@ -96,6 +102,7 @@ base::Status Engine::Unload(ModelHandle handle) {
     loaded = std::move(found->second);
     models_.erase(found);
   }
+  Unblock(loaded);
   loaded.hold.Reset();
   loaded.released->Wait();
   loaded.model->Stop();

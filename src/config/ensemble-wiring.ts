@@ -111,7 +111,8 @@ function agree(
       `ensemble tensor ${name}: ${left} is inferred from model ${known.model} while ${right} is inferred from ` +
         `model ${found.model}`,
     );
-  if (known.type !== found.type) throw inferred(`inconsistent data type: ${known.type}`, found.type);
+  if (known.type !== found.type)
+    throw inferred(`inconsistent data type: ${known.type}`, found.type);
   // A model without a batch dimension may name it as one of its own.
   if (!fits(known.dims, found.dims) && !fits(known.full, found.full))
     throw inferred(`inconsistent shape: [${known.full.join()}]`, `[${found.full.join()}]`);

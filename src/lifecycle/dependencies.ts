@@ -45,7 +45,9 @@ export class Dependencies {
     const members = config === undefined ? [] : membersOf(config);
     if (config === undefined || members.length === 0) return;
     await checkCycles(config, async (name) => this.#configOf(await this.#memberId(id, name)));
-    const missing = members.filter((name) => (models.member(id, name)?.state.served() ?? []).length === 0);
+    const missing = members.filter(
+      (name) => (models.member(id, name)?.state.served() ?? []).length === 0,
+    );
     await Promise.all(
       missing.map(async (name) => {
         const member = await this.#memberId(id, name);

@@ -144,9 +144,11 @@ export class ModelRegistry {
   dispatch(): DispatchModel[] {
     const names = new Set([...this.#models.values()].map(({ id }) => id.name));
     const ensembles = this.all().flatMap(({ id, state }) =>
-      state.served().flatMap((build) =>
-        build.plan.ensemble === undefined ? [] : [{ build, others: this.othersOf(id) }],
-      ),
+      state
+        .served()
+        .flatMap((build) =>
+          build.plan.ensemble === undefined ? [] : [{ build, others: this.othersOf(id) }],
+        ),
     );
     const bound = bindEnsembles(ensembles);
     return [...names].flatMap((name) => this.#dispatch(name, bound) ?? []);

@@ -102,7 +102,11 @@ describe('ensembles', () => {
     const load = Promise.all([ask(), ask(), ask(), ask()]);
     for (let round = 0; round < 10; round += 1) {
       const before = answers;
-      await repository.addIdentity('m', [1], `parameters { key: "r" value { string_value: "${round}" } }`);
+      await repository.addIdentity(
+        'm',
+        [1],
+        `parameters { key: "r" value { string_value: "${round}" } }`,
+      );
       const loaded = await askHttp(http, 'POST', '/v2/repository/models/m/load');
       assert.equal(loaded.status, 200, loaded.body);
       await until(() => answers >= before + 20);
@@ -133,10 +137,7 @@ describe('ensembles', () => {
       return [answer.status, (JSON.parse(answer.body) as { error?: string }).error ?? ''];
     };
     for (const [name, error] of [
-      [
-        'lost',
-        'ensemble lost contains models that are not available or ambiguous: ghost',
-      ],
+      ['lost', 'ensemble lost contains models that are not available or ambiguous: ghost'],
       [
         'wide',
         'ensemble wide allows maximum batch size 16, but it contains model m which only allows maximum batch size to be 8',
@@ -145,8 +146,13 @@ describe('ensembles', () => {
     ] as const) {
       const answer = await post(`models/${name}/load`);
       assert.equal(answer.status, 400);
-      assert.deepEqual(JSON.parse(answer.body), { error: `load failed for model '${name}': ${error}\n` });
-      assert.deepEqual(await infer(name), [404, `Request for unknown model: '${name}' is not found`]);
+      assert.deepEqual(JSON.parse(answer.body), {
+        error: `load failed for model '${name}': ${error}\n`,
+      });
+      assert.deepEqual(await infer(name), [
+        404,
+        `Request for unknown model: '${name}' is not found`,
+      ]);
     }
     // Brings the models it needs.
     await post('models/nested/load');

@@ -72,6 +72,22 @@ StepOf Single(std::string model, std::string from, std::string to) {
   return {std::move(model), {{"INPUT0", std::move(from)}}, {{"OUTPUT0", std::move(to)}}};
 }
 
+// Tells when requests are done with, which is after their answers.
+class CountingHome final : public core::RequestHome {
+ public:
+  void Recycle(core::InferRequest* request) override {
+    delete request;
+    ++count_;
+    count_.notify_all();
+  }
+  void Await(int requests) {
+    for (int count = count_; count < requests; count = count_) count_.wait(count);
+  }
+
+ private:
+  std::atomic<int> count_{0};
+};
+
 class EnsembleTest : public ::testing::Test {
  protected:
   EnsembleTest() : engine_({.memory_limit_bytes = 64 << 20}) {
@@ -137,6 +153,7 @@ class EnsembleTest : public ::testing::Test {
     for (const std::string& output : wanted) builder.request().wanted.push_back({.name = output});
     const base::Status valid = Validate(plan, builder.request());
     EXPECT_TRUE(valid.ok()) << valid.message();
+    builder.request().home = &home_;
     Pending pending{builder.sink(), bytes};
     model::RequestChain chain;
     chain.Append(builder.Take());
@@ -144,6 +161,7 @@ class EnsembleTest : public ::testing::Test {
     return pending;
   }
 
+  CountingHome home_;
   testing::ScriptedInstance::Script script_;
   Engine engine_;
   std::map<std::string, ModelHandle> handles_;
@@ -222,6 +240,8 @@ TEST_F(EnsembleTest, AFailedBranchWaitsForTheOther) {
   Publish();
   const Pending pending = Ask("e");
   AwaitAtGate("slow", 1);
+  Ask("bad").Wait();  // one after the other: the step has failed before
+  EXPECT_FALSE(pending.sink->is_answered());
   Open("slow");
   EXPECT_EQ(pending.message(), "in ensemble 'e', poisoned");
   EXPECT_EQ(Find("m")->Statistics().received, 0u);
@@ -349,6 +369,7 @@ TEST_F(EnsembleTest, WaitsAtTheDoorWhileTheRequestsInsideHoldTooMuch) {
   Publish();
   Open("slow");
   ASSERT_TRUE(Ask("e").Wait().status.ok());
+  home_.Await(1);
   Control("slow", R"({"action":"close"})");
   std::vector<Pending> pending;
   for (int i = 0; i < 26; ++i) pending.push_back(Ask("e"));

@@ -24,13 +24,13 @@ class DemandTest : public HandlerTest {
   DemandTest() { PublishOnDemand(nullptr); }
 
   // A table whose models are loaded on demand; `m` serves when there is a model.
-  void PublishOnDemand(model::Model* model) {
+  void PublishOnDemand(model::Servable* model) {
     auto table = base::MakeRef<engine::DispatchTable>();
     table->is_on_demand = true;
     if (model != nullptr) {
       engine::DispatchModel entry;
       entry.versions.push_back(
-          {.version = 1, .model = base::Ref<model::Model>::Share(model), .is_ready = true});
+          {.version = 1, .model = base::Ref<model::Servable>::Share(model), .is_ready = true});
       table->Add("m", std::move(entry));
     }
     frontend.Publish(table, [] {});

@@ -65,7 +65,7 @@ bool IsTiny(std::string_view text) {
     if (!behind_point && seen_digit) ++leading;
     if (behind_point && !seen_digit) --leading;
   }
-  return leading + exponent < 0;
+  return exponent < -leading;
 }
 
 // `text` is a plain decimal number. Infinity when it is too large.

@@ -183,14 +183,15 @@ TEST(JsonNumber, IntegersAreExactAtTheirEnds) {
 TEST(JsonNumber, TooLargeIsAnErrorTooSmallIsZero) {
   for (const std::string& large :
        {std::string("1e309"), std::string("-1e400"), std::string(400, '9'),
-        std::string("1e99999999999999999999"), std::string("0.001e320")}) {
+        std::string("1e99999999999999999999"), std::string("0.001e320"),
+        std::string("10e9223372036854775807")}) {
     const JsonNumberScan scan = ScanJsonNumber(large.data(), large.data() + large.size());
     EXPECT_STREQ(scan.error, "Number too big to be stored in double.") << large;
   }
   for (const std::string& small :
        {std::string("1e-400"), std::string("0.0001e-330"), "0." + std::string(400, '0') + "1",
         std::string("1e-99999999999999999999"), std::string("0e400"),
-        std::string("0e99999999999999999999")}) {
+        std::string("0e99999999999999999999"), std::string("0.01e-9223372036854775808")}) {
     const JsonNumberScan scan = ScanJsonNumber(small.data(), small.data() + small.size());
     EXPECT_EQ(scan.error, nullptr) << small;
     EXPECT_EQ(AsReal(ReadJsonNumber(small)), 0.0) << small;

@@ -235,7 +235,7 @@ void Run(std::string_view protocol, size_t count) {
   SERVING_CHECK(listening.ok(), "no port to listen on");
   auto table = base::MakeRef<engine::DispatchTable>();
   table->is_ready = true;
-  const base::Ref<model::Model> model = engine.Find(handle.value());
+  const base::Ref<model::Servable> model = engine.Find(handle.value());
   engine::DispatchModel entry;
   entry.versions.push_back({.version = 1, .model = model, .is_ready = true});
   table->Add("identity", std::move(entry));

@@ -24,6 +24,10 @@ base::Status WriteGenerateResponse(const core::ModelPlan& plan, std::string_view
   out.Append(",\"model_version\":\"");
   out.Commit(WriteJsonNumber(plan.version, out.Reserve(kMaxNumberChars)));
   out.Append("\"");
+  for (const core::ResponseParameter& parameter : response.parameters) {
+    out.Append(",");
+    AppendJsonParameter(out, parameter);
+  }
   for (const core::OutputTensor& output : response.outputs) {
     const std::string_view name = plan.outputs[output.slot].tensor.name;
     out.Append(",");

@@ -159,6 +159,10 @@ TEST_F(Generate, WritesValuesAndLists) {
   add(1, DataType::kBytes, 2, std::string("\1\0\0\0a\1\0\0\0\"", 10));
   EXPECT_EQ(text("q"),
             R"({"id":"q","model_name":"m","model_version":"3","out":2.0,"words":["a","\""]})");
+  response.parameters = {{"sequence_id", int64_t{0}}, {"sequence_end", false}};
+  EXPECT_EQ(text(""), R"({"model_name":"m","model_version":"3","sequence_id":0,)"
+                      R"("sequence_end":false,"out":2.0,"words":["a","\""]})");
+  response.parameters.clear();
   response.outputs.clear();
   add(0, DataType::kFp32, 2, pb::Raw({1.5f, 0.0f}));
   add(1, DataType::kBytes, 1, std::string("\1\0\0\0a", 5));

@@ -30,13 +30,17 @@ struct ValueAppender {
 
 }  // namespace
 
+void AppendJsonParameter(ResponseWriter& out, const core::ResponseParameter& parameter) {
+  AppendJsonString(out, parameter.name);
+  out.Append(":");
+  std::visit(ValueAppender{out}, parameter.value);
+}
+
 void AppendJsonParameters(ResponseWriter& out, const core::ResponseParameters& parameters) {
   std::string_view before = "{";
   for (const core::ResponseParameter& parameter : parameters) {
     out.Append(std::exchange(before, ","));
-    AppendJsonString(out, parameter.name);
-    out.Append(":");
-    std::visit(ValueAppender{out}, parameter.value);
+    AppendJsonParameter(out, parameter);
   }
   out.Append(parameters.empty() ? "{}" : "}");
 }

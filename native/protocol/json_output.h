@@ -17,6 +17,9 @@ base::Status AppendJsonTensor(ResponseWriter& out, const core::OutputTensor& out
                               std::string_view name, Real16Json real16,
                               JsonForm form = JsonForm::kList);
 
+// Appends `"name":value`.
+void AppendJsonParameter(ResponseWriter& out, const core::ResponseParameter& parameter);
+
 // Appends the object of a response's parameters.
 void AppendJsonParameters(ResponseWriter& out, const core::ResponseParameters& parameters);
 

@@ -175,14 +175,11 @@ function readLoadParameters(given: unknown): ReadonlyMap<string, LoadParameter> 
   return result;
 }
 
-/** Triton looks at nothing else of an unload. */
+/** Triton looks at nothing else of an unload, and passes over a value of another type. */
 function readUnloadParameters(given: unknown): ReadonlyMap<string, LoadParameter> {
   if (typeof given !== 'object' || given === null) return NO_PARAMETERS;
   const dependents: unknown = Object.entries(given).find(([key]) => key === UNLOAD_DEPENDENTS)?.[1];
-  if (dependents === undefined) return NO_PARAMETERS;
-  if (typeof dependents !== 'boolean') {
-    throw invalidArgument('attempt to access JSON non-boolean as boolean');
-  }
+  if (typeof dependents !== 'boolean') return NO_PARAMETERS;
   return new Map([[UNLOAD_DEPENDENTS, dependents]]);
 }
 

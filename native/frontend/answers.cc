@@ -140,11 +140,13 @@ bool Answers::CompressParts(const Call& call) {
 
 void Answers::SendGrpcHead(const Call& call) {
   const bool names_coding = call.answer_coding != protocol::Coding::kIdentity;
-  // What requests may be compressed with, as gRPC core tells it with every answer.
+  // What requests may be compressed with, as gRPC core tells it; a client that says nothing of
+  // codings itself, which no gRPC library is, has no use for it and need not pay.
   const net::Header head[] = {{"content-type", kGrpcContentType, true},
                               {"grpc-accept-encoding", "identity, deflate, gzip", true},
                               {"grpc-encoding", protocol::CodingName(call.answer_coding), true}};
-  call.stream->SendHead(200, {head, names_coding ? 3u : 2u}, std::nullopt);
+  const size_t count = names_coding ? 3 : call.knows_codings ? 2 : 1;
+  call.stream->SendHead(200, {head, count}, std::nullopt);
 }
 
 void Answers::SendWritten(net::Stream& stream) {

@@ -24,7 +24,7 @@ void Call::Reset() {
   stream = nullptr;
   state = State::kReading;
   prefix_received = body_size = body_limit = body_offset = received = 0;
-  is_length_known = is_compressed = has_head = is_counted = false;
+  is_length_known = is_compressed = has_head = is_counted = knows_codings = false;
   alias = AliasForm::kNone;
   load_form = LoadForm::kNone;
   request_coding = answer_coding = protocol::Coding::kIdentity;

@@ -124,6 +124,7 @@ class Call final : public net::Exchange {
   std::optional<std::string> json_length;  // Inference-Header-Content-Length
   protocol::Coding request_coding = protocol::Coding::kIdentity;
   protocol::Coding answer_coding = protocol::Coding::kIdentity;  // what the client takes
+  bool knows_codings = false;  // a gRPC client that says what it takes
   base::Ref<model::Servable> model;
   base::Ref<NetSink> sink;
   std::string id;

@@ -119,10 +119,12 @@ void IoHandler::StartHttpBody(Call& call, const net::RequestHead& head, size_t l
 }
 
 void IoHandler::StartGrpc(Call& call, const net::RequestHead& head) {
+  const auto accepted = head.Find("grpc-accept-encoding");
+  call.knows_codings = accepted.has_value();
   if ((call.kind == RouteKind::kInfer || call.kind == RouteKind::kStreamInfer) &&
       options_.grpc_answer_level != protocol::CompressionLevel::kNone) {
-    call.answer_coding = protocol::CodingForLevel(options_.grpc_answer_level,
-                                                  head.Find("grpc-accept-encoding").value_or(""));
+    call.answer_coding =
+        protocol::CodingForLevel(options_.grpc_answer_level, accepted.value_or(""));
   }
   if (call.kind == RouteKind::kInfer && !options_.native_infer_path)
     call.kind = RouteKind::kControl;

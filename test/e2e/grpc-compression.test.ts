@@ -191,12 +191,14 @@ for (const inferPath of ['native', 'typescript'] as const) {
       }
     });
 
-    it('tells with every answer what requests may be compressed with', async () => {
+    it('tells those who know of codings what requests may be compressed with', async () => {
       const live = '/inference.GRPCInferenceService/ServerLive';
       for (const path of [INFER, STREAM, METADATA, live]) {
         const message = path === METADATA || path === live ? Buffer.alloc(0) : inferRequest(1);
-        const { accepts, status } = await call(session('none'), path, message);
+        const { accepts, status } = await call(session('none'), path, message, 'identity');
         assert.deepEqual([accepts, status], ['identity, deflate, gzip', '0'], path);
+        const silent = await call(session('none'), path, message);
+        assert.deepEqual([silent.accepts, silent.status], [undefined, '0'], path);
       }
       // Nor does Triton with an answer that is trailers only.
       const failed = await call(session('none'), INFER, inferRequest(1, 'nobody'));

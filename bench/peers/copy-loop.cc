@@ -7,7 +7,6 @@
 // Prints one JSON line: {"copies": n, "cpuNs": n}.
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -16,15 +15,7 @@
 #include <cstring>
 #include <string>
 
-namespace {
-
-std::int64_t CpuNs() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
-}
-
-}  // namespace
+#include "cpu_clock.h"
 
 int main(int argc, char** argv) {
   const std::size_t bytes = argc == 3 ? std::strtoull(argv[1], nullptr, 10) : 0;

@@ -4,24 +4,17 @@
 // The floor under the MLP: ONNX Runtime's Run through the C API in a loop, tensors wrapped and
 // released at each call as a batcher must. Usage: ort-loop LIBRARY MODEL MILLISECONDS
 // Prints one JSON line: {"version": …, "batches": [{"rows": n, "calls": n, "cpuNs": n}, …]}.
-#include <time.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
+#include "cpu_clock.h"
 #include "ort.h"
 
 namespace {
 
 constexpr std::int64_t kInWidth = 64;
 constexpr std::int64_t kOutWidth = 10;
-
-std::int64_t CpuNs() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
-}
 
 }  // namespace
 

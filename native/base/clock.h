@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 namespace serving::base {
 
@@ -11,6 +12,12 @@ using Instant = std::chrono::steady_clock::time_point;
 using Nanoseconds = std::chrono::nanoseconds;
 
 inline constexpr Instant kNever = Instant::max();
+
+// Milliseconds since the epoch: to be told to people, never to decide by.
+inline uint64_t WallClockMs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
 
 // The one source of time for everything that decides. Threads: Now is callable from any.
 class Clock {

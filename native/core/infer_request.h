@@ -151,4 +151,11 @@ struct RequestDeleter {
 
 using RequestPtr = std::unique_ptr<InferRequest, RequestDeleter>;
 
+// Of all inputs together.
+inline size_t InputBytes(const InferRequest& request) {
+  size_t bytes = 0;
+  for (const InputTensor& input : request.inputs) bytes += input.byte_size;
+  return bytes;
+}
+
 }  // namespace serving::core

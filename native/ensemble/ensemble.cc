@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ensemble/relay.h"
+#include "model/refusal.h"
 
 namespace serving::ensemble {
 namespace {
@@ -22,22 +23,6 @@ constexpr size_t kRunShare = 4;
 // Weight of the newest request in what the next are expected to hold.
 constexpr double kGrowthWeight = 16;
 constexpr size_t kMaxPooled = 1024;
-
-uint64_t WallClockMs() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-}
-
-size_t InputBytes(const core::InferRequest& request) {
-  size_t bytes = 0;
-  for (const core::InputTensor& input : request.inputs) bytes += input.byte_size;
-  return bytes;
-}
-
-void Answer(core::RequestPtr request, const base::Status& status) {
-  core::SendError(*request->sink,
-                  {status.code(), core::RequestPrefix(request->id) + status.message()});
-}
 
 }  // namespace
 
@@ -87,10 +72,7 @@ void Ensemble::Submit(model::RequestChain chain, model::InlineAllowance* allowan
 }
 
 base::Status Ensemble::AdmitLocked(const Binding* binding) const {
-  if (is_stopping_) {
-    return base::Unavailable(
-        "Server is stopping, scheduler for model has stopped accepting new inference requests");
-  }
+  if (is_stopping_) return model::SchedulerHasStopped();
   if (binding == nullptr) {
     return base::Unavailable("the models of ensemble '" + plan_.name + "' are not ready");
   }
@@ -101,7 +83,7 @@ void Ensemble::SubmitBound(model::RequestChain chain, const base::Ref<const Bind
                            model::InlineAllowance* allowance) {
   const Instant now = steady_clock::now();
   Relay& relay = Relay::OfThisThread();
-  std::vector<std::pair<core::RequestPtr, base::Status>> refused;
+  std::vector<model::Refusal> refused;
   const auto limit = static_cast<size_t>(plan_.queue.max_queue_size);
   {
     std::lock_guard lock(mutex_);
@@ -111,10 +93,10 @@ void Ensemble::SubmitBound(model::RequestChain chain, const base::Ref<const Bind
       if (base::Status status = AdmitLocked(binding.get()); !status.ok()) {
         ++statistics_.failures[static_cast<size_t>(metrics::FailureReason::kRejected)];
         statistics_.fail.Add(base::Nanoseconds(0));
-        refused.emplace_back(std::move(request), std::move(status));
+        refused.push_back({std::move(request), std::move(status)});
         continue;
       }
-      const size_t input_bytes = InputBytes(*request);
+      const size_t input_bytes = core::InputBytes(*request);
       Run* const run = TakeRun();
       run->Open(std::move(request), binding, now);
       run->input_bytes = input_bytes;
@@ -124,8 +106,7 @@ void Ensemble::SubmitBound(model::RequestChain chain, const base::Ref<const Bind
       } else if (limit > 0 && door_.size >= limit) {
         ++statistics_.failures[static_cast<size_t>(metrics::FailureReason::kRejected)];
         statistics_.fail.Add(base::Nanoseconds(0));
-        refused.emplace_back(run->TakeRequest(),
-                             base::Status(plan_.queue.full_status, "Exceeds maximum queue size"));
+        refused.push_back({run->TakeRequest(), model::QueueIsFull(plan_.queue)});
         run->Unref();
       } else {
         ++statistics_.pending;
@@ -134,7 +115,7 @@ void Ensemble::SubmitBound(model::RequestChain chain, const base::Ref<const Bind
       }
     }
   }
-  for (auto& [request, status] : refused) Answer(std::move(request), status);
+  model::SendRefusals(refused);
   if (!relay.is_draining()) relay.Drain(allowance);
 }
 
@@ -250,7 +231,7 @@ void Ensemble::CountEnd(const core::InferRequest& request, const core::InferResp
   add(statistics_.compute_output, batch.compute_output, times.output_end - times.infer_end);
   statistics_.inference_count += static_cast<uint64_t>(request.batch_size);
   ++statistics_.execution_count;
-  statistics_.last_inference_ms = WallClockMs();
+  statistics_.last_inference_ms = base::WallClockMs();
 }
 
 metrics::ModelStatistics Ensemble::Statistics() const {
@@ -302,7 +283,7 @@ bool Ensemble::RemoveWaiting(const Step& step, const base::Status& status) {
     state.waiting.erase(found);
     ++state.inflight;  // its answer leaves
   }
-  Answer(std::move(request), status);
+  model::SendRefusal({std::move(request), std::move(status)});
   return true;
 }
 

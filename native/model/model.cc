@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -21,14 +20,10 @@ using base::Nanoseconds;
 using std::chrono::duration_cast;
 using std::chrono::steady_clock;
 
-// A batch size runs on the I/O thread if it was measured to take less than this.
-constexpr Nanoseconds kInlineLimit = std::chrono::microseconds(200);
 // An inline run that takes longer than this puts the model's next kWatchedRuns under watch. One of
 // those that takes as long by its own doing makes the model threaded until it is loaded again.
 constexpr Nanoseconds kInlineTooLong = std::chrono::milliseconds(1);
 constexpr int kWatchedRuns = 16;
-constexpr size_t kMaxMeasuredInputBytes = 1 << 20;
-constexpr int kMeasuredRuns = 5;
 // Weight of the newest execution in the average time per row.
 constexpr int kRowTimeWeight = 8;
 // Triton's, in milliseconds, where the configuration names none.
@@ -55,11 +50,6 @@ bool IsOwnDoing(const ThreadUsage& before, const ThreadUsage& after) {
   return after.preemptions == before.preemptions || after.cpu - before.cpu > kInlineTooLong;
 }
 
-uint64_t WallClockMs() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(duration_cast<std::chrono::milliseconds>(now).count());
-}
-
 bool HasFreeShapes(const core::ModelPlan& plan) {
   return std::ranges::any_of(plan.inputs, [](const core::TensorPlan& input) {
     return input.optional ||
@@ -81,54 +71,6 @@ bool HaveSameShapes(const core::ModelPlan& plan, const core::InferRequest& a,
     }
   }
   return true;
-}
-
-// Throws measured answers away.
-class MeasuringSink final : public core::ResponseSink {
- public:
-  core::InferResponse* NewResponse() override { return new core::InferResponse; }
-  base::BufferRef AllocateOutput(uint32_t, size_t) override { return nullptr; }
-  base::Waker* Send(core::InferResponse* response) override {
-    ok = response->status.ok();
-    delete response;
-    return nullptr;
-  }
-  bool ok = false;
-};
-
-class MeasuringListener final : public ExecutionListener {
- public:
-  void OnExecuted(int, const base::Status&, bool) override {}
-};
-
-// A request of zeros (empty strings for BYTES), free dimensions 1; null when it would be too large
-// to measure.
-core::RequestPtr MakeZeroRequest(const core::ModelPlan& plan, int64_t rows,
-                                 base::BufferAllocator& allocator) {
-  core::RequestPtr request(new core::InferRequest);
-  request->batch_size = rows;
-  for (uint32_t slot = 0; slot < plan.inputs.size(); ++slot) {
-    core::InputTensor& input = request->AddInput();
-    input.slot = slot;
-    input.data_type = plan.inputs[slot].tensor.data_type;
-    if (plan.max_batch_size > 0) input.shape.Append(rows);
-    for (const int64_t dim : plan.inputs[slot].tensor.dims.dims()) {
-      if (!input.shape.Append(std::max<int64_t>(dim, 1))) return nullptr;
-    }
-    const auto elements = input.shape.ElementCount();
-    const bool is_bytes = input.data_type == tensor::DataType::kBytes;
-    const size_t element_size = is_bytes ? 4 : tensor::ByteSize(input.data_type);
-    if (!elements || static_cast<uint64_t>(*elements) > kMaxMeasuredInputBytes / element_size) {
-      return nullptr;
-    }
-    input.byte_size = static_cast<size_t>(*elements) * element_size;
-    base::BufferRef buffer = allocator.Allocate(input.byte_size);
-    if (!buffer) return nullptr;
-    std::memset(buffer->data(), 0, input.byte_size);
-    input.parts.push_back({.data = buffer->data(), .size = input.byte_size});
-    request->kept.push_back(std::move(buffer));
-  }
-  return request;
 }
 
 base::Ref<metrics::ResponseCounters> MakeResponseCounters(const core::ModelPlan& plan,
@@ -155,12 +97,6 @@ base::Status StatusOf(scheduler::DropReason reason) {
   return {};
 }
 
-uint64_t InputBytes(const core::InferRequest& request) {
-  uint64_t bytes = 0;
-  for (const core::InputTensor& input : request.inputs) bytes += input.byte_size;
-  return bytes;
-}
-
 }  // namespace
 
 base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backend& backend,
@@ -170,7 +106,10 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
   auto model = base::Ref<Model>::Adopt(
       new Model(std::move(plan), std::move(backend_model), options.metrics));
   RETURN_IF_ERROR(model->MakeInstances(backend, options));
-  if (options.allow_inline && backend.may_run_inline(model->plan_)) model->MeasureInlineCosts();
+  if (options.allow_inline && backend.may_run_inline(model->plan_)) {
+    model->inline_costs_ = InlineCosts::Measure(model->plan_, *model->leases_[0]->instance);
+    model->inline_allowed_ = !model->inline_costs_.empty();
+  }
   RETURN_IF_ERROR(model->StartThreads());
   model->load_seconds_ = std::chrono::duration<double>(steady_clock::now() - start).count();
   return model;
@@ -208,41 +147,6 @@ base::Status Model::MakeInstances(backend::Backend& backend, const ModelOptions&
   return {};
 }
 
-void Model::MeasureInlineCosts() {
-  for (int64_t rows = 1;; rows = std::min(rows * 2, plan_.max_batch_size)) {
-    const auto cost = MeasureBatch(rows);
-    if (!cost || *cost >= kInlineLimit) break;
-    inline_costs_.emplace_back(rows, *cost);
-    if (rows >= plan_.max_batch_size) break;
-  }
-  inline_allowed_ = !inline_costs_.empty();
-}
-
-// Median of a few runs after a cold one; nothing when the model does not run on zeros.
-std::optional<Nanoseconds> Model::MeasureBatch(int64_t rows) {
-  auto pool = base::MakeRef<device::HostPool>(
-      std::make_shared<base::MemoryBudget>(kMaxMeasuredInputBytes * (plan_.inputs.size() + 1)));
-  auto budget = std::make_shared<base::MemoryBudget>(SIZE_MAX / 2);
-  MeasuringListener listener;
-  Execution execution(plan_, 0, 1, budget, &listener);
-  auto sink = base::MakeRef<MeasuringSink>();
-  std::vector<Nanoseconds> runs;
-  for (int run = 0; run <= kMeasuredRuns; ++run) {
-    core::RequestPtr request = MakeZeroRequest(plan_, rows, *pool);
-    if (!request) return std::nullopt;
-    request->sink = sink;
-    execution.Add(std::move(request));
-    const Instant start = steady_clock::now();
-    execution.Run(*leases_[0]->instance, start);
-    const Nanoseconds took = steady_clock::now() - start;
-    execution.Deliver();
-    if (!sink->ok) return std::nullopt;
-    if (run > 0) runs.push_back(took);
-  }
-  std::ranges::sort(runs);
-  return runs[runs.size() / 2];
-}
-
 base::Status Model::StartThreads() {
   try {
     for (size_t i = 0; i < leases_.size(); ++i) {
@@ -269,7 +173,7 @@ void Model::Submit(RequestChain chain, InlineAllowance* allowance) {
     if (allowance != nullptr) RunInline(lock, *allowance, refusals);
     if (!queue_.empty()) WakeOneLocked();
   }
-  Refuse(refusals);
+  SendRefusals(refusals);
 }
 
 void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Refusal>& refusals) {
@@ -284,16 +188,13 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   }
   if (is_stopping_ || is_full) {
     CountEndLocked(*request, metrics::FailureReason::kRejected, now);
-    refusals.push_back({std::move(request),
-                        is_stopping_
-                            ? base::Unavailable("Server is stopping, scheduler for model "
-                                                "has stopped accepting new inference requests")
-                            : base::Status(plan_.queue.full_status, "Exceeds maximum queue size")});
+    refusals.push_back(
+        {std::move(request), is_stopping_ ? SchedulerHasStopped() : QueueIsFull(plan_.queue)});
     return;
   }
   scheduler::QueuedRequest queued;
   queued.rows = request->batch_size;
-  if (is_measured_) queued.bytes = InputBytes(*request);
+  if (is_measured_) queued.bytes = core::InputBytes(*request);
   queued.enqueued = now;
   queued.expires = scheduler::ExpiresAt(queue_.PolicyOf(level), *request, now);
   queued.shape_key = has_free_shapes_ ? ShapeKey(*request) : 0;
@@ -351,7 +252,7 @@ bool Model::RemoveQueued(const core::ResponseSink* sink, base::Status status,
     // What is left may be a size that an idle instance does not wait with.
     if (!queue_.empty()) WakeOneLocked();
   }
-  Refuse(refusals);
+  SendRefusals(refusals);
   return true;
 }
 
@@ -361,18 +262,6 @@ void Model::CountEndLocked(const core::InferRequest& request, metrics::FailureRe
   ++statistics_.failures[static_cast<size_t>(reason)];
   statistics_.fail.Add(now - request.times.queued);
   if (statistics_.pending == 0) idle_.notify_all();
-}
-
-void Model::Refuse(std::vector<Refusal>& refusals) {
-  for (Refusal& refusal : refusals) {
-    core::InferResponse* response = refusal.request->sink->NewResponse();
-    response->status = {refusal.status.code(),
-                        core::RequestPrefix(refusal.request->id) + refusal.status.message()};
-    response->times = refusal.request->times;
-    response->is_final = true;
-    core::SendNow(*refusal.request->sink, response);
-  }
-  refusals.clear();
 }
 
 Model::Lease* Model::FreeLeaseLocked() {
@@ -416,9 +305,8 @@ size_t Model::CountSameShapesLocked(size_t count) const {
 
 bool Model::MayRunInlineLocked(int64_t rows, const InlineAllowance& allowance) const {
   if (!inline_allowed_ || is_stopping_) return false;
-  const auto cost =
-      std::ranges::lower_bound(inline_costs_, rows, {}, &std::pair<int64_t, Nanoseconds>::first);
-  return cost != inline_costs_.end() && cost->second <= allowance.left;
+  const auto cost = inline_costs_.Of(rows);
+  return cost && *cost <= allowance.left;
 }
 
 void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allowance,
@@ -469,13 +357,13 @@ void Model::InstanceLoop(size_t index) {
       TakeBatchLocked(decision, lease);
       if (!queue_.empty()) WakeOneLocked();
       lock.unlock();
-      Refuse(refusals);
+      SendRefusals(refusals);
       if (responses_) CountResponses(*lease.execution, now);
       lease.execution->Run(*lease.instance, now);
       lock.lock();
     } else if (!refusals.empty()) {
       lock.unlock();
-      Refuse(refusals);
+      SendRefusals(refusals);
       lock.lock();
     } else if (is_stopping_) {
       return;
@@ -537,7 +425,7 @@ void Model::CountExecutionLocked(const Execution& execution, const base::Status&
   batch.compute_output.Add(output);
   statistics_.inference_count += static_cast<uint64_t>(execution.rows());
   ++statistics_.execution_count;
-  statistics_.last_inference_ms = WallClockMs();
+  statistics_.last_inference_ms = base::WallClockMs();
   if (is_measured_) MeasureExecutionLocked(execution);
 }
 

@@ -20,6 +20,8 @@
 #include "metrics/metrics_options.h"
 #include "metrics/model_statistics.h"
 #include "model/execution.h"
+#include "model/inline_costs.h"
+#include "model/refusal.h"
 #include "model/servable.h"
 #include "scheduler/batch_policy.h"
 #include "scheduler/priority_queue.h"
@@ -72,18 +74,12 @@ class Model final : public Servable, private ExecutionListener {
     bool is_notified =
         false;  // its thread has been woken and has not looked yet; guarded by mutex_
   };
-  struct Refusal {
-    core::RequestPtr request;
-    base::Status status;
-  };
 
   Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
         const metrics::MetricsOptions& metrics);
   ~Model() override;
 
   base::Status MakeInstances(backend::Backend& backend, const ModelOptions& options);
-  void MeasureInlineCosts();
-  std::optional<base::Nanoseconds> MeasureBatch(int64_t rows);
   base::Status StartThreads();
   void InstanceLoop(size_t index);
 
@@ -98,7 +94,6 @@ class Model final : public Servable, private ExecutionListener {
   bool MayRunInlineLocked(int64_t rows, const InlineAllowance& allowance) const;
   void CountEndLocked(const core::InferRequest& request, metrics::FailureReason reason,
                       base::Instant now);
-  void Refuse(std::vector<Refusal>& refusals);
   void RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allowance,
                  std::vector<Refusal>& refusals);
   uint64_t ShapeKey(const core::InferRequest& request) const;
@@ -130,8 +125,7 @@ class Model final : public Servable, private ExecutionListener {
   bool is_stopping_ = false;                                  // guarded by mutex_
   int inline_watch_ = 0;         // inline runs to measure; guarded by mutex_
   bool inline_allowed_ = false;  // guarded by mutex_
-  std::vector<std::pair<int64_t, base::Nanoseconds>>
-      inline_costs_;  // ascending rows; set before threads start
+  InlineCosts inline_costs_;     // set before threads start
   std::vector<std::unique_ptr<Lease>> leases_;
 };
 

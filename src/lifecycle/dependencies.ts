@@ -45,9 +45,7 @@ export class Dependencies {
     const members = config === undefined ? [] : membersOf(config);
     if (config === undefined || members.length === 0) return;
     await checkCycles(config, async (name) => this.#configOf(await this.#memberId(id, name)));
-    const missing = members.filter(
-      (name) => (models.member(id, name)?.state.served() ?? []).length === 0,
-    );
+    const missing = members.filter((name) => !this.#serves(id, name));
     await Promise.all(
       missing.map(async (name) => {
         const member = await this.#memberId(id, name);
@@ -79,15 +77,18 @@ export class Dependencies {
     const { models, suspend, rebuild } = this.#ports;
     const model = models.get(id);
     if (model === undefined || !model.state.isWanted) return;
-    const isServed = (name: string): boolean =>
-      (models.member(id, name)?.state.served() ?? []).length > 0;
-    if (!model.members.every(isServed)) return suspend(model);
+    if (!model.members.every((name) => this.#serves(id, name))) return suspend(model);
     try {
       await rebuild(model);
     } catch (thrown) {
       await suspend(model);
       throw thrown;
     }
+  }
+
+  /** A version of the ensemble's member is in service. */
+  #serves(ensemble: ModelId, member: string): boolean {
+    return (this.#ports.models.member(ensemble, member)?.state.served() ?? []).length > 0;
   }
 
   /** Ensembles that are asked for and use the model. */

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { startNereid } from '../support/nereid.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const DECOUPLED = 'model_transaction_policy { decoupled: true }\n';
@@ -136,13 +137,7 @@ for (const inferPath of ['native', 'typescript']) {
     });
 
     it('takes a client that leaves out of the queue', async () => {
-      const gate = async (control: object) => {
-        const response = await fetch(`http://${server.endpoints.http}/v2/test/gated`, {
-          method: 'POST',
-          body: JSON.stringify(control),
-        });
-        return (await response.json()) as { waiting: number; executed: number };
-      };
+      const gate = (control: object) => testDoor(server.endpoints, 'gated', control);
       const leaving = new AbortController();
       const calls = [1, 2, 3].map((value) =>
         fetch(`http://${server.endpoints.http}/v2/models/gated/generate_stream`, {

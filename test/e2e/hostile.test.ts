@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { startNereid } from '../support/nereid.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }';
@@ -59,11 +60,7 @@ describe('a server among hostile clients', () => {
     return (JSON.parse(text) as { outputs?: { data: number[] }[] }).outputs?.[0]?.data[0];
   };
 
-  const gate = async (control: object): Promise<{ waiting: number; executed: number }> => {
-    const { status, text } = await post('/v2/test/gated', JSON.stringify(control));
-    assert.equal(status, 200, text);
-    return JSON.parse(text) as { waiting: number; executed: number };
-  };
+  const gate = (control: object) => testDoor(server.endpoints, 'gated', control);
 
   const residentMiB = (): number => {
     const [, kib] =

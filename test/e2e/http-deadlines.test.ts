@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { askHttp, type HttpAnswer, inferBody } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }';
@@ -33,11 +34,7 @@ describe('deadlines in headers of HTTP requests', () => {
       headers,
       body: inferBody(),
     });
-  const gate = async (control: object): Promise<{ waiting: number; executed: number }> => {
-    const body = JSON.stringify(control);
-    const { body: text } = await askHttp(server.endpoints.http, 'POST', '/v2/test/gated', { body });
-    return JSON.parse(text) as { waiting: number; executed: number };
-  };
+  const gate = (control: object) => testDoor(server.endpoints, 'gated', control);
 
   for (const headers of [
     { 'x-request-timeout-ms': '50' },

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { startNereid } from '../support/nereid.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }\n';
@@ -42,13 +43,7 @@ for (const inferPath of ['native', 'typescript']) {
       repository[Symbol.dispose]();
     });
 
-    const gate = async (model: string, control: object) => {
-      const response = await fetch(`http://${server.endpoints.http}/v2/test/${model}`, {
-        method: 'POST',
-        body: JSON.stringify(control),
-      });
-      return (await response.json()) as { waiting: number; executed: number };
-    };
+    const gate = (model: string, control: object) => testDoor(server.endpoints, model, control);
 
     const sample = async (name: string, labels: string) => {
       const page = await (await fetch(`http://${server.endpoints.metrics}/metrics`)).text();

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { projectRoot, startNereid } from '../support/nereid.ts';
 import { type Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const EXAMPLES = `${projectRoot}model_repository`;
@@ -234,13 +235,4 @@ async function infer({ http }: Endpoints, model: string): Promise<Response> {
     inputs: [{ name: 'IN', shape: [1, 1], datatype: 'INT32', data: [1] }],
   });
   return fetch(`http://${http}/v2/models/${model}/infer`, { method: 'POST', body });
-}
-
-/** Speaks to a test backend. */
-async function testDoor({ http }: Endpoints, model: string, control: object): Promise<void> {
-  const response = await fetch(`http://${http}/v2/test/${model}`, {
-    method: 'POST',
-    body: JSON.stringify(control),
-  });
-  assert.equal(response.status, 200, await response.text());
 }

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }';
@@ -37,10 +38,7 @@ describe('a client that vanishes', () => {
       const { http, metrics } = server.endpoints;
       const post = (to: string, text: string, signal?: AbortSignal): Promise<Response> =>
         fetch(`http://${http}${to}`, { method: 'POST', body: text, signal: signal ?? null });
-      const gate = async (control: object): Promise<{ executed: number }> => {
-        const answer = await post('/v2/test/gated', JSON.stringify(control));
-        return (await answer.json()) as { executed: number };
-      };
+      const gate = (control: object) => testDoor(server.endpoints, 'gated', control);
       const metric = async (line: RegExp): Promise<number> =>
         Number(line.exec(await (await fetch(`http://${metrics}/metrics`)).text())?.[1]);
 

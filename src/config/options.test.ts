@@ -35,6 +35,7 @@ describe('parseOptions', () => {
     assert.equal(options.singleProtocolPorts, true);
     assert.equal(options.setup, 'never');
     assert.equal(options.httpMaxInputBytes, 64 * 1024 * 1024);
+    assert.deepEqual(options.readinessPolicy, { kind: 'known' });
   });
 
   it('has safer defaults under its own name', () => {
@@ -45,6 +46,7 @@ describe('parseOptions', () => {
     assert.equal(options.queueFullStatus, 'ResourceExhausted');
     assert.equal(options.jsonHealthBodies, true);
     assert.equal(options.setup, 'ask');
+    assert.deepEqual(options.readinessPolicy, { kind: 'all' });
   });
 
   it('takes a value after = or as the next word', () => {
@@ -140,6 +142,15 @@ describe('parseOptions', () => {
     for (const [argument, reason] of table) {
       const flag = argument.slice(0, argument.indexOf('='));
       assert.equal(refuse([argument]), `Bad option: "${flag}".\n${reason}`);
+    }
+  });
+
+  it('takes the models that readiness waits for', () => {
+    const policy = (value: string) => accept([`--readiness-policy=${value}`]).readinessPolicy;
+    assert.deepEqual(policy('any'), { kind: 'any' });
+    assert.deepEqual(policy('listed:a,b'), { kind: 'listed', names: ['a', 'b'] });
+    for (const bad of ['', 'some', 'listed', 'listed:', 'listed:a,']) {
+      assert.match(refuse([`--readiness-policy=${bad}`]), /Expected all, known, any or listed:/);
     }
   });
 

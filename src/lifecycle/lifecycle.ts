@@ -6,6 +6,7 @@ import { abortable, throwIfAborted } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
 import { grpcNumber, internal, ServeError, type StatusCode, unavailable } from '../base/status.ts';
 import { ConfigError } from '../config/config-error.ts';
+import type { ReadinessPolicy } from '../config/flags/repository.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { OverrideFiles } from '../repository/override-files.ts';
 import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
@@ -21,6 +22,7 @@ import type { IndexRow, ModelState, ServedVersion } from './model-state.ts';
 import { ambiguous, keyOf, type ModelId, Namespaces } from './namespaces.ts';
 import { checkOverrideCode } from './override.ts';
 import { Publisher } from './publisher.ts';
+import { judgeReadiness, type Readiness } from './readiness.ts';
 import { type Model, ModelRegistry } from './registry.ts';
 import { Retirement } from './retirement.ts';
 
@@ -32,6 +34,8 @@ export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
   /** how often a version whose build failed is built again */
   readonly loadRetries: number;
   readonly strictReadiness: boolean;
+  /** absent = all */
+  readonly readinessPolicy?: ReadinessPolicy;
   /** models of one name from several repositories are served, to those who need no name */
   readonly namespacing: boolean;
   /** calls for models that do not serve ask for them; absent = no */
@@ -107,9 +111,13 @@ export class ModelLifecycle {
   }
 
   get isReady(): boolean {
-    if (!this.#isStarted || this.#exiting.signal.aborted) return false;
-    if (!this.#options.strictReadiness) return true;
-    return this.#models.all().every(({ state }) => state.isSatisfied);
+    return this.readiness().isReady;
+  }
+
+  readiness(): Readiness {
+    if (!this.#isStarted || this.#exiting.signal.aborted) return NOT_READY;
+    if (!this.#options.strictReadiness) return { ...NOT_READY, isReady: true };
+    return judgeReadiness(this.#options.readinessPolicy ?? { kind: 'all' }, this.#models.states());
   }
 
   /**
@@ -266,9 +274,22 @@ export class ModelLifecycle {
       await this.#load(id, { config, files, staged });
     } catch (thrown) {
       await staged.remove();
+      await this.#forgetStrays();
       throw thrown;
     } finally {
       staged.settled();
+    }
+  }
+
+  /** Callers choose the names of what they bring, so what is known of failures must not grow with them. */
+  async #forgetStrays(): Promise<void> {
+    const strays = this.#models.failedStrays();
+    for (const stray of strays) stray.config = undefined;
+    for (const { id } of strays.slice(0, -MOST_FAILED_STRAYS)) {
+      await this.#exclusive.run(keyOf(id), async () => {
+        if (this.#models.failedStrays().some((one) => one.id === id)) this.#models.delete(id);
+      });
+      await this.#publisher.publish();
     }
   }
 
@@ -291,9 +312,15 @@ export class ModelLifecycle {
   #loadAlone(id: ModelId, override: Override): Promise<void> {
     checkModelName(id.name);
     return this.#exclusive.run(keyOf(id), async () => {
-      // Before a slot is taken: the models of an ensemble need slots too.
-      await this.#loadMembers(id, override);
-      await this.#slots.run(() => this.#replace(id, override));
+      try {
+        // Before a slot is taken: the models of an ensemble need slots too.
+        await this.#loadMembers(id, override);
+        await this.#slots.run(() => this.#replace(id, override));
+      } catch (thrown) {
+        // Readiness may have changed.
+        await this.#publisher.publish();
+        throw thrown;
+      }
     });
   }
 
@@ -301,7 +328,10 @@ export class ModelLifecycle {
     try {
       await this.#dependencies.loadMembers(id, { config, folder: staged?.folder });
     } catch (thrown) {
-      throw this.#memberFailure(this.#models.model(id).state, ServeError.from(thrown));
+      const isNew = !this.#models.has(id);
+      const model = this.#models.model(id);
+      if (isNew) model.isStray = staged !== undefined;
+      throw this.#memberFailure(model.state, ServeError.from(thrown));
     }
   }
 
@@ -332,6 +362,7 @@ export class ModelLifecycle {
     const folder = staged?.folder ?? stored;
     if (folder === undefined) throw internal(failedToPoll(name));
     const model = this.#models.model(id);
+    model.isStray = stored === undefined;
     const { state } = model;
     const isOverride = override.config !== undefined;
     if (!isOverride && state.served().length > 0 && model.fingerprint === folder.fingerprint)
@@ -341,7 +372,7 @@ export class ModelLifecycle {
     model.config = override.config;
     if (draft.versions.length === 0) {
       const reason = `at least one version must be available under the version policy of model '${name}'`;
-      state.failBeforeVersions(reason);
+      state.failBeforeVersions(reason, true);
       throw this.#failure('InvalidArgument', `load failed for model '${name}': ${reason}\n`);
     }
     state.beginLoad(draft.versions.map((one) => one.version));
@@ -462,7 +493,11 @@ export class ModelLifecycle {
   }
 }
 
+const MOST_FAILED_STRAYS = 256;
+
 const NO_FILES: OverrideFiles = new Map();
+
+const NOT_READY: Readiness = { isReady: false, waitsFor: [], needs: [] };
 
 /** Waits for all, also when one fails. @throws what the first that failed threw */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {

@@ -50,6 +50,7 @@ export class ModelState {
   isWanted = false;
   readonly #versions = new Map<number, VersionEntry>();
   #problem = '';
+  #isRead = true;
 
   constructor(name: string) {
     this.name = name;
@@ -59,6 +60,7 @@ export class ModelState {
   beginLoad(versions: readonly number[]): void {
     this.isWanted = true;
     this.#problem = '';
+    this.#isRead = true;
     for (const version of versions) {
       const entry = this.#versions.get(version);
       if (entry?.state === 'READY') continue;
@@ -66,10 +68,14 @@ export class ModelState {
     }
   }
 
-  /** The load ended before any version was known: a bad configuration, no version. */
-  failBeforeVersions(reason: string): void {
+  /**
+   * The load ended before any version was known.
+   * @param isRead its configuration is good: it has no version
+   */
+  failBeforeVersions(reason: string, isRead = false): void {
     this.isWanted = true;
     this.#problem = reason;
+    this.#isRead = isRead;
   }
 
   /** The load failed. Versions that serve go on serving. */
@@ -159,7 +165,12 @@ export class ModelState {
     return this.#versions.size > 0;
   }
 
-  /** Strict readiness: every model that was asked for serves a version. */
+  /** Nothing could be read of it, and it does not serve. */
+  get isPassedOver(): boolean {
+    return !this.#isRead && this.served().length === 0;
+  }
+
+  /** Nobody asked for it, or it serves a version. */
   get isSatisfied(): boolean {
     return !this.isWanted || this.served().length > 0;
   }

@@ -105,6 +105,25 @@ describe('a load with files', () => {
     assert.doesNotMatch(plan?.modelFile ?? '', /model\.onnx/);
   });
 
+  it('remembers only so many names of failures that no repository has', async () => {
+    await using fixture = new Fixture();
+    const { engine, lifecycle, repository } = fixture;
+    await repository.addIdentity('kept');
+    await lifecycle.start([]);
+    const brought = { config: config(), files: files('1/any') };
+    for (const name of ['kept', ...Array.from({ length: 300 }, (_, i) => `m${i}`)]) {
+      engine.loadErrors.set(`${name}:1`, addonError(13, 'no luck'));
+      await assert.rejects(lifecycle.load(name, brought));
+    }
+    const names = lifecycle.knownRows().map(({ name }) => name);
+    assert.equal(names.length, 257);
+    assert.ok(names.includes('kept') && names.includes('m299') && !names.includes('m0'));
+    assert.deepEqual(engine.table.models.map(({ name }) => name).sort(), [...names].sort());
+    engine.loadErrors.clear();
+    await lifecycle.load('m44', brought);
+    assert.deepEqual(fixture.versions('m44'), [1]);
+  });
+
   it('lists a model that no repository has, for as long as it serves', async () => {
     await using fixture = new Fixture();
     const { lifecycle } = fixture;

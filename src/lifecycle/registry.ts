@@ -22,6 +22,8 @@ export interface Model {
   isPulled: boolean;
   /** configuration that its last load brought */
   config: string | undefined;
+  /** no repository has it: its last load brought its files */
+  isStray: boolean;
 }
 
 /** The models that were asked for, and what a request finds among them. */
@@ -54,6 +56,7 @@ export class ModelRegistry {
         members: [],
         isPulled: false,
         config: undefined,
+        isStray: false,
       };
       this.#models.set(key, model);
     }
@@ -67,6 +70,17 @@ export class ModelRegistry {
   /** By their keys. */
   all(): Model[] {
     return [...this.#models].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, model]) => model);
+  }
+
+  /** Models that no repository has and that do not serve, in the order of their first load. */
+  failedStrays(): Model[] {
+    return [...this.#models.values()].filter(
+      ({ isStray, state }) => isStray && state.served().length === 0,
+    );
+  }
+
+  states(): ModelState[] {
+    return [...this.#models.values()].map(({ state }) => state);
   }
 
   /** Models of that name, of whatever repository. */

@@ -3,10 +3,18 @@
 
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
+import type { ServerOptions } from '../config/options.ts';
 
 const CGROUP_LIMITS = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'];
 /** Less than this cannot hold one request of the default input limit. */
 const SMALLEST_DEFAULT = 128 * 1024 * 1024;
+
+/** Bytes of requests, tensors and answers together: `--memory-limit` or its default. */
+export function memoryLimitOf({
+  memoryLimitBytes,
+}: Pick<ServerOptions, 'memoryLimitBytes'>): number {
+  return memoryLimitBytes > 0 ? memoryLimitBytes : defaultMemoryLimit();
+}
 
 /**
  * The default of `--memory-limit`: half of what this process may use, bytes.

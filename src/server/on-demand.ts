@@ -8,7 +8,7 @@ import type { ServerOptions } from '../config/options.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
 import type { Namespaces } from '../lifecycle/namespaces.ts';
 import { OnDemand } from '../lifecycle/on-demand.ts';
-import { defaultMemoryLimit } from './memory-limit.ts';
+import { memoryLimitOf } from './memory-limit.ts';
 
 interface Parts {
   readonly options: ServerOptions;
@@ -38,8 +38,6 @@ export function startOnDemand({
   log,
 }: Parts): ((name: string) => Promise<void>) | undefined {
   if (options.modelControlMode !== 'on-demand') return undefined;
-  const memoryLimit =
-    options.memoryLimitBytes > 0 ? options.memoryLimitBytes : defaultMemoryLimit();
   const onDemand = new OnDemand({
     lifecycle,
     namespaces,
@@ -47,7 +45,7 @@ export function startOnDemand({
     budgetBytes: options.onDemandMemoryMb * 1024 * 1024,
     maxWaiting: options.onDemandQueueSize,
     // The rest is for requests whose model serves.
-    maxWaitingBytes: memoryLimit / 4,
+    maxWaitingBytes: memoryLimitOf(options) / 4,
     fullStatus: options.queueFullStatus,
     statistics: () => engine.snapshot().models,
     memoryBytes: nativeBytes,

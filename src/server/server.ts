@@ -41,7 +41,7 @@ import { Certificates, readTls } from './certificates.ts';
 import { docsApi } from './docs-api.ts';
 import { lazyPredictor, loadInferPath } from './infer-paths.ts';
 import { keepaliveOf } from './keepalive.ts';
-import { defaultMemoryLimit } from './memory-limit.ts';
+import { memoryLimitOf } from './memory-limit.ts';
 import { startOnDemand } from './on-demand.ts';
 import { packageVersion } from './package-version.ts';
 import { makeTracing, type Tracing } from './tracing.ts';
@@ -129,6 +129,7 @@ export class Server implements AsyncDisposable {
       loadThreads: options.modelLoadThreadCount,
       loadRetries: options.modelLoadRetryCount,
       strictReadiness: options.strictReadiness,
+      readinessPolicy: options.readinessPolicy,
       namespacing: options.modelNamespacing,
       onDemand: options.modelControlMode === 'on-demand',
       staging: this.#staging,
@@ -440,10 +441,6 @@ function listenFailure(service: Service, host: string, port: number, thrown: unk
 
 /** What lies between the steps of one ensemble may take this part of all memory. */
 const ENSEMBLE_SHARE = 4;
-
-function memoryLimitOf({ memoryLimitBytes }: ServerOptions): number {
-  return memoryLimitBytes > 0 ? memoryLimitBytes : defaultMemoryLimit();
-}
 
 function engineOptions(
   options: ServerOptions,

@@ -95,8 +95,13 @@ describe('a model that cannot be loaded at the start', () => {
       await using server = await start(...flags);
       return (await server.ask('GET', '/v2/health/ready'))[0];
     };
-    assert.equal(await ready('--strict-readiness=true'), 400);
-    assert.equal(await ready('--strict-readiness=false'), 200);
+    assert.equal(await ready('--strict-readiness=true', '--readiness-policy=all'), 400);
+    assert.equal(await ready('--strict-readiness=false', '--readiness-policy=all'), 200);
+    // Triton passes over what it cannot read.
+    assert.equal(await ready('--readiness-policy=known'), 200);
+    assert.equal(await ready('--readiness-policy=any'), 200);
+    assert.equal(await ready('--readiness-policy=listed:only,other'), 200);
+    assert.equal(await ready('--readiness-policy=listed:only,both'), 400);
   });
 });
 

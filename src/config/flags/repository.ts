@@ -12,12 +12,19 @@ import {
   tritonWord,
 } from './flag.ts';
 
+/** Models whose service makes the server ready; `src/lifecycle/readiness.ts` says what the words mean. */
+export type ReadinessPolicy =
+  | { readonly kind: 'all' | 'known' | 'any' }
+  | { readonly kind: 'listed'; readonly names: readonly string[] };
+
 /** Where models come from and which are served. */
 export interface RepositoryOptions {
   readonly modelRepositories: readonly string[];
   readonly exitOnError: boolean;
   readonly autoCompleteConfig: boolean;
   readonly strictReadiness: boolean;
+  /** which models make the server ready while that is strict */
+  readonly readinessPolicy: ReadinessPolicy;
   readonly modelControlMode: 'none' | 'poll' | 'explicit' | 'on-demand';
   /** MiB that loaded models may take together in mode on-demand; 0 = no bound */
   readonly onDemandMemoryMb: number;
@@ -44,6 +51,7 @@ export const emptyRepositoryOptions: RepositoryOptions = {
   exitOnError: true,
   autoCompleteConfig: true,
   strictReadiness: true,
+  readinessPolicy: { kind: 'all' },
   modelControlMode: 'none',
   onDemandMemoryMb: 0,
   onDemandQueueSize: 0,
@@ -107,6 +115,16 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     defaults: both('true'),
     set: (draft, value) => {
       draft.strictReadiness = bool(value);
+    },
+  },
+  {
+    name: 'readiness-policy',
+    group: 'Model repository',
+    value: '<string>',
+    help: 'Models that strict readiness waits for: "all" that were asked for, those of them that are "known" (one that cannot be read is passed over, as Triton does), "any" one of them, or "listed:<name>[,<name>…]".',
+    defaults: { tritonserver: 'known', nereid: 'all' },
+    set: (draft, value) => {
+      draft.readinessPolicy = readinessPolicy(value);
     },
   },
   {
@@ -229,3 +247,12 @@ export const deprecatedRepositoryFlags: readonly Flag<RepositoryOptions>[] = [
     },
   },
 ];
+
+function readinessPolicy(value: string): ReadinessPolicy {
+  if (value === 'all' || value === 'known' || value === 'any') return { kind: value };
+  const names = value.startsWith('listed:') ? value.slice('listed:'.length).split(',') : [];
+  if (names.length === 0 || names.includes('')) {
+    throw new FlagError(`Expected all, known, any or listed:<name>[,<name>]. Got ${value}`);
+  }
+  return { kind: 'listed', names };
+}

@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { makeLifecycle } from '../../test/support/make-lifecycle.ts';
+import { TempRepository } from '../../test/support/temp-repository.ts';
+import type { ReadinessPolicy } from '../config/flags/repository.ts';
+
+/** `good` serves, the configuration of `garbled` cannot be read, `empty` has no version, `absent` is nowhere. */
+async function start(readinessPolicy: ReadinessPolicy, names: readonly string[]) {
+  const repository = new TempRepository();
+  await repository.addIdentity('good');
+  await repository.addIdentity('other');
+  await repository.write('garbled/config.pbtxt', 'backend: "identity" {');
+  await repository.write('garbled/1/x', '');
+  await repository.addIdentity('empty', []);
+  const fixture = makeLifecycle([repository.path], { readinessPolicy });
+  await fixture.lifecycle.start(names);
+  return { ...fixture, [Symbol.dispose]: () => repository[Symbol.dispose]() };
+}
+
+const CASES: readonly [ReadinessPolicy, readonly string[], readonly string[]][] = [
+  [{ kind: 'all' }, ['good', 'other'], []],
+  [{ kind: 'all' }, ['good', 'garbled', 'absent', 'empty'], ['absent', 'empty', 'garbled']],
+  [{ kind: 'known' }, ['good', 'garbled', 'absent'], []],
+  [{ kind: 'known' }, ['good', 'empty'], ['empty']],
+  [{ kind: 'any' }, ['good', 'garbled', 'empty'], []],
+  [{ kind: 'any' }, ['garbled', 'empty'], ['empty', 'garbled']],
+  [{ kind: 'any' }, [], []],
+  [{ kind: 'listed', names: ['good'] }, ['good', 'garbled'], []],
+  [{ kind: 'listed', names: ['good', 'other'] }, ['good'], ['other']],
+];
+
+describe('readiness', () => {
+  for (const [policy, names, waitsFor] of CASES) {
+    it(`${policy.kind}: of ${names.join(' ')} waits for ${waitsFor.join(' ')}`, async () => {
+      using fixture = await start(policy, names);
+      const readiness = fixture.lifecycle.readiness();
+      assert.deepEqual(readiness.waitsFor, waitsFor);
+      assert.equal(readiness.isReady, waitsFor.length === 0);
+      assert.equal(fixture.engine.table.ready, waitsFor.length === 0);
+    });
+  }
+
+  it('is told to the I/O threads when a load fails before anything is built', async () => {
+    using fixture = await start({ kind: 'all' }, ['good']);
+    assert.equal(fixture.engine.table.ready, true);
+    await assert.rejects(fixture.lifecycle.load('garbled'));
+    assert.equal(fixture.engine.table.ready, false);
+    await fixture.lifecycle.unload('garbled');
+    assert.equal(fixture.engine.table.ready, true);
+  });
+
+  it('needs an instance that works of each build that counts', async () => {
+    using all = await start({ kind: 'all' }, ['good', 'other']);
+    const handles = all.lifecycle.allServed().map(({ handle }) => handle);
+    assert.deepEqual(
+      all.lifecycle.readiness().needs,
+      handles.map((handle) => [handle]),
+    );
+    using any = await start({ kind: 'any' }, ['good', 'other']);
+    assert.deepEqual(any.lifecycle.readiness().needs, [
+      any.lifecycle.allServed().map(({ handle }) => handle),
+    ]);
+  });
+});

@@ -74,6 +74,14 @@ Napi::Object ToTensor(Napi::Env env, const core::ModelPlan& plan,
   return tensor;
 }
 
+Napi::Value ToValue(Napi::Env env, bool value) { return Napi::Boolean::New(env, value); }
+Napi::Value ToValue(Napi::Env env, int64_t value) { return Napi::BigInt::New(env, value); }
+Napi::Value ToValue(Napi::Env env, uint64_t value) { return Napi::BigInt::New(env, value); }
+Napi::Value ToValue(Napi::Env env, double value) { return Napi::Number::New(env, value); }
+Napi::Value ToValue(Napi::Env env, const std::string& value) {
+  return Napi::String::New(env, value);
+}
+
 Napi::Object ToAnswer(Napi::Env env, const core::ModelPlan& plan, const std::string& id,
                       const core::InferResponse& response) {
   Napi::Object answer = Napi::Object::New(env);
@@ -85,6 +93,13 @@ Napi::Object ToAnswer(Napi::Env env, const core::ModelPlan& plan, const std::str
     outputs.Set(i, ToTensor(env, plan, response.outputs[i]));
   }
   answer.Set("outputs", outputs);
+  if (!response.parameters.empty()) {
+    Napi::Object parameters = Napi::Object::New(env);
+    for (const auto& [name, value] : response.parameters) {
+      parameters.Set(name, std::visit([&](const auto& one) { return ToValue(env, one); }, value));
+    }
+    answer.Set("parameters", parameters);
+  }
   return answer;
 }
 
@@ -116,6 +131,26 @@ base::Status ReadInput(Napi::Value value, base::BufferAllocator& allocator,
   return {};
 }
 
+void ReadSequence(ObjectReader& reader, core::InferRequest& request) {
+  const Napi::Value value = reader.Get("sequence");
+  if (value.IsUndefined()) return;
+  ObjectReader sequence(value, "call.sequence");
+  const Napi::Value id = sequence.Get("id");
+  if (id.IsBigInt()) {
+    bool is_lossless = false;
+    const uint64_t number = id.As<Napi::BigInt>().Uint64Value(&is_lossless);
+    if (!is_lossless) sequence.Fail("id", "64 bits without a sign");
+    if (number != 0) request.correlation_id = number;
+  } else if (id.IsString()) {
+    request.correlation_id = request.arena.Keep(id.As<Napi::String>().Utf8Value());
+  } else {
+    sequence.Fail("id", "a bigint or a string");
+  }
+  request.sequence_start = sequence.Bool("start");
+  request.sequence_end = sequence.Bool("end");
+  reader.Merge(sequence.status());
+}
+
 }  // namespace
 
 InferBridge::InferBridge(std::shared_ptr<engine::Engine> engine, std::shared_ptr<JsQueue> queue)
@@ -133,6 +168,7 @@ base::Result<core::RequestPtr> InferBridge::ReadCall(Napi::Value value,
   request->priority = static_cast<uint64_t>(reader.IntegerOr("priority", 0));
   request->timeout_us = static_cast<uint64_t>(reader.IntegerOr("timeoutUs", 0));
   caller = static_cast<frontend::CallToken>(reader.IntegerOr("caller", 0));
+  ReadSequence(reader, *request);
   base::Status status;
   reader.ForEach("inputs", [&](Napi::Value input) {
     if (status.ok()) status = ReadInput(input, *pool_, *request);

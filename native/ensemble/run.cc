@@ -283,11 +283,7 @@ void Run::AnswerLocked(Frame& frame) {
     frame.LetGo(tensor);
   }
   AddSequence(*request_, *response);
-  if (plan.decoupled) {
-    SendLocked(response, false);
-  } else {
-    answer_ = response;
-  }
+  answer_ = response;
 }
 
 void Run::FailLocked(const base::Status& status) {
@@ -302,7 +298,13 @@ void Run::CountStageTimesLocked(const core::StageTimes& times) {
 }
 
 bool Run::SettleLocked() {
-  if (is_ended_ || !running_.empty()) return false;
+  if (is_ended_) return false;
+  const bool is_last = running_.empty();
+  // The last response of a decoupled ensemble says that it is, where that is known already.
+  if (owner_.plan().decoupled && answer_ != nullptr && !(is_last && error_.ok())) {
+    SendLocked(std::exchange(answer_, nullptr), false);
+  }
+  if (!is_last) return false;
   is_ended_ = true;
   if (error_.ok() && answer_ == nullptr && !owner_.plan().decoupled) {
     error_ = base::InvalidArgument(core::RequestPrefix(request_->id) +

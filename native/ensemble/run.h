@@ -175,7 +175,7 @@ class Run final : public base::RefCounted {
 
   std::mutex mutex_;
   std::vector<Step*> running_;             // guarded by mutex_
-  core::InferResponse* answer_ = nullptr;  // complete, to be sent at the end; guarded by mutex_
+  core::InferResponse* answer_ = nullptr;  // complete, to be sent; guarded by mutex_
   base::Status error_;                     // the first; guarded by mutex_
   base::Nanoseconds compute_input_{0};     // of all steps; guarded by mutex_
   base::Nanoseconds compute_infer_{0};     // guarded by mutex_

@@ -533,16 +533,31 @@ export interface InferCall {
   readonly outputs: readonly string[];
   readonly priority?: number;
   readonly timeoutUs?: number;
+  /** the sequence that the request belongs to; absent = none */
+  readonly sequence?: SequencePart;
   /** token of the control call that it runs for: when its client goes away, the request is cancelled */
   readonly caller?: number;
+}
+
+/** Which part of which sequence a request is. */
+export interface SequencePart {
+  /** 64 bits without a sign, or text; 0 = no sequence */
+  readonly id: bigint | string;
+  readonly start: boolean;
+  readonly end: boolean;
 }
 
 export interface InferAnswer {
   readonly modelName: string;
   readonly modelVersion: string;
   readonly id: string;
+  /** what the model tells beside its outputs; absent = nothing */
+  readonly parameters?: Readonly<Record<string, AnswerParameter>>;
   readonly outputs: readonly TensorValue[];
 }
+
+/** A bigint has 64 bits, with or without a sign. */
+export type AnswerParameter = boolean | bigint | number | string;
 
 /** System shared memory as a client asks for it. Numbers are any of 64 bits without a sign. */
 export interface SystemRegion {

@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import type { SequencePart } from '../addon/types.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 import type {
   InferInputMessage,
@@ -8,7 +9,7 @@ import type {
   InferParameterMessage,
   ParameterMap,
 } from './grpc-messages.ts';
-import { NO_PARAMETERS, type RequestParameters } from './http-parameters.ts';
+import { NO_PARAMETERS, NO_SEQUENCE, type RequestParameters } from './http-parameters.ts';
 import { MAX_PARAMETERS, tooMany } from './request.ts';
 import type { RegionRange } from './shared-memory.ts';
 import { checkTextSequenceId, sharedMemoryDisabled } from './wire-errors.ts';
@@ -18,21 +19,26 @@ const INT32_MAX = 2n ** 31n - 1n;
 const EMPTY_FINAL_RESPONSE = 'triton_enable_empty_final_response';
 
 /**
- * Reads the parameters of a request. Those of sequences are checked and go no further: no model here has sequences.
+ * Reads the parameters of a request.
  * @throws ServeError InvalidArgument, Unimplemented; Triton's words
  */
 export function readGrpcParameters(map: ParameterMap): Omit<RequestParameters, 'binaryByDefault'> {
   let { priority, timeoutUs } = NO_PARAMETERS;
+  const sequence: { -readonly [K in keyof SequencePart]: SequencePart[K] } = { ...NO_SEQUENCE };
   let others = 0;
   for (const [name, parameter] of Object.entries(map)) {
     switch (name) {
       case 'sequence_id':
-        checkSequenceId(parameter);
+        sequence.id = readSequenceId(parameter);
         break;
       case 'sequence_start':
+        sequence.start = readFlag(name, parameter);
+        break;
       case 'sequence_end':
+        sequence.end = readFlag(name, parameter);
+        break;
       case EMPTY_FINAL_RESPONSE:
-        if (parameter.bool_param === undefined) throw wrongType(name, 'bool_param');
+        readFlag(name, parameter);
         break;
       case 'priority':
         priority = readPriority(parameter);
@@ -47,16 +53,22 @@ export function readGrpcParameters(map: ParameterMap): Omit<RequestParameters, '
         checkOther(name, parameter);
     }
   }
-  return { priority, timeoutUs };
+  return { priority, timeoutUs, sequence };
 }
 
 const wrongType = (name: string, expected: string): ServeError =>
   invalidArgument(`invalid value type for '${name}' parameter, expected ${expected}.`);
 
-function checkSequenceId({ int64_param, string_param }: InferParameterMessage): void {
-  if (int64_param !== undefined) return;
+function readFlag(name: string, { bool_param }: InferParameterMessage): boolean {
+  if (bool_param === undefined) throw wrongType(name, 'bool_param');
+  return bool_param;
+}
+
+function readSequenceId({ int64_param, string_param }: InferParameterMessage): bigint | string {
+  if (int64_param !== undefined) return BigInt.asUintN(64, BigInt(int64_param));
   if (string_param === undefined) throw wrongType('sequence_id', 'int64_param or string_param');
   checkTextSequenceId(string_param);
+  return string_param;
 }
 
 function readPriority({ int64_param, uint64_param }: InferParameterMessage): bigint {

@@ -1,13 +1,19 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import type { SequencePart } from '../addon/types.ts';
 import { invalidArgument } from '../base/status.ts';
 import { asBoolean, asString, asUnsigned, isObject, isUnsigned } from './json-access.ts';
 import type { JsonValue } from './json-reader.ts';
 import { type InferRequest, MAX_PARAMETERS, tooMany } from './request.ts';
 import { checkTextSequenceId } from './wire-errors.ts';
 
-export type RequestParameters = Pick<InferRequest, 'binaryByDefault' | 'priority' | 'timeoutUs'>;
+export type RequestParameters = Pick<
+  InferRequest,
+  'binaryByDefault' | 'priority' | 'timeoutUs' | 'sequence'
+>;
+
+export const NO_SEQUENCE: SequencePart = { id: 0n, start: false, end: false };
 
 export const NO_PARAMETERS: RequestParameters = {
   binaryByDefault: false,
@@ -16,7 +22,7 @@ export const NO_PARAMETERS: RequestParameters = {
 };
 
 /**
- * Reads `parameters` of a request. Those of sequences are checked and go no further: no model here has sequences.
+ * Reads `parameters` of a request.
  * @throws ServeError InvalidArgument, Unimplemented
  */
 export function readRequestParameters(value: JsonValue | undefined): RequestParameters {
@@ -25,15 +31,18 @@ export function readRequestParameters(value: JsonValue | undefined): RequestPara
     throw invalidArgument('failed to get request params.: attempt to get members for non-object');
   }
   let { binaryByDefault, priority, timeoutUs } = NO_PARAMETERS;
+  const sequence: { -readonly [K in keyof SequencePart]: SequencePart[K] } = { ...NO_SEQUENCE };
   let others = 0;
   for (const [name, parameter] of value) {
     switch (name) {
       case 'sequence_id':
-        checkSequenceId(parameter);
+        sequence.id = readSequenceId(parameter);
         break;
       case 'sequence_start':
+        sequence.start = asBoolean(parameter, name);
+        break;
       case 'sequence_end':
-        asBoolean(parameter, name);
+        sequence.end = asBoolean(parameter, name);
         break;
       case 'priority':
         priority = asUnsigned(parameter, name);
@@ -50,12 +59,14 @@ export function readRequestParameters(value: JsonValue | undefined): RequestPara
         checkOther(name, parameter);
     }
   }
-  return { binaryByDefault, priority, timeoutUs };
+  return { binaryByDefault, priority, timeoutUs, sequence };
 }
 
-function checkSequenceId(value: JsonValue): void {
-  if (isUnsigned(value)) return;
-  checkTextSequenceId(asString(value, 'sequence_id'));
+function readSequenceId(value: JsonValue): bigint | string {
+  if (isUnsigned(value)) return asUnsigned(value, 'sequence_id');
+  const text = asString(value, 'sequence_id');
+  checkTextSequenceId(text);
+  return text;
 }
 
 // No backend of this server reads parameters of a request, so their values need not be kept.

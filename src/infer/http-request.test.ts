@@ -67,6 +67,7 @@ describe('readHttpRequest', () => {
         ],
         binaryByDefault: true,
         priority: 7n,
+        sequence: { id: 's', start: false, end: false },
         timeoutUs: 5n,
       },
     );

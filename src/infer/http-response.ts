@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { isUtf8 } from 'node:buffer';
-import type { HttpReply, TensorValue } from '../addon/types.ts';
+import type { AnswerParameter, HttpReply, TensorValue } from '../addon/types.ts';
 import { internal, invalidArgument } from '../base/status.ts';
 import { walkStrings } from './elements.ts';
 import { numbersJson } from './json-writer.ts';
@@ -16,6 +16,7 @@ export type OutputValue = Omit<TensorValue, 'data'> & { readonly data: Uint8Arra
 export interface InferResult {
   readonly modelName: string;
   readonly modelVersion: string;
+  readonly parameters?: Readonly<Record<string, AnswerParameter>> | undefined;
   /** in the model's order */
   readonly outputs: readonly OutputValue[];
 }
@@ -34,6 +35,8 @@ export function writeHttpResponse(
   if (request.id !== '') members.push(`"id":${JSON.stringify(request.id)}`);
   members.push(`"model_name":${JSON.stringify(result.modelName)}`);
   members.push(`"model_version":${JSON.stringify(result.modelVersion)}`);
+  if (result.parameters !== undefined)
+    members.push(`"parameters":${parametersJson(result.parameters)}`);
   const tail: Uint8Array[] = [];
   const outputs = result.outputs.map((output) => {
     const { data } = output;
@@ -58,6 +61,14 @@ export function writeHttpResponse(
     String(json.length),
   ];
   return { status: 200, headers, body };
+}
+
+function parametersJson(parameters: Readonly<Record<string, AnswerParameter>>): string {
+  const members = Object.entries(parameters).map(
+    ([name, value]) =>
+      `${JSON.stringify(name)}:${typeof value === 'bigint' ? value : JSON.stringify(value)}`,
+  );
+  return `{${members.join(',')}}`;
 }
 
 /** The request-wide wish counts only where no output is named. */

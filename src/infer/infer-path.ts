@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type {
+  AnswerParameter,
   ControlCall,
   Engine,
   GrpcReply,
@@ -123,8 +124,8 @@ export class TypeScriptInferPath implements InferPath {
       const k = request.outputs.find((one) => one.name === name)?.classification ?? 0;
       outputs.push(k > 0 ? classify(output, k, plan) : output);
     }
-    const { modelName, modelVersion } = answer;
-    return { modelName, modelVersion, outputs: placeOutputs(outputs, request) };
+    const { modelName, modelVersion, parameters } = answer;
+    return { modelName, modelVersion, parameters, outputs: placeOutputs(outputs, request) };
   }
 
   async #infer(request: InferRequest, plan: ModelPlan, caller: number): Promise<InferAnswer> {
@@ -142,6 +143,7 @@ export class TypeScriptInferPath implements InferPath {
           outputs: [...new Set(request.outputs.map(({ name }) => name))],
           priority: toNumber(request.priority),
           timeoutUs: toNumber(request.timeoutUs),
+          ...(request.sequence === undefined ? {} : { sequence: request.sequence }),
           caller,
         },
         this.#nextCancelId--,
@@ -158,12 +160,28 @@ const NO_BYTES = new Uint8Array(0);
 const toNumber = (value: bigint): number =>
   value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.MAX_SAFE_INTEGER;
 
+function grpcParameter(value: AnswerParameter): object {
+  switch (typeof value) {
+    case 'boolean':
+      return { bool_param: value };
+    case 'bigint':
+      return { int64_param: value };
+    case 'number':
+      return { double_param: value };
+    default:
+      return { string_param: value };
+  }
+}
+
 /** One encoded `ModelInferResponse`; outputs always as raw contents. */
 function writeGrpcResponse(result: InferResult, { id }: InferRequest): Uint8Array {
   return encodeMessage('ModelInferResponse', {
     model_name: result.modelName,
     model_version: result.modelVersion,
     id,
+    parameters: Object.fromEntries(
+      Object.entries(result.parameters ?? {}).map(([name, value]) => [name, grpcParameter(value)]),
+    ),
     outputs: result.outputs.map(({ name, datatype, shape }) => ({
       name,
       datatype,

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType, RegionMemory } from '../addon/types.ts';
+import type { DataType, RegionMemory, SequencePart } from '../addon/types.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 
 /** One input as the client sent it, not yet held against a model. */
@@ -36,6 +36,8 @@ export interface InferRequest {
   readonly binaryByDefault: boolean;
   readonly priority: bigint;
   readonly timeoutUs: bigint;
+  /** absent = nothing is said about a sequence */
+  readonly sequence?: SequencePart;
 }
 
 /** What one request may hold. Bounded because a tensor costs far more here than the few bytes that name it. */

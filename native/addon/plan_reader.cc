@@ -93,6 +93,8 @@ core::QueuePlan ReadQueue(ObjectReader& plan) {
   queue.full_status = reader.Text("fullStatus") == "ResourceExhausted"
                           ? base::StatusCode::kResourceExhausted
                           : base::StatusCode::kUnavailable;
+  queue.max_queue_bytes = static_cast<uint64_t>(reader.IntegerOr("maxQueueBytes", 0));
+  queue.predicts_wait = reader.Has("predictsWait") && reader.Bool("predictsWait");
   if (reader.Has("priorities")) ReadPriorities(reader, queue);
   plan.Merge(reader.status());
   return queue;

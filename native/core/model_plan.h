@@ -41,6 +41,8 @@ struct QueuePolicy {
 // The rules of all levels that have none of their own, and of the levels.
 struct QueuePlan : QueuePolicy {
   base::StatusCode full_status = base::StatusCode::kUnavailable;
+  uint64_t max_queue_bytes = 0;         // of the inputs of all that wait; 0 = unlimited
+  bool predicts_wait = false;           // refuses at once what would expire in the queue
   uint64_t priority_levels = 0;         // 0 = one queue without a number
   uint64_t default_priority_level = 0;  // in 1 … priority_levels
   std::map<uint64_t, QueuePolicy> level_policies;

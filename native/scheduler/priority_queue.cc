@@ -48,6 +48,15 @@ Place PriorityQueue::AfterLevel(const Level& level) const {
   return following == levels_.end() ? kNoPlace : following->second.first();
 }
 
+size_t PriorityQueue::CountUpTo(uint64_t level) const {
+  size_t count = 0;
+  for (const auto& [number, found] : levels_) {
+    if (number > level) break;
+    count += found.count;
+  }
+  return count;
+}
+
 base::Instant PriorityQueue::OldestEnqueued() const {
   base::Instant oldest = base::kNever;
   for (const auto& [number, level] : levels_) {

@@ -76,6 +76,8 @@ class PriorityQueue {
     if (found == nullptr || found->policy->max_queue_size == 0) return false;
     return found->count >= static_cast<size_t>(found->policy->max_queue_size);
   }
+  // Requests of the level and of those before it.
+  size_t CountUpTo(uint64_t level) const;
   // The next to be served of a level.
   Place FirstOf(uint64_t level) const {
     const Level* found = FindLevel(level);

@@ -82,6 +82,10 @@ export interface PriorityPlan {
 export interface QueuePlan extends QueuePolicyPlan {
   /** absent = one queue */
   readonly priorities?: PriorityPlan;
+  /** of the inputs of all that wait; absent or 0 = no limit */
+  readonly maxQueueBytes?: number;
+  /** refuses at once what would be out of time before its turn; absent = it expires in the queue */
+  readonly predictsWait?: boolean;
   /** what a full queue answers: Triton's UNAVAILABLE, or RESOURCE_EXHAUSTED under the name `nereid` */
   readonly fullStatus: 'Unavailable' | 'ResourceExhausted';
 }

@@ -131,7 +131,8 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
       queue_(plan_.queue),
       summaries_(metrics.summary_latencies
                      ? std::make_unique<metrics::StageSummaries>(metrics.summary_quantiles)
-                     : nullptr) {}
+                     : nullptr),
+      load_control_(LoadControl::Make(plan_, batch_rows_)) {}
 
 Model::~Model() { Stop(); }
 
@@ -187,10 +188,9 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
     is_full = queue_.IsFull(level);
   }
   if (is_stopping_ || is_full) {
-    CountEndLocked(*request, metrics::FailureReason::kRejected, now);
-    refusals.push_back(
-        {std::move(request), is_stopping_ ? SchedulerHasStopped() : QueueIsFull(plan_.queue)});
-    return;
+    return RejectLocked(std::move(request),
+                        is_stopping_ ? SchedulerHasStopped() : QueueIsFull(plan_.queue), now,
+                        refusals);
   }
   scheduler::QueuedRequest queued;
   queued.rows = request->batch_size;
@@ -200,8 +200,29 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   queued.shape_key = has_free_shapes_ ? ShapeKey(*request) : 0;
   core::ResponseSink& sink = *request->sink;
   queued.request = std::move(request);
+  if (load_control_) {
+    base::Status status = AdmitLocked(level, queued, now, refusals);
+    if (!status.ok()) {
+      return RejectLocked(std::move(queued.request), std::move(status), now, refusals);
+    }
+  }
   sink.SetQueuePlace(queue_.Push(level, std::move(queued)));
   statistics_.queued = queue_.size();
+}
+
+base::Status Model::AdmitLocked(uint64_t level, scheduler::QueuedRequest& arriving, Instant now,
+                                std::vector<Refusal>& refusals) {
+  if (!is_measured_) arriving.bytes = core::InputBytes(*arriving.request);
+  base::Status status = load_control_->Admit(queue_, lease_limit_, level, arriving, now);
+  if (status.ok()) return status;
+  DropDeadLocked(queue_.First(), now, refusals);
+  return load_control_->Admit(queue_, lease_limit_, level, arriving, now);
+}
+
+void Model::RejectLocked(core::RequestPtr request, base::Status status, Instant now,
+                         std::vector<Refusal>& refusals) {
+  CountEndLocked(*request, metrics::FailureReason::kRejected, now);
+  refusals.push_back({std::move(request), std::move(status)});
 }
 
 uint64_t Model::ShapeKey(const core::InferRequest& request) const {
@@ -427,6 +448,7 @@ void Model::CountExecutionLocked(const Execution& execution, const base::Status&
   ++statistics_.execution_count;
   statistics_.last_inference_ms = base::WallClockMs();
   if (is_measured_) MeasureExecutionLocked(execution);
+  if (load_control_) load_control_->Learn(execution.rows(), times);
 }
 
 void Model::MeasureExecutionLocked(const Execution& execution) {

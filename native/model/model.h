@@ -21,6 +21,7 @@
 #include "metrics/model_statistics.h"
 #include "model/execution.h"
 #include "model/inline_costs.h"
+#include "model/load_control.h"
 #include "model/refusal.h"
 #include "model/servable.h"
 #include "scheduler/batch_policy.h"
@@ -85,6 +86,11 @@ class Model final : public Servable, private ExecutionListener {
 
   // Functions ending in Locked need mutex_.
   void EnqueueLocked(core::RequestPtr request, base::Instant now, std::vector<Refusal>& refusals);
+  // Asks the limits beyond Triton's, of a model that has any.
+  base::Status AdmitLocked(uint64_t level, scheduler::QueuedRequest& arriving, base::Instant now,
+                           std::vector<Refusal>& refusals);
+  void RejectLocked(core::RequestPtr request, base::Status status, base::Instant now,
+                    std::vector<Refusal>& refusals);
   // Applies the policies of the queues from `place` on, as far as a batch reaches.
   void DropDeadLocked(scheduler::Place place, base::Instant now, std::vector<Refusal>& refusals);
   size_t CountSameShapesLocked(size_t count) const;
@@ -121,6 +127,7 @@ class Model final : public Servable, private ExecutionListener {
   metrics::ModelStatistics statistics_;                       // guarded by mutex_
   const std::unique_ptr<metrics::StageSummaries> summaries_;  // null when off; guarded by mutex_
   base::Nanoseconds row_time_{0};                             // moving average; guarded by mutex_
+  const std::unique_ptr<LoadControl> load_control_;           // mostly null; guarded by mutex_
   size_t held_ = 0;                                           // leases held; guarded by mutex_
   bool is_stopping_ = false;                                  // guarded by mutex_
   int inline_watch_ = 0;         // inline runs to measure; guarded by mutex_

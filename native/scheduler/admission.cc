@@ -50,8 +50,9 @@ Nanoseconds PredictedWait(const AdmissionView& view, uint64_t level) {
   const int64_t batches = RowsAhead(view.queue, level) / std::max<int64_t>(view.batch_rows, 1);
   if (batches == 0) return Nanoseconds(0);
   const double each = static_cast<double>(view.costs.AtLeast(view.batch_rows)->count());
-  return Nanoseconds(static_cast<int64_t>(each * static_cast<double>(batches) /
-                                          static_cast<double>(std::max<size_t>(view.instances, 1))));
+  return Nanoseconds(
+      static_cast<int64_t>(each * static_cast<double>(batches) /
+                           static_cast<double>(std::max<size_t>(view.instances, 1))));
 }
 
 base::Status Admit(const core::ModelPlan& plan, const AdmissionView& view, uint64_t level,

@@ -27,12 +27,14 @@ class Admission : public ::testing::Test {
  protected:
   static constexpr int64_t kRows = 4;
 
-  Admission() {
-    plan_.name = "m";
-    plan_.queue.predicts_wait = true;
-    plan_.queue.priority_levels = 3;
-    plan_.queue.default_priority_level = 2;
-    plan_.queue.full_status = base::StatusCode::kResourceExhausted;
+  static core::ModelPlan Plan() {
+    core::ModelPlan plan;
+    plan.name = "m";
+    plan.queue.predicts_wait = true;
+    plan.queue.priority_levels = 3;
+    plan.queue.default_priority_level = 2;
+    plan.queue.full_status = base::StatusCode::kResourceExhausted;
+    return plan;
   }
   void Learn(int executions = 8) {
     for (int i = 0; i < executions; ++i) costs_.Add(kRows, milliseconds(10));
@@ -56,7 +58,7 @@ class Admission : public ::testing::Test {
     return std::string(Judge(Request(0, kStart + time), level).message());
   }
 
-  core::ModelPlan plan_;
+  core::ModelPlan plan_ = Plan();
   PriorityQueue queue_{plan_.queue};
   CostCurve costs_{kRows};
 };
@@ -65,10 +67,11 @@ TEST_F(Admission, RefusesWhatCannotBeInTime) {
   Learn();
   Wait(4);  // two batches on each instance: 20 ms, and 10 of its own
   EXPECT_EQ(JudgeIn(milliseconds(30)), "");
-  EXPECT_EQ(JudgeIn(milliseconds(29)),
-            "Request would be too late: model 'm' can serve it in 30.0 ms at the soonest and it has "
-            "29.0 ms; send it again later, give it more time, or set 'admission' in the model's "
-            "parameters to 'off'");
+  EXPECT_EQ(
+      JudgeIn(milliseconds(29)),
+      "Request would be too late: model 'm' can serve it in 30.0 ms at the soonest and it has "
+      "29.0 ms; send it again later, give it more time, or set 'admission' in the model's "
+      "parameters to 'off'");
   EXPECT_EQ(Judge(Request(0, kStart)).code(), base::StatusCode::kResourceExhausted);
 }
 
@@ -123,11 +126,10 @@ TEST_F(Admission, BoundsTheBytes) {
   plan_.queue.max_queue_bytes = 100;
   Wait(2, 2, 40);
   EXPECT_TRUE(Judge(Request(20, base::kNever)).ok());
-  EXPECT_EQ(Judge(Request(21, base::kNever)),
-            base::Status(base::StatusCode::kResourceExhausted,
-                         "Exceeds maximum queue bytes: inputs of 80 bytes wait for model 'm', this "
-                         "request has 21 and 100 may wait; send it again later, or raise "
-                         "'max_queue_bytes' in the model's parameters or --max-queue-bytes"));
+  EXPECT_EQ(Judge(Request(21, base::kNever)).message(),
+            "Exceeds maximum queue bytes: inputs of 80 bytes wait for model 'm', this "
+            "request has 21 and 100 may wait; send it again later, or raise "
+            "'max_queue_bytes' in the model's parameters or --max-queue-bytes");
   EXPECT_FALSE(Judge(Request(UINT64_MAX, base::kNever)).ok());
 }
 

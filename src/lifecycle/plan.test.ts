@@ -88,6 +88,32 @@ describe('makePlan', () => {
     });
   });
 
+  it('takes the limits of load of the model before those of the server', () => {
+    const given = (key: string, value: string): string =>
+      `parameters { key: "${key}" value { string_value: "${value}" } }`;
+    const server = { maxQueueBytes: 100, admission: 'predicted_wait' } as const;
+    const limits = (config: string, defaults = {}): object => {
+      const { maxQueueBytes, predictsWait } = plan(`${config} ${TENSORS}`, defaults).queue;
+      return { maxQueueBytes, predictsWait };
+    };
+    const none = { maxQueueBytes: undefined, predictsWait: undefined };
+    assert.deepEqual(limits(''), none);
+    assert.deepEqual(limits('', server), { maxQueueBytes: 100, predictsWait: true });
+    const off = given('max_queue_bytes', '0') + given('admission', 'off');
+    assert.deepEqual(limits(off, server), none);
+    const on = given('max_queue_bytes', '7') + given('admission', 'predicted_wait');
+    assert.deepEqual(limits(on), { maxQueueBytes: 7, predictsWait: true });
+    for (const [key, value, expected] of [
+      ['max_queue_bytes', '-1', 'a number of bytes, 0 = no limit'],
+      ['max_queue_bytes', '1k', 'a number of bytes, 0 = no limit'],
+      ['admission', 'on', "'off' or 'predicted_wait'"],
+    ] as const) {
+      assert.throws(() => limits(given(key, value)), {
+        message: `parameters["${key}"]: expected ${expected}, got '${value}'`,
+      });
+    }
+  });
+
   it('has no use for the policies of levels that there are not', () => {
     const config =
       'dynamic_batching { priority_queue_policy { key: 1 value { max_queue_size: 4 } } }';

@@ -20,12 +20,17 @@ import type {
 } from '../config/model-config.ts';
 import type { BackendSetting } from '../config/options.ts';
 import { makeEnsemblePlan } from './ensemble-plan.ts';
+import { type Admission, loadParameters } from './load-parameters.ts';
 
 /** What a plan takes from the server rather than from the model. */
 export interface PlanDefaults {
   /** requests that may wait in a queue whose configuration sets no limit; 0 = no limit */
   readonly maxQueueSize: number;
   readonly queueFullStatus: QueuePlan['fullStatus'];
+  /** bytes of inputs that may wait for a model that sets no limit; absent or 0 = no limit */
+  readonly maxQueueBytes?: number;
+  /** of models that do not say; absent = off */
+  readonly admission?: Admission;
   readonly backendConfig: readonly BackendSetting[];
   /** bytes between the steps of an ensemble where its configuration sets no limit; absent = no limit */
   readonly ensembleBytes?: number | undefined;
@@ -124,6 +129,19 @@ function queuePlan(config: ModelConfig, defaults: PlanDefaults): QueuePlan {
     ...policyPlan(policy, defaults),
     ...priorities(config, defaults),
     fullStatus: defaults.queueFullStatus,
+    ...admissionPlan(config, defaults),
+  };
+}
+
+function admissionPlan(
+  config: ModelConfig,
+  defaults: PlanDefaults,
+): Pick<QueuePlan, 'maxQueueBytes' | 'predictsWait'> {
+  const given = loadParameters(config);
+  const maxQueueBytes = given.maxQueueBytes ?? defaults.maxQueueBytes ?? 0;
+  return {
+    ...(maxQueueBytes > 0 ? { maxQueueBytes } : {}),
+    ...((given.admission ?? defaults.admission) === 'predicted_wait' ? { predictsWait: true } : {}),
   };
 }
 

@@ -113,6 +113,8 @@ export class Server implements AsyncDisposable {
       autoComplete: options.autoCompleteConfig,
       serverDefaults: { defaultMaxBatchSize: defaultMaxBatchSize(options) },
       maxQueueSize: options.maxQueueSize,
+      maxQueueBytes: options.maxQueueBytes,
+      admission: options.admission,
       queueFullStatus: options.queueFullStatus,
       backendConfig: options.backendConfig,
       ensembleBytes:

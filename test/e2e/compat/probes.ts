@@ -179,6 +179,24 @@ export const probes: Readonly<Record<string, Probe>> = {
     },
   ),
 
+  'queue-bytes': either(
+    { tritonserver: '--max-queue-bytes=0', nereid: '--max-queue-bytes=268435456' },
+    { tritonserver: 'no limit', nereid: '268435456' },
+    async (subject) => {
+      const { maxQueueBytes } = optionsOf(subject).options;
+      return maxQueueBytes === 0 ? 'no limit' : String(maxQueueBytes);
+    },
+  ),
+
+  admission: either(
+    { tritonserver: '--admission=off', nereid: '--admission=predicted-wait' },
+    { tritonserver: 'waits until its time is over', nereid: 'refused at once' },
+    async (subject) =>
+      optionsOf(subject).options.admission === 'off'
+        ? 'waits until its time is over'
+        : 'refused at once',
+  ),
+
   'queue-full': either(
     { tritonserver: '--queue-full-status=unavailable', nereid: '--queue-full-status=exhausted' },
     { tritonserver: '503, UNAVAILABLE', nereid: '429 with Retry-After, RESOURCE_EXHAUSTED' },

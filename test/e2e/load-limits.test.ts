@@ -1,0 +1,86 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { askHttp, type HttpAnswer, inferBody } from '../support/http-client.ts';
+import { startNereid } from '../support/nereid.ts';
+import { TempRepository } from '../support/temp-repository.ts';
+import { until } from '../support/until.ts';
+
+const parameter = (key: string, value: string): string =>
+  `parameters { key: "${key}" value { string_value: "${value}" } }\n`;
+
+describe('limits of load', () => {
+  const repository = new TempRepository();
+  let server: Awaited<ReturnType<typeof startNereid>>;
+
+  before(async () => {
+    await repository.add(
+      'held',
+      'gate',
+      [1],
+      parameter('closed', 'true') + parameter('max_queue_bytes', '40'),
+    );
+    await repository.add('slow', 'sleep', [1], parameter('sleep_us', '20000'));
+    await repository.add(
+      'patient',
+      'sleep',
+      [1],
+      parameter('sleep_us', '20000') + parameter('admission', 'off'),
+    );
+    server = await startNereid({
+      executable: 'nereid',
+      args: [`--model-repository=${repository.path}`, '--enable-test-backends'],
+    });
+  });
+  after(async () => {
+    await server.stop();
+    repository[Symbol.dispose]();
+  });
+
+  const ask = (method: string, path: string, body: string, headers = {}): Promise<HttpAnswer> =>
+    askHttp(server.endpoints.http, method, path, { body, headers });
+  const infer = (model: string, headers = {}): Promise<HttpAnswer> =>
+    ask('POST', `/v2/models/${model}/infer`, inferBody(), headers);
+
+  it('takes the bytes that may wait and refuses the rest while the gate is closed', async () => {
+    const gate = async (body: string): Promise<{ waiting: number }> =>
+      JSON.parse((await ask('POST', '/v2/test/held', body)).body) as { waiting: number };
+    const running = infer('held');
+    await until(async () => (await gate('{}')).waiting === 1);
+    const refused: HttpAnswer[] = [];
+    const flood = Array.from({ length: 100 }, async () => {
+      const answer = await infer('held');
+      if (answer.status !== 200) refused.push(answer);
+      return answer.status;
+    });
+    await until(() => Promise.resolve(refused.length === 90));
+    assert.equal(refused[0]?.status, 429);
+    assert.equal(refused[0]?.headers['retry-after'], '1');
+    assert.match(refused[0]?.body ?? '', /inputs of 40 bytes wait for model 'held'/);
+    await gate('{"action":"open"}');
+    assert.equal((await Promise.all(flood)).filter((status) => status === 200).length, 10);
+    assert.equal((await running).status, 200);
+  });
+
+  /** One with little time behind fifty that take twenty milliseconds each. */
+  const askLate = async (model: string): Promise<HttpAnswer> => {
+    for (let i = 0; i < 8; i++) assert.equal((await infer(model)).status, 200);
+    const before = Array.from({ length: 50 }, () => infer(model));
+    await Promise.race(before);
+    const late = await infer(model, { 'x-request-timeout-ms': '200' });
+    await Promise.all(before);
+    return late;
+  };
+
+  it('refuses at once what would expire in the queue', async () => {
+    const late = await askLate('slow');
+    assert.equal(late.status, 429);
+    assert.match(late.body, /Request would be too late: model 'slow' can serve it in /);
+  });
+
+  it('lets it expire where a model says so', async () => {
+    assert.equal((await askLate('patient')).status, 504);
+  });
+});

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "addon/values.h"
+#include "scheduler/ageing.h"
 #include "tensor/data_type.h"
 
 namespace serving::addon {
@@ -86,6 +87,16 @@ void ReadPriorities(ObjectReader& plan, core::QueuePlan& queue) {
   plan.Merge(reader.status());
 }
 
+// After the priorities, which name the levels.
+void ReadClasses(ObjectReader& plan, core::QueuePlan& queue) {
+  ObjectReader reader(plan.Get("classes"), "plan.queue.classes");
+  queue.classes = {.ageing = ToDuration(reader.Integer("ageingUs")),
+                   .max_queue_size = reader.Integer("maxQueueSize")};
+  if (queue.priority_levels != scheduler::kClasses)
+    reader.Fail("priorities", "a level for each class");
+  plan.Merge(reader.status());
+}
+
 core::QueuePlan ReadQueue(ObjectReader& plan) {
   ObjectReader reader(plan.Get("queue"), "plan.queue");
   core::QueuePlan queue;
@@ -96,6 +107,7 @@ core::QueuePlan ReadQueue(ObjectReader& plan) {
   queue.max_queue_bytes = static_cast<uint64_t>(reader.IntegerOr("maxQueueBytes", 0));
   queue.predicts_wait = reader.Has("predictsWait") && reader.Bool("predictsWait");
   if (reader.Has("priorities")) ReadPriorities(reader, queue);
+  if (reader.Has("classes")) ReadClasses(reader, queue);
   plan.Merge(reader.status());
   return queue;
 }

@@ -38,6 +38,12 @@ struct QueuePolicy {
   bool delays_expired = false;           // served after the others instead of refused
 };
 
+// The levels 1 to 3 are classes of load: interactive, standard (the default), background.
+struct ClassesPlan {
+  base::Nanoseconds ageing{0};  // who has waited for so long moves up by a class
+  int64_t max_queue_size = 0;   // of all classes together; 0 = unlimited
+};
+
 // The rules of all levels that have none of their own, and of the levels.
 struct QueuePlan : QueuePolicy {
   base::StatusCode full_status = base::StatusCode::kUnavailable;
@@ -46,6 +52,7 @@ struct QueuePlan : QueuePolicy {
   uint64_t priority_levels = 0;         // 0 = one queue without a number
   uint64_t default_priority_level = 0;  // in 1 … priority_levels
   std::map<uint64_t, QueuePolicy> level_policies;
+  std::optional<ClassesPlan> classes;
 };
 
 // One step of an ensemble: a request to another model, made from tensors of the graph.

@@ -26,9 +26,13 @@ class LoadControl {
   // Null where the plan asks for nothing of it. `batch_rows`: no batch is larger.
   static std::unique_ptr<LoadControl> Make(const core::ModelPlan& plan, int64_t batch_rows);
 
-  // Ok, or why the request may not wait in `level`. `instances` may run at once.
-  base::Status Admit(const scheduler::PriorityQueue& queue, size_t instances, uint64_t level,
-                     const scheduler::QueuedRequest& arriving, base::Instant now) const;
+  // Comes before everything else for a request that arrives: gives it the level of its class and
+  // lets those that wait age. An error for a class that there is not.
+  base::Status Classify(scheduler::PriorityQueue& queue, core::InferRequest& request,
+                        base::Instant now) const;
+  // Ok, or why the request may not wait. `instances` may run at once.
+  base::Status Admit(const scheduler::PriorityQueue& queue, size_t instances,
+                     const core::InferRequest& request, base::Instant now) const;
 
   // A batch has run without an error.
   void Learn(int64_t rows, const ExecutionTimes& times);

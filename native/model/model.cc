@@ -127,6 +127,7 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
       has_free_shapes_(HasFreeShapes(plan_)),
       has_histograms_(metrics.extended),
       is_measured_(metrics.extended || metrics.summary_latencies),
+      counts_bytes_(is_measured_ || plan_.queue.max_queue_bytes != 0),
       responses_(MakeResponseCounters(plan_, metrics)),
       queue_(plan_.queue),
       summaries_(metrics.summary_latencies
@@ -181,6 +182,10 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   ++statistics_.received;
   ++statistics_.pending;
   request->times.queued = now;
+  if (load_control_) {
+    base::Status status = AdmitLocked(*request, now, refusals);
+    if (!status.ok()) return RejectLocked(std::move(request), std::move(status), now, refusals);
+  }
   const uint64_t level = queue_.LevelOf(request->priority);
   bool is_full = queue_.IsFull(level);
   if (is_full) {
@@ -194,29 +199,24 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   }
   scheduler::QueuedRequest queued;
   queued.rows = request->batch_size;
-  if (is_measured_) queued.bytes = core::InputBytes(*request);
+  if (counts_bytes_) queued.bytes = core::InputBytes(*request);
   queued.enqueued = now;
   queued.expires = scheduler::ExpiresAt(queue_.PolicyOf(level), *request, now);
   queued.shape_key = has_free_shapes_ ? ShapeKey(*request) : 0;
   core::ResponseSink& sink = *request->sink;
   queued.request = std::move(request);
-  if (load_control_) {
-    base::Status status = AdmitLocked(level, queued, now, refusals);
-    if (!status.ok()) {
-      return RejectLocked(std::move(queued.request), std::move(status), now, refusals);
-    }
-  }
   sink.SetQueuePlace(queue_.Push(level, std::move(queued)));
   statistics_.queued = queue_.size();
 }
 
-base::Status Model::AdmitLocked(uint64_t level, scheduler::QueuedRequest& arriving, Instant now,
+base::Status Model::AdmitLocked(core::InferRequest& request, Instant now,
                                 std::vector<Refusal>& refusals) {
-  if (!is_measured_) arriving.bytes = core::InputBytes(*arriving.request);
-  base::Status status = load_control_->Admit(queue_, lease_limit_, level, arriving, now);
+  if (is_stopping_) return {};
+  RETURN_IF_ERROR(load_control_->Classify(queue_, request, now));
+  base::Status status = load_control_->Admit(queue_, lease_limit_, request, now);
   if (status.ok()) return status;
   DropDeadLocked(queue_.First(), now, refusals);
-  return load_control_->Admit(queue_, lease_limit_, level, arriving, now);
+  return load_control_->Admit(queue_, lease_limit_, request, now);
 }
 
 void Model::RejectLocked(core::RequestPtr request, base::Status status, Instant now,

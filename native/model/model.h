@@ -87,7 +87,7 @@ class Model final : public Servable, private ExecutionListener {
   // Functions ending in Locked need mutex_.
   void EnqueueLocked(core::RequestPtr request, base::Instant now, std::vector<Refusal>& refusals);
   // Asks the limits beyond Triton's, of a model that has any.
-  base::Status AdmitLocked(uint64_t level, scheduler::QueuedRequest& arriving, base::Instant now,
+  base::Status AdmitLocked(core::InferRequest& request, base::Instant now,
                            std::vector<Refusal>& refusals);
   void RejectLocked(core::RequestPtr request, base::Status status, base::Instant now,
                     std::vector<Refusal>& refusals);
@@ -118,6 +118,7 @@ class Model final : public Servable, private ExecutionListener {
   const bool has_free_shapes_;  // two requests may differ in shape
   const bool has_histograms_;
   const bool is_measured_;                                // has histograms or summaries
+  const bool counts_bytes_;                               // of what waits
   const base::Ref<metrics::ResponseCounters> responses_;  // null unless the model is decoupled
   double load_seconds_ = 0;
 

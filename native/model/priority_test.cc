@@ -52,6 +52,16 @@ class ModelPriorities : public ::testing::Test {
     all_.push_back(pending);
     return pending;
   }
+  Pending SubmitAs(core::ParameterValue priority_class, int64_t rows) {
+    auto [request, pending] = model_->Make(rows);
+    request->parameters.push_back({"other", true});
+    request->parameters.push_back({"priority_class", priority_class});
+    RequestChain chain;
+    chain.Append(std::move(request));
+    (*model_)->Submit(std::move(chain), nullptr);
+    all_.push_back(pending);
+    return pending;
+  }
   void Open() {
     if (model_ && !is_open_) gate_.release();
     is_open_ = true;
@@ -73,6 +83,14 @@ class ModelPriorities : public ::testing::Test {
   std::optional<ModelHarness> model_;
 };
 
+core::QueuePlan Classes(base::Nanoseconds ageing, int64_t max_queue_size = 0) {
+  core::QueuePlan queue;
+  queue.priority_levels = 3;
+  queue.default_priority_level = 2;
+  queue.classes = {.ageing = ageing, .max_queue_size = max_queue_size};
+  return queue;
+}
+
 core::QueuePlan Levels(uint64_t count, uint64_t default_level) {
   core::QueuePlan queue;
   queue.priority_levels = count;
@@ -88,6 +106,43 @@ TEST_F(ModelPriorities, RunHigherLevelsFirst) {
   Submit(9, 4);  // no such level: the default
   Submit(1, 5);
   EXPECT_EQ(Ran(), (std::vector<int64_t>{3, 5, 2, 4, 1}));
+}
+
+TEST_F(ModelPriorities, FollowTheClassOfARequest) {
+  using std::string_view_literals::operator""sv;
+  Load(Classes(std::chrono::hours(1)));
+  SubmitAs("background"sv, 1);
+  SubmitAs("standard"sv, 2);
+  Submit(0, 3);
+  SubmitAs("interactive"sv, 4);
+  EXPECT_EQ(SubmitAs("urgent"sv, 5).message(),
+            "[request id: <id_unknown>] parameter 'priority_class': expected 'interactive', "
+            "'standard' or 'background', got 'urgent'");
+  EXPECT_FALSE(SubmitAs(int64_t{1}, 6).Wait().status.ok());
+  EXPECT_EQ(Ran(), (std::vector<int64_t>{4, 2, 3, 1}));
+}
+
+TEST_F(ModelPriorities, LetAClassAge) {
+  using std::string_view_literals::operator""sv;
+  Load(Classes(std::chrono::nanoseconds(1)));
+  SubmitAs("background"sv, 1);
+  SubmitAs("standard"sv, 2);
+  SubmitAs("interactive"sv, 3);
+  EXPECT_EQ(Ran(), (std::vector<int64_t>{1, 2, 3}));
+}
+
+TEST_F(ModelPriorities, LeaveRoomToTheClassesBefore) {
+  using std::string_view_literals::operator""sv;
+  Load(Classes(std::chrono::nanoseconds(1), 4));
+  const std::string full = "[request id: <id_unknown>] Exceeds maximum queue size";
+  SubmitAs("background"sv, 1);
+  SubmitAs("background"sv, 2);
+  EXPECT_EQ(SubmitAs("background"sv, 9).message(), full);
+  SubmitAs("standard"sv, 3);
+  EXPECT_EQ(SubmitAs("standard"sv, 9).message(), full);
+  SubmitAs("interactive"sv, 4);
+  EXPECT_EQ(SubmitAs("interactive"sv, 9).message(), full);
+  EXPECT_EQ(Ran(), (std::vector<int64_t>{1, 2, 3, 4}));
 }
 
 TEST_F(ModelPriorities, LimitEachLevel) {

@@ -56,7 +56,7 @@ Nanoseconds PredictedWait(const AdmissionView& view, uint64_t level) {
 }
 
 base::Status Admit(const core::ModelPlan& plan, const AdmissionView& view, uint64_t level,
-                   const QueuedRequest& arriving, base::Instant now) {
+                   const Arrival& arriving, base::Instant now) {
   const core::QueuePlan& limits = plan.queue;
   const uint64_t waiting = view.queue.bytes();
   if (limits.max_queue_bytes != 0 && !view.queue.empty() &&
@@ -64,7 +64,7 @@ base::Status Admit(const core::ModelPlan& plan, const AdmissionView& view, uint6
     return TooManyBytes(plan, waiting, arriving.bytes);
   }
   const bool is_delayed = view.queue.PolicyOf(level).delays_expired;
-  const base::Instant deadline = arriving.request->deadline;
+  const base::Instant deadline = arriving.deadline;
   const base::Instant expires = is_delayed ? deadline : arriving.expires;
   if (!limits.predicts_wait || expires == base::kNever) return {};
   const Nanoseconds wait = PredictedWait(view, level);

@@ -23,6 +23,14 @@ struct AdmissionView {
   size_t instances = 1;    // that run at once
 };
 
+// A request that comes.
+struct Arrival {
+  int64_t rows = 1;
+  uint64_t bytes = 0;                     // of its inputs
+  base::Instant expires = base::kNever;   // in the queue, by its policy or its deadline
+  base::Instant deadline = base::kNever;  // of its client
+};
+
 // Rows that are served before one that comes to `level` now; those of several levels are taken to
 // be of average size.
 int64_t RowsAhead(const PriorityQueue& queue, uint64_t level);
@@ -35,9 +43,7 @@ base::Nanoseconds PredictedWait(const AdmissionView& view, uint64_t level);
 // Ok, or why the request may not wait: the bytes in the queue are over `plan.max_queue_bytes` (an
 // empty queue takes one of any size), or with `plan.predicts_wait` its time will be over before
 // its answer can be there. Pure.
-//
-//   arriving  with `bytes` and `expires` as they will stand in the queue
 base::Status Admit(const core::ModelPlan& plan, const AdmissionView& view, uint64_t level,
-                   const QueuedRequest& arriving, base::Instant now);
+                   const Arrival& arriving, base::Instant now);
 
 }  // namespace serving::scheduler

@@ -3,6 +3,7 @@
 
 #include "scheduler/admission.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -39,19 +40,22 @@ class Admission : public ::testing::Test {
   void Learn(int executions = 8) {
     for (int i = 0; i < executions; ++i) costs_.Add(kRows, milliseconds(10));
   }
-  static QueuedRequest Request(uint64_t bytes, base::Instant deadline,
-                               base::Instant expires = base::kNever) {
-    QueuedRequest queued{.rows = kRows, .bytes = bytes, .enqueued = kStart};
-    queued.expires = std::min(deadline, expires);
-    queued.request = core::RequestPtr(new core::InferRequest);
-    queued.request->deadline = deadline;
-    queued.request->sink = base::MakeRef<SilentSink>();
-    return queued;
+  static Arrival Request(uint64_t bytes, base::Instant deadline,
+                         base::Instant expires = base::kNever) {
+    return {.rows = kRows,
+            .bytes = bytes,
+            .expires = std::min(deadline, expires),
+            .deadline = deadline};
   }
   void Wait(int requests, uint64_t level = 2, uint64_t bytes = 0) {
-    for (int i = 0; i < requests; ++i) queue_.Push(level, Request(bytes, base::kNever));
+    for (int i = 0; i < requests; ++i) {
+      QueuedRequest queued{.rows = kRows, .bytes = bytes, .enqueued = kStart};
+      queued.request = core::RequestPtr(new core::InferRequest);
+      queued.request->sink = base::MakeRef<SilentSink>();
+      queue_.Push(level, std::move(queued));
+    }
   }
-  base::Status Judge(const QueuedRequest& arriving, uint64_t level = 2) {
+  base::Status Judge(const Arrival& arriving, uint64_t level = 2) {
     return Admit(plan_, {queue_, costs_, kRows, 2}, level, arriving, kStart);
   }
   std::string JudgeIn(milliseconds time, uint64_t level = 2) {

@@ -84,4 +84,13 @@ Place PriorityQueue::Delay(Place place, base::Instant expires) {
   return next != kNoPlace ? next : level.lists[1].first;
 }
 
+void PriorityQueue::Move(Place place, uint64_t level) {
+  const Node& node = nodes_[place];
+  Unlink(node);
+  if (--node.level->count == 0) DropLevel(*node.level);
+  Level& found = FindOrMakeLevel(level);
+  ++found.count;
+  Link(found, 0, place);
+}
+
 }  // namespace serving::scheduler

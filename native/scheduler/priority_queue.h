@@ -123,6 +123,8 @@ class PriorityQueue {
   // Puts it behind the others of its level, where it expires at `expires`. Returns who is served
   // now where it stood.
   Place Delay(Place place, base::Instant expires);
+  // Puts it at the end of another level, of those in time. Only where there are several levels.
+  void Move(Place place, uint64_t level);
 
  private:
   struct List {

@@ -78,10 +78,20 @@ export interface PriorityPlan {
   readonly policies: readonly (QueuePolicyPlan & { readonly level: number })[];
 }
 
+/** The three levels of a queue as classes of load: interactive, standard, background. */
+export interface ClassesPlan {
+  /** who has waited for so long moves up by a class */
+  readonly ageingUs: number;
+  /** of all classes together; 0 = unlimited */
+  readonly maxQueueSize: number;
+}
+
 /** Queue rules of one model, and of every level of it that has none of its own. */
 export interface QueuePlan extends QueuePolicyPlan {
   /** absent = one queue */
   readonly priorities?: PriorityPlan;
+  /** absent = levels are levels; with it `priorities` has three of them */
+  readonly classes?: ClassesPlan;
   /** of the inputs of all that wait; absent or 0 = no limit */
   readonly maxQueueBytes?: number;
   /** refuses at once what would be out of time before its turn; absent = it expires in the queue */

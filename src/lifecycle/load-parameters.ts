@@ -10,6 +10,8 @@ export interface LoadParameters {
   readonly maxQueueBytes: number | undefined;
   /** undefined = the server's default */
   readonly admission: Admission | undefined;
+  /** microseconds after which a request moves up by a class; undefined = there are no classes */
+  readonly classAgeingUs: number | undefined;
 }
 
 export type Admission = 'off' | 'predicted_wait';
@@ -22,8 +24,36 @@ export function loadParameters(config: ModelConfig): LoadParameters {
   return {
     maxQueueBytes: byteCount(config, 'max_queue_bytes'),
     admission: word(config, 'admission', ['off', 'predicted_wait']),
+    classAgeingUs: classAgeing(config),
   };
 }
+
+/** Who has waited for a second is as urgent as the next class. */
+const CLASS_AGEING_MS = '1000';
+
+function classAgeing(config: ModelConfig): number | undefined {
+  if (word(config, 'priority_classes', ['true', 'false']) !== 'true') return undefined;
+  const batching = config.dynamic_batching;
+  const against = [
+    ['priority_levels', (batching?.priority_levels ?? 0n) > 0n],
+    ['preserve_ordering', batching?.preserve_ordering === true],
+    ['timeout_action: DELAY', batching?.default_queue_policy?.timeout_action === 'DELAY'],
+  ] as const;
+  for (const [field, given] of against) {
+    if (given) {
+      throw invalidArgument(
+        `parameters["priority_classes"]: expected a model without '${field}', whose order it would change`,
+      );
+    }
+  }
+  const key = 'priority_class_ageing_ms';
+  const text = textOf(config, key) ?? CLASS_AGEING_MS;
+  const ms = Number(text);
+  if (/^\d+$/.test(text) && ms >= 1 && ms <= MAX_AGEING_MS) return ms * 1000;
+  throw wrong(key, `1 to ${MAX_AGEING_MS} milliseconds`, text);
+}
+
+const MAX_AGEING_MS = 86_400_000;
 
 function textOf(config: ModelConfig, key: string): string | undefined {
   return config.parameters.get(key)?.string_value;

@@ -114,6 +114,32 @@ describe('makePlan', () => {
     }
   });
 
+  it('makes levels of the classes of load', () => {
+    const classes = 'parameters { key: "priority_classes" value { string_value: "true" } }';
+    const given = plan(`${classes} ${TENSORS}`, { maxQueueSize: 1024 }).queue;
+    assert.deepEqual(given, {
+      maxQueueSize: 0,
+      defaultTimeoutUs: 0,
+      allowTimeoutOverride: false,
+      priorities: { levels: 3, defaultLevel: 2, policies: [] },
+      classes: { ageingUs: 1_000_000, maxQueueSize: 1024 },
+      fullStatus: 'Unavailable',
+    });
+    const ageing = (ms: string): string =>
+      `parameters { key: "priority_class_ageing_ms" value { string_value: "${ms}" } }`;
+    assert.equal(plan(`${classes} ${ageing('5')} ${TENSORS}`).queue.classes?.ageingUs, 5000);
+    assert.equal(plan(`${ageing('5')} ${TENSORS}`).queue.classes, undefined);
+    assert.throws(() => plan(`${classes} ${ageing('0')} ${TENSORS}`), /got '0'/);
+    for (const field of [
+      'priority_levels: 2 default_priority_level: 1',
+      'preserve_ordering: true',
+      'default_queue_policy { timeout_action: DELAY }',
+    ]) {
+      const config = `max_batch_size: 2 dynamic_batching { ${field} } ${classes} ${TENSORS}`;
+      assert.throws(() => plan(config), /expected a model without '.*', whose order it would change/);
+    }
+  });
+
   it('has no use for the policies of levels that there are not', () => {
     const config =
       'dynamic_batching { priority_queue_policy { key: 1 value { max_queue_size: 4 } } }';

@@ -124,12 +124,24 @@ function batching(config: ModelConfig): { batching?: BatchingPlan } {
 }
 
 function queuePlan(config: ModelConfig, defaults: PlanDefaults): QueuePlan {
-  const policy = config.dynamic_batching?.default_queue_policy;
+  const policy = policyPlan(config.dynamic_batching?.default_queue_policy, defaults);
   return {
-    ...policyPlan(policy, defaults),
+    ...policy,
     ...priorities(config, defaults),
+    ...classes(config, policy),
     fullStatus: defaults.queueFullStatus,
     ...admissionPlan(config, defaults),
+  };
+}
+
+/** The limit of the queue stands for all classes: they leave room to each other. */
+function classes(config: ModelConfig, policy: QueuePolicyPlan): Partial<QueuePlan> {
+  const { classAgeingUs } = loadParameters(config);
+  if (classAgeingUs === undefined) return {};
+  return {
+    maxQueueSize: 0,
+    priorities: { levels: 3, defaultLevel: 2, policies: [] },
+    classes: { ageingUs: classAgeingUs, maxQueueSize: policy.maxQueueSize },
   };
 }
 

@@ -21,6 +21,10 @@ for (const inferPath of ['native', 'typescript']) {
       const levels = (more: string) =>
         `${CLOSED}dynamic_batching { priority_levels: 3 default_priority_level: 2 ${more} }\n`;
       await repository.add('ordered', 'gate', [1], levels(''));
+      const classes =
+        'parameters { key: "priority_classes" value { string_value: "true" } }\n' +
+        'parameters { key: "priority_class_ageing_ms" value { string_value: "3600000" } }\n';
+      await repository.add('classes', 'gate', [1], `${CLOSED}${classes}`);
       const limited =
         'default_queue_policy { max_queue_size: 1 } priority_queue_policy { key: 1 value { max_queue_size: 2 } }';
       await repository.add('limited', 'gate', [1], levels(limited));
@@ -121,6 +125,15 @@ for (const inferPath of ['native', 'typescript']) {
     });
 
     if (inferPath === 'native') {
+      it('serves a class before those behind it', async () => {
+        const names = ['background', 'standard', 'interactive', 'background', 'interactive'];
+        const requests = [...names.map((name) => ({ priority_class: name })), {}];
+        assert.deepEqual(await orderOf('classes', requests), [2, 4, 1, 5, 0, 3]);
+        const { status, body } = await infer('classes', { priority_class: 'urgent' });
+        assert.equal(status, 400);
+        assert.match(body.error ?? '', /'priority_class': expected 'interactive', .* got 'urgent'/);
+      });
+
       it('refuses what is out of time while every instance is busy', async () => {
         const running = infer('timed', {});
         await until(async () => (await gate('timed', {})).waiting === 1);

@@ -52,8 +52,25 @@ class Oracle {
   }
   void Push(const Facts* facts) { levels_[facts->level].in_time.push_back(facts); }
   void Remove(const Facts* facts) {
-    std::erase(levels_[facts->level].in_time, facts);
-    std::erase(levels_[facts->level].delayed, facts);
+    for (auto& [level, queues] : levels_) {
+      std::erase(queues.in_time, facts);
+      std::erase(queues.delayed, facts);
+    }
+  }
+  // Where the levels are classes: who has waited long enough moves up.
+  void Age(base::Instant now) {
+    if (!plan_.classes) return;
+    for (const uint64_t level : {uint64_t{3}, uint64_t{2}}) {
+      auto& waiting = levels_[level].in_time;
+      const auto is_due = [&](const Facts* facts) {
+        return now - facts->enqueued >=
+               plan_.classes->ageing * static_cast<int64_t>(facts->level - level + 1);
+      };
+      for (const Facts* facts : waiting) {
+        if (is_due(facts)) levels_[level - 1].in_time.push_back(facts);
+      }
+      std::erase_if(waiting, is_due);
+    }
   }
   // Everybody who waits, in the order in which they are served.
   const std::vector<const Facts*>& Order() {

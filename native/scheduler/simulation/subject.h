@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "scheduler/ageing.h"
 #include "scheduler/batch_policy.h"
 #include "scheduler/priority_queue.h"
 #include "scheduler/queue_policy.h"
@@ -23,6 +24,10 @@ class Subject {
   virtual ~Subject() = default;
 
   virtual bool Admits(const PriorityQueue& queue, uint64_t level) { return !queue.IsFull(level); }
+  // Before a request arrives.
+  virtual void Age(PriorityQueue& queue, base::Nanoseconds ageing, base::Instant now) {
+    scheduler::Age(queue, ageing, now);
+  }
   virtual Place Push(PriorityQueue& queue, uint64_t level, QueuedRequest queued) {
     return queue.Push(level, std::move(queued));
   }

@@ -70,6 +70,12 @@ void World::MakePlan() {
   static_cast<core::QueuePolicy&>(plan_.queue) = RandomPolicy();
   if (plan_.batching && plan_.batching->preserve_ordering) {
     plan_.queue.delays_expired = false;
+  } else if (Chance(4)) {
+    plan_.queue.classes = {.ageing = microseconds(Dice(1, 3000))};
+    plan_.queue.priority_levels = kClasses;
+    plan_.queue.default_priority_level = 2;
+    plan_.queue.max_queue_size = 0;
+    plan_.queue.delays_expired = false;
   } else if (Chance(2)) {
     plan_.queue.priority_levels = static_cast<uint64_t>(Dice(1, 4));
     plan_.queue.default_priority_level =
@@ -159,6 +165,8 @@ void World::Arrive() {
   core::RequestPtr owned(&request);
   const uint64_t level = queue_->LevelOf(request.priority);
   if (level != facts.level) return Complain("a request waits in a level that is not its own");
+  if (plan_.queue.classes) subject_.Age(*queue_, plan_.queue.classes->ageing, now_);
+  oracle_->Age(now_);
   if (!subject_.Admits(*queue_, level)) Drop(level, queue_->FirstOf(level));
   const bool is_full = oracle_->IsFull(level);
   if (subject_.Admits(*queue_, level) == is_full) {
@@ -268,6 +276,19 @@ void World::CheckWait(const BatchDecision& decision) {
   if (decision.wait_until > latest) return Complain("the oldest waits longer than the delay");
 }
 
+// Nobody who came before it and had aged to its class by then waits on: so everybody waits for a
+// bounded number of others.
+void World::CheckTurn(const Facts& sent) {
+  if (!plan_.queue.classes) return;
+  for (const Facts* waiting : oracle_->Order()) {
+    const auto steps = (sent.enqueued - waiting->enqueued) / plan_.queue.classes->ageing;
+    const bool is_of_its_class =
+        static_cast<int64_t>(waiting->level) - steps <= static_cast<int64_t>(sent.level);
+    if (waiting->number < sent.number && is_of_its_class)
+      Complain("a request waits for one that came after its age");
+  }
+}
+
 void World::Send(const BatchDecision& decision, Lease& lease) {
   ++events_;
   if (decision.send == 0) return Complain("the last requests of a model are not run");
@@ -283,6 +304,8 @@ void World::Send(const BatchDecision& decision, Lease& lease) {
   for (size_t i = 0; i < lease.batch.size(); ++i) {
     Client& client = *static_cast<Client*>(lease.batch[i].request.get());
     const Facts& facts = client.facts;
+    oracle_->Remove(&facts);
+    CheckTurn(facts);
     if (&facts != expected[i]) return Complain("a request runs before its turn");
     if (facts.is_cancelled) return Complain("a cancelled request runs");
     if (facts.deadline <= now_) return Complain("a request runs after its deadline");
@@ -295,7 +318,6 @@ void World::Send(const BatchDecision& decision, Lease& lease) {
     for (int64_t row = 0; row < facts.rows; ++row) lease.rows.push_back(client.first_row + row);
     rows += facts.rows;
   }
-  for (const Facts* facts : expected) oracle_->Remove(facts);
   if (rows != decision.rows) return Complain("the rows are counted wrong");
   if (!plan_.batching && lease.batch.size() != 1) return Complain("it batches without batching");
   lease.until = now_ + microseconds(Dice(1, 600));

@@ -27,8 +27,10 @@ namespace serving::scheduler::simulation {
 //
 // What must hold: nobody waits while an instance is idle, but for max_queue_delay; everybody is
 // answered once, with its own rows; the order is that of the levels, their delayed and their
-// arrivals; answers come in order where that is promised; a batch holds one shape and no more than
-// it may; limits are exact; nobody is dropped without a reason or runs after it.
+// arrivals; where levels are classes, nobody is served before one who was of its class by the time
+// it came, however urgent it is; answers come in order where that is promised; a batch holds one
+// shape and no more than it may; limits are exact; nobody is dropped without a reason or runs after
+// it.
 class World final : private core::RequestHome {
  public:
   World(Subject& subject, uint64_t seed);
@@ -75,6 +77,7 @@ class World final : private core::RequestHome {
   void Drop(uint64_t level, Place place);
   void Dispatch();
   void CheckWait(const BatchDecision& decision);
+  void CheckTurn(const Facts& sent);
   void Send(const BatchDecision& decision, Lease& lease);
   void Finish(Lease& lease);
   void CheckEnd();

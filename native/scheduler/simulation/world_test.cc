@@ -220,6 +220,13 @@ TEST(PlantedBug, RefusesThoughThereIsRoom) {
   EXPECT_EQ(Complaint<Drifts>(), "a level that is not full refuses");
 }
 
+struct NeverAges : Subject {
+  void Age(PriorityQueue&, base::Nanoseconds, base::Instant) override {}
+};
+TEST(PlantedBug, LetsAClassStarve) {
+  EXPECT_EQ(Complaint<NeverAges>(), "a request waits for one that came after its age");
+}
+
 struct Overtakes : Subject {
   size_t LeaseLimit(const core::ModelPlan& plan) override {
     return static_cast<size_t>(plan.instance_count);

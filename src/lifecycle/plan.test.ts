@@ -136,7 +136,10 @@ describe('makePlan', () => {
       'default_queue_policy { timeout_action: DELAY }',
     ]) {
       const config = `max_batch_size: 2 dynamic_batching { ${field} } ${classes} ${TENSORS}`;
-      assert.throws(() => plan(config), /expected a model without '.*', whose order it would change/);
+      assert.throws(
+        () => plan(config),
+        /expected a model without '.*', whose order it would change/,
+      );
     }
   });
 

@@ -45,6 +45,7 @@ void Call::Reset() {
   allowed_origin.clear();
   grant.Reset();
   deadline = queue_expires = retry_body_at = control_expires = timer_at = base::kNever;
+  starved_since = base::kNever;
   access.reset();
   answer_status = 0;
   trace.reset();
@@ -58,6 +59,7 @@ void Call::Reset() {
 void Call::ResetMessage() {
   prefix_received = body_size = body_offset = received = 0;
   is_length_known = is_compressed = false;
+  starved_since = base::kNever;
   body.Reset();
   stream->connection_bytes() -= std::exchange(charged, 0);
   if (message_expires == base::kNever) return;
@@ -101,7 +103,7 @@ std::span<std::byte> Call::BodySpace(size_t want) {
   if (received + space > charged && !ChargeConnection(received + space)) return Swallow(want);
   if (!body->ChargeTo(received + space)) {
     handler_->PauseBody(*this);
-    return {};
+    return state == State::kReading ? std::span<std::byte>() : Swallow(want);
   }
   return {body->data() + body_offset + received, space};
 }
@@ -123,7 +125,7 @@ bool Call::ChargeConnection(size_t to) {
   return true;
 }
 
-// Room for a body whose length nobody has told. False = refused or out of memory for now.
+// Room for a body whose length nobody has told. False = refused, or out of memory for now.
 bool Call::GrowBody() {
   if (is_length_known || is_grpc) {
     handler_->RefuseBody(

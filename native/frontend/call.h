@@ -135,6 +135,8 @@ class Call final : public net::Exchange {
   base::Instant deadline = base::kNever;       // end to end
   base::Instant queue_expires = base::kNever;  // the model's queue policy
   base::Instant retry_body_at = base::kNever;  // the memory budget was full
+  base::Instant starved_since = base::kNever;  // no byte of the body was taken since
+  size_t starved_at = 0;                       // `received` then
 
   // Calls with many answers.
   base::Ref<ResponseFlow> flow;             // of infer answers

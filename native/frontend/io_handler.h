@@ -45,7 +45,8 @@ class IoHandler final : public net::RequestHandler {
   void PauseBody(Call& call);
   // Bytes that the requests of one connection may hold.
   size_t connection_limit() const { return connection_limit_; }
-  void RefuseBody(Call& call, const base::Status& status) { Fail(call, status); }
+  // What has come of the body is let go at once; what follows of it is passed over.
+  void RefuseBody(Call& call, const base::Status& status);
   base::BufferRef Reserve(size_t bytes) { return pool_->Reserve(bytes); }
 
  private:

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "protocol/grpc_frame.h"
 
@@ -20,6 +21,13 @@ constexpr base::Nanoseconds kBodyRetry = std::chrono::milliseconds(20);
 // charged as it fills.
 constexpr size_t kEagerBodyBytes = 64 << 10;
 constexpr size_t kBodyEndAlignment = 64;
+
+// Bodies that fill the memory together would wait for each other for ever, so one after the other
+// gives up; what it held may be enough for the rest.
+base::Nanoseconds BodyPatience(const Call& call) {
+  constexpr uint32_t kTurns = 64;
+  return std::chrono::seconds(2) + std::chrono::milliseconds(50) * (call.slot % kTurns);
+}
 
 bool IsIdentity(std::optional<std::string_view> coding) {
   return !coding || coding->empty() || *coding == "identity";
@@ -200,8 +208,25 @@ void IoHandler::TakeControlHead(Call& call, const net::RequestHead& head) {
 }
 
 void IoHandler::PauseBody(Call& call) {
-  call.retry_body_at = steady_clock::now() + kBodyRetry;
+  const base::Instant now = steady_clock::now();
+  if (call.starved_since == base::kNever || call.starved_at != call.received) {
+    call.starved_since = now;
+    call.starved_at = call.received;
+  }
+  if (now - call.starved_since >= BodyPatience(call)) {
+    RefuseBody(call,
+               base::Unavailable("memory limit reached: no room for the rest of a request of " +
+                                 std::to_string(call.body_size) + " bytes, retry later"));
+    return;
+  }
+  call.retry_body_at = now + kBodyRetry;
   call.Rearm();
+}
+
+void IoHandler::RefuseBody(Call& call, const base::Status& status) {
+  Fail(call, status);
+  call.body.Reset();
+  call.stream->connection_bytes() -= std::exchange(call.charged, 0);
 }
 
 }  // namespace serving::frontend

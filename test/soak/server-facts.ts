@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { readdirSync } from 'node:fs';
+import { askHttp } from '../support/http-client.ts';
+import type { Endpoints, ServerProcess } from '../support/server-process.ts';
+
+export type Running = ServerProcess & { readonly endpoints: Endpoints };
+
+/** What a server tells of itself in its metrics, and what the kernel tells of it. */
+export class ServerFacts {
+  readonly #server: Running;
+
+  constructor(server: Running) {
+    this.#server = server;
+  }
+
+  /** @returns NaN where there is no such sample */
+  async metric(sample: string): Promise<number> {
+    const page = (await askHttp(this.#server.endpoints.metrics, 'GET', '/metrics')).body;
+    const line = page.split('\n').find((one) => one.startsWith(`${sample} `));
+    return Number(line?.slice(sample.length + 1) ?? Number.NaN);
+  }
+
+  pending(model: string): Promise<number> {
+    return this.metric(`nv_inference_pending_request_count{model="${model}",version="1"}`);
+  }
+
+  succeeded(model: string): Promise<number> {
+    return this.metric(`nv_inference_request_success{model="${model}",version="1"}`);
+  }
+
+  executions(model: string): Promise<number> {
+    return this.metric(`nv_inference_exec_count{model="${model}",version="1"}`);
+  }
+
+  failed(model: string, reason: string): Promise<number> {
+    return this.metric(
+      `nv_inference_request_failure{model="${model}",reason="${reason}",version="1"}`,
+    );
+  }
+
+  poolBytes(): Promise<number> {
+    return this.metric('nereid_memory_used_bytes');
+  }
+
+  /** Open files, sockets among them. */
+  files(): number {
+    return readdirSync(`/proc/${this.#server.pid}/fd`).length;
+  }
+
+  threads(): number {
+    return readdirSync(`/proc/${this.#server.pid}/task`).length;
+  }
+}

@@ -34,6 +34,7 @@ const NATIVE_INPUTS = [
   'scripts/build-native.mjs',
 ];
 const KSERVE_REQUIREMENTS = ['test/kserve/requirements.txt'];
+const CLOUDS_REQUIREMENTS = ['test/clouds/requirements.txt'];
 const BUILD_TOOLS = ['compiler', 'cmake', 'make'];
 
 function purposeSteps(purpose, argv) {
@@ -132,6 +133,13 @@ function planSteps(needs, withoutTriton) {
       run: () => installPython(KSERVE_REQUIREMENTS),
     });
   }
+  if (wants('clouds') && findPython(CLOUDS_REQUIREMENTS) === undefined) {
+    steps.push({
+      label: 'installing the S3 server of the tests',
+      tools: ['python'],
+      run: () => installPython(CLOUDS_REQUIREMENTS),
+    });
+  }
   return steps;
 }
 
@@ -167,6 +175,9 @@ function writeEnvironment(needs, withoutTriton) {
   }
   if (needs.includes('kserve')) {
     variables.NEREID_KSERVE_PYTHON = findPython(KSERVE_REQUIREMENTS) ?? '';
+  }
+  if (needs.includes('clouds')) {
+    variables.NEREID_CLOUDS_PYTHON = findPython(CLOUDS_REQUIREMENTS) ?? '';
   }
   const lines = Object.entries(variables).map(
     ([name, value]) => `${name}=${quote(value)}; export ${name}\n`,

@@ -219,13 +219,22 @@ const SUITE_RUNS: Readonly<Record<string, readonly Suite[]>> = {
   unit: [
     {
       name: 'unit',
-      run: nodeTests(['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'], 2),
+      run: nodeTests(
+        [
+          'src/**/*.test.ts',
+          'packages/*/src/*.test.ts',
+          'scripts/**/*.test.ts',
+          'bench/**/*.test.ts',
+        ],
+        2,
+      ),
     },
   ],
   e2e: [{ name: 'e2e', run: endToEnd }],
   conformance: [{ name: 'conformance', run: conformance }],
   packaging: [{ name: 'packaging', run: nodeTests(['test/packaging/**/*.test.ts'], 1) }],
   kserve: [{ name: 'kserve', run: nodeTests(['test/kserve/**/*.test.ts'], 1) }],
+  clouds: [{ name: 'clouds', run: nodeTests(['test/clouds/**/*.test.ts'], 1) }],
   sanitize: [
     { name: 'native under address and undefined-behaviour sanitizers', run: native('address') },
     { name: 'native under the thread sanitizer', run: native('thread') },

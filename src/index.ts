@@ -7,6 +7,17 @@ export type { DataType } from './addon/types.ts';
 export { ServeError, type StatusCode } from './base/status.ts';
 export type { IndexRow, VersionStateName } from './lifecycle/model-state.ts';
 export type {
+  ListRequest,
+  ObjectContent,
+  ObjectPage,
+  ObjectStore,
+  StoredObject,
+  StoreError,
+  StoreOptions,
+  StorePackage,
+  StoreProblem,
+} from './repository/cloud/object-store.ts';
+export type {
   Address,
   CreateServerOptions,
   InferRequest,

@@ -16,6 +16,7 @@ export const SUITES = [
   { name: 'conformance', needs: ['packages', 'native', 'onnxruntime', 'python'] },
   { name: 'packaging', needs: ['packages', 'native', 'onnxruntime'] },
   { name: 'kserve', needs: ['packages', 'native', 'kserve'], onRequest: true },
+  { name: 'clouds', needs: ['packages', 'native', 'onnxruntime', 'clouds'], onRequest: true },
   { name: 'sanitize', needs: ['sanitizers', 'onnxruntime'], onRequest: true },
 ];
 

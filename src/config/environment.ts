@@ -27,6 +27,15 @@ export const environmentHelp: readonly (readonly [name: string, meaning: string]
     'infer (default), generate or generate_stream: what POST /invocations does',
   ],
   [
+    'TRITON_CLOUD_CREDENTIAL_PATH',
+    'file with the credentials of repositories in clouds ([repository.md](repository.md#repositories-in-a-cloud))',
+  ],
+  [
+    'AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_DEFAULT_REGION',
+    'S3 without a credential file; what else the AWS SDK reads counts too',
+  ],
+  ['TRITON_AWS_MOUNT_DIRECTORY', 'folder for copies of models from S3 instead of TMPDIR'],
+  [
     'TRITON_SERVER_ESCAPE_LOG_MESSAGES',
     '0: log texts are written as they are, without quotes and escapes',
   ],

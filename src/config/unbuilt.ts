@@ -14,8 +14,8 @@ export interface Unbuilt {
 export const unbuilt: readonly Unbuilt[] = [
   {
     flag: 'model-repository',
-    asks: (options) => options.modelRepositories.some((path) => /^(?:gs|s3|as):\/\//.test(path)),
-    why: 'repositories in a cloud are not built yet, a folder of this machine is expected',
+    asks: (options) => options.modelRepositories.some((path) => /^(?:gs|as):\/\//.test(path)),
+    why: 'repositories of gs:// and as:// are not built yet, a folder of this machine or s3:// is expected',
   },
 ];
 

@@ -10,7 +10,7 @@ import type { ReadinessPolicy } from '../config/flags/repository.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { OverrideFiles } from '../repository/override-files.ts';
 import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
-import type { ModelFolder, RepositorySource } from '../repository/source.ts';
+import type { FetchedModel, ModelFolder, RepositorySource } from '../repository/source.ts';
 import type { StagedModel, Staging } from '../repository/staging.ts';
 import { attemptLoad } from './attempts.ts';
 import { Dependencies } from './dependencies.ts';
@@ -378,14 +378,14 @@ export class ModelLifecycle {
     state.beginLoad(draft.versions.map((one) => one.version));
     if (!state.isSatisfied) await this.#publisher.publish();
     for (const { version } of draft.versions) log.info(`loading: ${name}:${version}`);
-    const { built, failed } = await this.#build(id, draft);
+    const { built, failed, fetched } = await this.#build(id, draft);
     if (failed.size > 0) {
-      for (const one of built) this.#retirement.retire(state, [one]);
+      this.#retirement.retire(state, built, fetched);
       throw await this.#buildFailure(state, failed);
     }
     const old = state.finishLoad(built);
     const oldStaged = takeStaged(model);
-    model.staged = staged;
+    model.staged = staged ?? fetched;
     model.fingerprint = isOverride ? '' : folder.fingerprint;
     await this.#publisher.publish();
     log.info(`successfully loaded '${name}'`);
@@ -418,29 +418,46 @@ export class ModelLifecycle {
     } catch (thrown) {
       if (isOptional) return undefined;
       const error = ServeError.from(thrown);
-      if (error.code !== 'Internal') throw error;
-      throw this.#failure('Internal', `${failedToPoll(id.name)}: ${error.message}`, error);
+      if (error.code === 'InvalidArgument' || error.code === 'Cancelled') throw error;
+      throw this.#failure(error.code, `${failedToPoll(id.name)}: ${error.message}`, error);
     }
   }
 
-  async #build(
-    id: ModelId,
-    draft: DraftModel,
-  ): Promise<{ built: ServedVersion[]; failed: Map<number, ServeError> }> {
+  async #build(id: ModelId, draft: DraftModel): Promise<BuildResult> {
     const built: ServedVersion[] = [];
     const failed = new Map<number, ServeError>();
+    let fetched: FetchedModel | undefined;
+    try {
+      fetched = await this.#fetch(draft);
+    } catch (thrown) {
+      const error = ServeError.from(thrown);
+      return { built, failed: new Map(draft.versions.map(({ version }) => [version, error])) };
+    }
+    const local = fetched === undefined ? draft : withFiles(draft, fetched);
     for (const version of draft.versions) {
       try {
         const what = `'${draft.folder.name}' version ${version.version}`;
         const wire = (one: ModelConfig) => wireMembers(one, this.#models.othersOf(id));
-        const build = () => buildVersion(draft, version, { ...this.#options, wire });
-        const { loadRetries: retries, log } = this.#options;
-        built.push(await attemptLoad(build, { what, retries, signal: this.#exiting.signal, log }));
+        const build = () => buildVersion(local, version, { ...this.#options, wire });
+        built.push(await this.#attempt(what, build));
       } catch (thrown) {
         failed.set(version.version, ServeError.from(thrown));
       }
     }
-    return { built, failed };
+    return fetched === undefined ? { built, failed } : { built, failed, fetched };
+  }
+
+  /** @returns undefined when the files are on this machine as it is */
+  async #fetch({ folder, versions }: DraftModel): Promise<FetchedModel | undefined> {
+    if (folder.fetch === undefined) return undefined;
+    const wanted = versions.map(({ version }) => version);
+    const { signal } = this.#exiting;
+    return this.#attempt(`files of '${folder.name}'`, async () => folder.fetch?.(wanted, signal));
+  }
+
+  #attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const { loadRetries: retries, log } = this.#options;
+    return attemptLoad(work, { what, retries, signal: this.#exiting.signal, log });
   }
 
   async #buildFailure(
@@ -498,6 +515,18 @@ const MOST_FAILED_STRAYS = 256;
 const NO_FILES: OverrideFiles = new Map();
 
 const NOT_READY: Readiness = { isReady: false, waitsFor: [], needs: [] };
+interface BuildResult {
+  readonly built: ServedVersion[];
+  /** by version */
+  readonly failed: Map<number, ServeError>;
+  /** files that the builds came from, when they were brought for them */
+  readonly fetched?: FetchedModel;
+}
+
+const withFiles = (draft: DraftModel, { locate }: FetchedModel): DraftModel => ({
+  ...draft,
+  folder: { ...draft.folder, locate },
+});
 
 /** Waits for all, also when one fails. @throws what the first that failed threw */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {
@@ -505,7 +534,7 @@ async function allDone(work: readonly Promise<void>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-function takeStaged(model: Model): StagedModel | undefined {
+function takeStaged(model: Model): Model['staged'] {
   const { staged } = model;
   model.staged = undefined;
   return staged;

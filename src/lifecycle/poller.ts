@@ -38,6 +38,8 @@ export class RepositoryPoller implements Disposable {
   readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** what the last poll said that could not read a repository; empty when it could */
+  #complaint = '';
 
   constructor(options: PollerOptions) {
     this.#options = options;
@@ -77,11 +79,14 @@ export class RepositoryPoller implements Disposable {
         ...listed.map((id) => this.#follow(id)),
         ...gone.map(({ name, namespace }) => lifecycle.unload(name, signal, namespace)),
       ]);
+      this.#complaint = '';
     } catch (thrown) {
       // A repository that cannot be read says nothing about its models.
-      if (!signal.aborted) {
-        log.error(`failed to poll model repository: ${ServeError.from(thrown).message}`);
-      }
+      if (signal.aborted) return;
+      const complaint = `failed to poll model repository: ${ServeError.from(thrown).message}`;
+      // A store that is away for long is told once.
+      if (complaint !== this.#complaint) log.error(complaint);
+      this.#complaint = complaint;
     }
   }
 

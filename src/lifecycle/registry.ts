@@ -14,8 +14,8 @@ export interface Model {
   readonly state: ModelState;
   /** fingerprint of the folder the serving builds came from; empty when the next load must build anew */
   fingerprint: string;
-  /** the files that the serving builds came from when a load brought them */
-  staged: StagedModel | undefined;
+  /** the files that the serving builds came from when they were brought for them */
+  staged: Pick<StagedModel, 'remove'> | undefined;
   /** of an ensemble: names of the models its steps use */
   members: readonly string[];
   /** nobody asked for it but an ensemble that uses it */

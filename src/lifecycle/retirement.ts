@@ -30,7 +30,11 @@ export class Retirement {
    * Waits in the background until the last request left each build.
    * @param staged files of these builds, removed behind them
    */
-  retire(state: ModelState, builds: readonly ServedVersion[], staged?: StagedModel): void {
+  retire(
+    state: ModelState,
+    builds: readonly ServedVersion[],
+    staged?: Pick<StagedModel, 'remove'>,
+  ): void {
     const { engine, log } = this.#options;
     const all: Promise<void>[] = [];
     for (const build of builds) {

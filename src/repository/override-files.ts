@@ -46,7 +46,8 @@ export function readOverrideKeys(files: OverrideFiles): Map<string, Uint8Array> 
   return result;
 }
 
-function pathProblem(path: string): string | undefined {
+/** Why a name cannot be a file in the folder of a model; undefined when it can. */
+export function pathProblem(path: string): string | undefined {
   if (path === '') return 'the name is empty';
   // Half of a surrogate pair has no bytes of its own.
   if (Buffer.from(path).toString() !== path) return 'the name is no Unicode text';

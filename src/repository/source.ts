@@ -31,6 +31,18 @@ export interface ModelFolder {
    * @returns absolute path; undefined when the model has no such file
    */
   locate(path: string): Promise<string | undefined>;
+  /**
+   * Of a model that is not on this machine: brings what a build of these versions may read. Until then `locate` finds
+   * nothing.
+   * @throws ServeError when it cannot; nothing is left behind then
+   */
+  fetch?(versions: readonly number[], signal?: AbortSignal): Promise<FetchedModel>;
+}
+
+/** Files of a model that were brought to this machine. */
+export interface FetchedModel extends Pick<ModelFolder, 'locate'> {
+  /** Removes them. To be called when nothing serves from them any more; calls after the first do nothing. */
+  remove(): Promise<void>;
 }
 
 /** A place that holds models. */

@@ -1,16 +1,15 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { readFileSync, readlinkSync } from 'node:fs';
-import { lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { internal, type ServeError, unavailable } from '../base/status.ts';
 import { type OverrideFiles, versionsOf } from './override-files.ts';
+import { makePrivateFolder, removeLeftovers } from './private-folder.ts';
 import type { ModelFolder } from './source.ts';
 
 const PREFIX = 'nereid-staging-';
-const PRIVATE_FOLDER = 0o700;
 const PRIVATE_FILE = 0o600;
 
 /** Bounds of the files that loads brought, bytes. */
@@ -64,7 +63,7 @@ export class Staging implements AsyncDisposable {
     const giveBack = this.#take(bytes);
     let folder: string | undefined;
     try {
-      this.#root ??= mkdtemp(join(this.#parent, `${PREFIX}${processName('self')}-`));
+      this.#root ??= makePrivateFolder(this.#parent, PREFIX);
       folder = await mkdtemp(join(await this.#root, 'load-'));
       const places = new Map<string, string>();
       for (const [path, content] of files) {
@@ -85,15 +84,7 @@ export class Staging implements AsyncDisposable {
 
   /** Removes what servers of this machine that ended without a word have left behind. */
   async removeLeftovers(): Promise<void> {
-    for (const name of await readdir(this.#parent).catch(() => [])) {
-      if (!name.startsWith(PREFIX) || !isLeftover(name)) continue;
-      const path = join(this.#parent, name);
-      const info = await lstat(path).catch(() => undefined);
-      // Only what is surely ours: a real folder of this user that nobody else may enter.
-      if (info?.isDirectory() !== true || info.uid !== process.getuid?.()) continue;
-      if ((info.mode & 0o777) !== PRIVATE_FOLDER) continue;
-      await rm(path, { recursive: true, force: true }).catch(() => undefined);
-    }
+    await removeLeftovers(this.#parent, PREFIX);
   }
 
   /** Removes the folder with everything in it. */
@@ -159,31 +150,4 @@ function stagedModel(
     taken.removed();
   };
   return { folder, settled: taken.settled, remove };
-}
-
-/**
- * Names a process for as long as the machine runs: its namespace of process ids, its id there and when it started.
- * @returns undefined when there is no such process
- */
-function processName(id: string): string | undefined {
-  try {
-    const space = /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0];
-    const stat = readFileSync(`/proc/${id}/stat`, 'latin1');
-    const pid = Number.parseInt(stat, 10);
-    // proc_pid_stat(5): field 22 is the start time; the second field may hold spaces and ends with the last ')'.
-    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-    return `${space}-${pid}-${started}`;
-  } catch {
-    return undefined;
-  }
-}
-
-/** True when the process that made the folder is gone. One of another container cannot be told: it is left alone. */
-function isLeftover(folder: string): boolean {
-  const match = /^(\d+)-(\d+)-(\d+)-/.exec(folder.slice(PREFIX.length));
-  if (match === null) return false;
-  const [, space, pid = '', started] = match;
-  const self = processName('self');
-  if (self === undefined || !self.startsWith(`${space}-`)) return false;
-  return processName(pid) !== `${space}-${pid}-${started}`;
 }

@@ -32,8 +32,6 @@ import { Namespaces } from '../lifecycle/namespaces.ts';
 import { RepositoryPoller } from '../lifecycle/poller.ts';
 import { readMetricsConfig } from '../metrics/metrics-config.ts';
 import { ProcessMetrics } from '../metrics/process-metrics.ts';
-import { LocalSource } from '../repository/local-source.ts';
-import type { RepositorySource } from '../repository/source.ts';
 import { Staging } from '../repository/staging.ts';
 import { routeAliases, vertexAiModel } from './aliases.ts';
 import { type Ask, BackendSetup } from './backends.ts';
@@ -44,6 +42,7 @@ import { keepaliveOf } from './keepalive.ts';
 import { memoryLimitOf } from './memory-limit.ts';
 import { startOnDemand } from './on-demand.ts';
 import { packageVersion } from './package-version.ts';
+import { Sources } from './sources.ts';
 import { makeTracing, type Tracing } from './tracing.ts';
 
 /** Triton's batch size for models that are auto-completed. */
@@ -91,6 +90,7 @@ export class Server implements AsyncDisposable {
   readonly #tracing: Tracing;
   readonly #poller: RepositoryPoller;
   readonly #staging = new Staging();
+  readonly #sources: Sources;
   readonly #access: AccessControl;
   #handlers: HttpHandlerOptions;
   readonly #certificates: Certificates;
@@ -121,9 +121,8 @@ export class Server implements AsyncDisposable {
         options.program === 'nereid' ? Math.floor(memoryLimitOf(options) / ENSEMBLE_SHARE) : 0,
       ensureBackend: (backend) => backends.ensure(backend),
     };
-    const sources: RepositorySource[] = options.modelRepositories.map(
-      (path) => new LocalSource(path, options.modelConfigName),
-    );
+    this.#sources = new Sources(options);
+    const sources = this.#sources.all;
     this.lifecycle = new ModelLifecycle({
       ...this.loaderOptions,
       engine: this.engine,
@@ -207,6 +206,7 @@ export class Server implements AsyncDisposable {
     }
     await this.#access.ready();
     await this.#staging.removeLeftovers();
+    await this.#sources.removeLeftovers();
     await this.#tracing.start();
     const failures = await this.lifecycle.start(names);
     this.#poller.start();
@@ -302,6 +302,7 @@ export class Server implements AsyncDisposable {
     this.#access[Symbol.dispose]();
     await this.engine.close();
     await this.#staging[Symbol.asyncDispose]();
+    await this.#sources[Symbol.asyncDispose]();
     return isClean;
   }
 

@@ -186,10 +186,27 @@ describe('the npm package', () => {
     assert.deepEqual(readdirSync(cache), []);
   });
 
+  it('finds the package for S3 beside it', async () => {
+    const packed = join(root, 'stores');
+    mkdirSync(packed);
+    runNpm(join(project, 'packages/nereid-s3'), 'pack', '--pack-destination', packed);
+    const [file = ''] = readdirSync(packed);
+    runNpm(app, 'install', join(packed, file));
+    const repository = ['--model-repository=s3://127.0.0.1:1/bucket'];
+    const keys = { AWS_ACCESS_KEY_ID: 'none', AWS_SECRET_ACCESS_KEY: 'none' };
+    const { status, stderr } = spawnSync(systemNode, [...BIN, 'serve', ...repository], {
+      cwd: app,
+      env: { ...userEnvironment(), ...keys },
+      encoding: 'utf8',
+    });
+    assert.equal(status, 1);
+    assert.match(stderr, /cannot list 's3:.*cannot be reached or is overloaded \(ECONNREFUSED\)/);
+  });
+
   it('is typed: a strict consumer compiles against it', () => {
     writeFileSync(
       join(app, 'use.ts'),
-      "import { createServer, ServeError } from 'nereid-server';\nexport const serve: typeof createServer = createServer;\nexport const code: ServeError['code'] = 'NotFound';\n",
+      "import { createServer, type ObjectStore, ServeError } from 'nereid-server';\nexport const close = (store: ObjectStore): void => store.close();\nexport const serve: typeof createServer = createServer;\nexport const code: ServeError['code'] = 'NotFound';\n",
     );
     const flags = [
       '--noEmit',

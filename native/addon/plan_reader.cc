@@ -4,7 +4,9 @@
 #include "addon/plan_reader.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "addon/values.h"
@@ -44,6 +46,12 @@ base::Result<core::TensorPlan> ReadTensor(Napi::Value value) {
     const auto reshape = reader.Integers("reshape");
     RETURN_IF_ERROR(reader.status());
     ASSIGN_OR_RETURN(plan.reshape, ToShape(reshape));
+  }
+  plan.is_ragged = reader.Has("ragged") && reader.Bool("ragged");
+  if (reader.Has("scatteredBy")) {
+    const int64_t slot = reader.Integer("scatteredBy");
+    RETURN_IF_ERROR(reader.status());
+    plan.scattered_by = static_cast<uint32_t>(std::clamp<int64_t>(slot, 0, UINT32_MAX));
   }
   return plan;
 }
@@ -174,6 +182,44 @@ core::EnsemblePlan ReadEnsemble(ObjectReader& plan, size_t inputs, size_t output
   return ensemble;
 }
 
+constexpr std::pair<std::string_view, core::BatchInputKind> kBatchInputKinds[] = {
+    {"elementCount", core::BatchInputKind::kElementCount},
+    {"accumulatedElementCount", core::BatchInputKind::kAccumulatedElementCount},
+    {"accumulatedElementCountWithZero", core::BatchInputKind::kAccumulatedElementCountWithZero},
+    {"maxElementCountAsShape", core::BatchInputKind::kMaxElementCountAsShape},
+    {"itemShape", core::BatchInputKind::kItemShape},
+    {"itemShapeFlatten", core::BatchInputKind::kItemShapeFlatten},
+};
+
+// Tensors made from the batch, and outputs scattered by an input. Both name slots of inputs.
+void ReadRagged(ObjectReader& plan, core::ModelPlan& read) {
+  if (plan.Has("batchInputs")) {
+    plan.ForEach("batchInputs", [&](Napi::Value value) {
+      ObjectReader reader(value, "plan.batchInput");
+      core::BatchInputPlan& input = read.batch_inputs.emplace_back();
+      const std::string kind = reader.Text("kind");
+      const auto* known =
+          std::ranges::find(kBatchInputKinds, std::string_view(kind),
+                            &std::pair<std::string_view, core::BatchInputKind>::first);
+      if (known == std::end(kBatchInputKinds)) {
+        reader.Fail("kind", "a kind of tensor made from the batch");
+      } else {
+        input.kind = known->second;
+      }
+      input.name = reader.Text("name");
+      input.data_type =
+          reader.Text("datatype") == "FP32" ? tensor::DataType::kFp32 : tensor::DataType::kInt32;
+      input.source = ToIndex(reader, "source", reader.Integer("source"), read.inputs.size());
+      plan.Merge(reader.status());
+    });
+  }
+  for (const core::TensorPlan& output : read.outputs) {
+    if (output.scattered_by && *output.scattered_by >= read.inputs.size()) {
+      plan.Fail("outputs", "slots of inputs as scatteredBy");
+    }
+  }
+}
+
 base::Result<engine::DispatchModel> ReadModel(Napi::Value value, const engine::Engine& engine,
                                               std::vector<engine::EnsembleSteps>& ensembles) {
   ObjectReader reader(value, "table.model");
@@ -221,6 +267,7 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   plan.instance_count = static_cast<int32_t>(instances);
   RETURN_IF_ERROR(ReadTensors(reader, "inputs", plan.inputs));
   RETURN_IF_ERROR(ReadTensors(reader, "outputs", plan.outputs));
+  ReadRagged(reader, plan);
   plan.queue = ReadQueue(reader);
   if (reader.Has("batching")) plan.batching = ReadBatching(reader);
   if (reader.Has("ensemble")) {

@@ -25,7 +25,9 @@ namespace serving::backend {
 struct BatchInput {
   bool present = false;
   tensor::DataType data_type = tensor::DataType::kFp32;
-  tensor::Shape shape;  // with the batch's rows as first dimension where the model has one
+  // With the batch's rows as first dimension where the model has one; ragged inputs have one
+  // dimension, the elements of all requests.
+  tensor::Shape shape;
   tensor::TensorView view;
   base::BufferRef
       owner;  // keeps the bytes alive beyond the requests, so an output may look at them
@@ -34,7 +36,9 @@ struct BatchInput {
 // One output of a batch, filled by the backend. `owner` empty = not produced.
 struct BatchOutput {
   tensor::DataType data_type = tensor::DataType::kFp32;
-  tensor::Shape shape;  // with the batch's rows as first dimension where the model has one
+  // With the batch's rows as first dimension where the model has one and the output is not
+  // scattered by the shapes of an input.
+  tensor::Shape shape;
   tensor::TensorView view;
   base::BufferRef owner;
 };
@@ -45,8 +49,9 @@ class Batch {
  public:
   virtual ~Batch() = default;
 
-  std::span<const BatchInput> inputs() const { return inputs_; }  // by slot
-  std::span<BatchOutput> outputs() { return outputs_; }           // by slot
+  // By slot; then the tensors made from the batch, in the order of the plan.
+  std::span<const BatchInput> inputs() const { return inputs_; }
+  std::span<BatchOutput> outputs() { return outputs_; }  // by slot
   // At least one request of the batch wants this output.
   bool wants(uint32_t slot) const { return wanted_[slot] != 0; }
   int64_t rows() const { return rows_; }

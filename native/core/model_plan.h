@@ -22,6 +22,29 @@ struct TensorPlan {
   bool optional = false;                 // inputs only
   std::vector<std::string> labels;       // outputs only: classification labels by index
   std::optional<tensor::Shape> reshape;  // dims as the model itself wants them
+  // Inputs only: requests of any shapes share a batch; the model gets the elements of all of them
+  // in one dimension.
+  bool is_ragged = false;
+  // Outputs only: the input whose shapes say which part of the output is whose; its free
+  // dimensions are those of that input.
+  std::optional<uint32_t> scattered_by;
+};
+
+enum class BatchInputKind : uint8_t {
+  kElementCount,                     // [requests]: elements of each
+  kAccumulatedElementCount,          // [requests]: of each and those before it
+  kAccumulatedElementCountWithZero,  // [requests + 1]: the same after a 0
+  kMaxElementCountAsShape,           // [most elements of a request]: only the shape says something
+  kItemShape,                        // [rows, rank without rows]: the dimensions of each row
+  kItemShapeFlatten,                 // the same in one dimension
+};
+
+// A tensor that the server makes for the model from the batch; no request has it.
+struct BatchInputPlan {
+  BatchInputKind kind = BatchInputKind::kElementCount;
+  std::string name;
+  tensor::DataType data_type = tensor::DataType::kInt32;  // or kFp32
+  uint32_t source = 0;                                    // slot of the input it tells about
 };
 
 struct BatchingPlan {
@@ -83,10 +106,12 @@ struct ModelPlan {
   std::string name;
   int64_t version = 1;
   std::string backend;
-  std::string model_file;                // absolute; empty for backends without one
-  int64_t max_batch_size = 0;            // 0 = no batch dimension
-  std::vector<TensorPlan> inputs;        // slot i is inputs[i]
-  std::vector<TensorPlan> outputs;       // slot i is outputs[i]
+  std::string model_file;           // absolute; empty for backends without one
+  int64_t max_batch_size = 0;       // 0 = no batch dimension
+  std::vector<TensorPlan> inputs;   // slot i is inputs[i]
+  std::vector<TensorPlan> outputs;  // slot i is outputs[i]
+  // The backend sees batch_inputs[i] as slot inputs.size() + i.
+  std::vector<BatchInputPlan> batch_inputs;
   std::optional<BatchingPlan> batching;  // absent = direct scheduler
   QueuePlan queue;
   std::optional<EnsemblePlan> ensemble;  // present: runs nothing itself, has no backend

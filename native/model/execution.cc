@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "model/ragged.h"
 #include "tensor/bytes_tensor.h"
 
 namespace serving::model {
@@ -85,9 +86,10 @@ Execution::Execution(const core::ModelPlan& plan, int instance, size_t input_ali
       instance_(instance),
       input_alignment_(input_alignment),
       only_copies_values_(only_copies_values),
+      is_ragged_(IsRagged(plan)),
       listener_(listener),
       pool_(base::MakeRef<device::HostPool>(std::move(budget))) {
-  inputs_.resize(plan.inputs.size());
+  inputs_.resize(plan.inputs.size() + plan.batch_inputs.size());
   outputs_.resize(plan.outputs.size());
   wanted_.resize(plan.outputs.size());
   allocator_ = pool_.get();
@@ -114,7 +116,21 @@ base::Status Execution::Gather() {
     wanted_[slot] = std::ranges::any_of(
         requests_, [&](const core::InferRequest* request) { return WantsOutput(*request, slot); });
   }
-  for (uint32_t slot = 0; slot < inputs_.size(); ++slot) RETURN_IF_ERROR(GatherInput(slot));
+  const size_t count = plan_.inputs.size();
+  for (uint32_t slot = 0; slot < count; ++slot) RETURN_IF_ERROR(GatherInput(slot));
+  return is_ragged_ ? GatherRagged() : base::Status();
+}
+
+base::Status Execution::GatherRagged() {
+  const size_t count = plan_.inputs.size();
+  for (uint32_t slot = 0; slot < count; ++slot) {
+    if (plan_.inputs[slot].is_ragged && inputs_[slot].present) {
+      inputs_[slot].shape = FlatShape(requests_, slot);
+    }
+  }
+  for (size_t i = 0; i < plan_.batch_inputs.size(); ++i) {
+    RETURN_IF_ERROR(MakeBatchInput(plan_.batch_inputs[i], requests_, *pool_, inputs_[count + i]));
+  }
   return {};
 }
 
@@ -224,6 +240,7 @@ base::Status Execution::ScatterOutput(uint32_t slot) {
   if (!output.owner) {
     return base::Internal("model '" + plan_.name + "' did not produce output '" + name + "'");
   }
+  if (is_ragged_ && plan_.outputs[slot].scattered_by) return ScatterOutputByInput(slot);
   const bool has_rows = plan_.max_batch_size > 0;
   if (has_rows && (output.shape.rank() == 0 || output.shape[0] != rows_)) {
     return base::Internal("model '" + plan_.name + "' produced output '" + name + "' with shape " +
@@ -248,18 +265,44 @@ base::Status Execution::ScatterOutput(uint32_t slot) {
       size = *rows_size;
     }
     if (WantsOutput(request, slot)) {
-      core::OutputTensor& part = responses_[i]->outputs.emplace_back();
-      part.slot = slot;
-      part.data_type = output.data_type;
-      part.shape = output.shape;
-      if (has_rows) part.shape.Set(0, request.batch_size);
-      part.view = {.data = rest.data(), .size = size};
-      part.owner = output.owner;
+      tensor::Shape shape = output.shape;
+      if (has_rows) shape.Set(0, request.batch_size);
+      AddOutput(i, slot, shape, rest.first(size));
     }
     rest = rest.subspan(size);
   }
   output.owner.Reset();
   return {};
+}
+
+base::Status Execution::ScatterOutputByInput(uint32_t slot) {
+  backend::BatchOutput& output = outputs_[slot];
+  const core::TensorPlan& planned = plan_.outputs[slot];
+  std::span<const std::byte> rest{output.view.data, output.view.size};
+  for (size_t i = 0; i < owned_.size(); ++i) {
+    const auto part = ScatterByInput(planned, plan_.max_batch_size > 0, *owned_[i], rest);
+    if (!part) {
+      return base::Internal("model '" + plan_.name + "' produced output '" + planned.tensor.name +
+                            "' with " + std::to_string(output.view.size) +
+                            " bytes, too few for the shapes of input '" +
+                            plan_.inputs[*planned.scattered_by].tensor.name + "'");
+    }
+    if (WantsOutput(*owned_[i], slot)) AddOutput(i, slot, part->shape, rest.first(part->bytes));
+    rest = rest.subspan(part->bytes);
+  }
+  output.owner.Reset();
+  return {};
+}
+
+void Execution::AddOutput(size_t index, uint32_t slot, const tensor::Shape& shape,
+                          std::span<const std::byte> bytes) {
+  const backend::BatchOutput& output = outputs_[slot];
+  core::OutputTensor& part = responses_[index]->outputs.emplace_back();
+  part.slot = slot;
+  part.data_type = output.data_type;
+  part.shape = shape;
+  part.view = {.data = bytes.data(), .size = bytes.size()};
+  part.owner = output.owner;
 }
 
 void Execution::PrepareErrors(const base::Status& status) {

@@ -66,6 +66,8 @@ class Execution final : public backend::Batch {
  private:
   base::Status Gather();
   base::Status GatherInput(uint32_t slot);
+  // Ragged inputs in one dimension, and the tensors made from the batch.
+  base::Status GatherRagged();
   // A single request's input in one aligned piece is used where it is.
   bool LendInput(const core::InferRequest& request, const core::InputTensor& input,
                  backend::BatchInput& target) const;
@@ -75,12 +77,16 @@ class Execution final : public backend::Batch {
   base::Status CopyInput(uint32_t slot, backend::BatchInput& target);
   base::Status Scatter();
   base::Status ScatterOutput(uint32_t slot);
+  base::Status ScatterOutputByInput(uint32_t slot);
+  void AddOutput(size_t index, uint32_t slot, const tensor::Shape& shape,
+                 std::span<const std::byte> bytes);
   void PrepareErrors(const base::Status& status);
 
   const core::ModelPlan& plan_;
   const int instance_;
   const size_t input_alignment_;
   const bool only_copies_values_;
+  const bool is_ragged_;
   ExecutionListener* const listener_;
   base::Ref<device::HostPool> pool_;
   std::vector<core::RequestPtr> owned_;

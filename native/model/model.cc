@@ -65,7 +65,7 @@ bool HaveSameShapes(const core::ModelPlan& plan, const core::InferRequest& a,
     const core::InputTensor* in_a = FindInput(a, slot);
     const core::InputTensor* in_b = FindInput(b, slot);
     if ((in_a == nullptr) != (in_b == nullptr)) return false;
-    if (in_a == nullptr) continue;
+    if (in_a == nullptr || plan.inputs[slot].is_ragged) continue;
     if (!std::ranges::equal(in_a->shape.dims().subspan(first), in_b->shape.dims().subspan(first))) {
       return false;
     }
@@ -231,7 +231,7 @@ uint64_t Model::ShapeKey(const core::InferRequest& request) const {
   for (uint32_t slot = 0; slot < plan_.inputs.size(); ++slot) {
     const core::InputTensor* input = FindInput(request, slot);
     mix(input == nullptr ? 0 : input->shape.rank() + 1);
-    if (input == nullptr) continue;
+    if (input == nullptr || plan_.inputs[slot].is_ragged) continue;
     const size_t first = plan_.max_batch_size > 0 ? 1 : 0;
     for (size_t axis = first; axis < input->shape.rank(); ++axis) {
       mix(static_cast<uint64_t>(input->shape[axis]));

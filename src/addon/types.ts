@@ -49,6 +49,25 @@ export interface TensorPlan {
   readonly labels: readonly string[];
   /** dims as the model itself wants them when `reshape` is configured, else undefined */
   readonly reshape?: readonly number[];
+  /** inputs only: requests of any shapes share a batch, their elements in one dimension; absent = no */
+  readonly ragged?: boolean;
+  /** outputs only: index of the input whose shapes say which part is whose; absent = split by rows */
+  readonly scatteredBy?: number;
+}
+
+/** A tensor that the server makes for the model from the batch; no request has it. */
+export interface BatchInputPlan {
+  readonly kind:
+    | 'elementCount'
+    | 'accumulatedElementCount'
+    | 'accumulatedElementCountWithZero'
+    | 'maxElementCountAsShape'
+    | 'itemShape'
+    | 'itemShapeFlatten';
+  readonly name: string;
+  readonly datatype: 'INT32' | 'FP32';
+  /** index of the input it tells about */
+  readonly source: number;
 }
 
 /** Dynamic batching as `config.pbtxt` says it, defaults filled in. */
@@ -140,6 +159,8 @@ export interface ModelPlan {
   readonly maxBatchSize: number;
   readonly inputs: readonly TensorPlan[];
   readonly outputs: readonly TensorPlan[];
+  /** absent = none */
+  readonly batchInputs?: readonly BatchInputPlan[];
   /** absent = direct scheduler: one request per execution */
   readonly batching?: BatchingPlan;
   readonly queue: QueuePlan;

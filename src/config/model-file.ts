@@ -16,6 +16,7 @@ export function* modelFileProblems(
   inspection: ModelInspection,
 ): Generator<ConfigProblem> {
   yield* countProblems(config, inspection);
+  yield* batchInputProblems(config, inspection.inputs);
   for (const [index, input] of config.input.entries())
     yield* tensorProblems(config, input, `input[${index}]`, 'input', inspection.inputs);
   for (const [index, output] of config.output.entries())
@@ -26,18 +27,42 @@ function* countProblems(
   config: ModelConfig,
   inspection: ModelInspection,
 ): Generator<ConfigProblem> {
-  const expected =
-    config.input.filter((input) => !input.optional).length + config.batch_input.length;
+  const made = config.batch_input.flatMap(({ target_name }) => target_name);
+  const expected = config.input.filter((input) => !input.optional).length + made.length;
   const provided = inspection.inputs.length;
   if (expected === provided || config.sequence_batching) return;
+  const named = new Set([...config.input.map(({ name }) => name), ...made]);
   const missing = inspection.inputs
-    .filter(({ name }) => !config.input.some((input) => input.name === name))
+    .filter(({ name }) => !named.has(name))
     .map(({ name }) => `'${name}'`);
   yield load(
     'input',
     `unable to load model '${config.name}', configuration expects ${expected} inputs, model provides ${provided}` +
       (missing.length > 0 ? `; the configuration does not name ${missing.join(', ')}` : ''),
   );
+}
+
+/** Tensors that are made from the batch are inputs of the model file. */
+function* batchInputProblems(
+  config: ModelConfig,
+  provided: readonly InspectedTensor[],
+): Generator<ConfigProblem> {
+  for (const [index, { target_name, data_type }] of config.batch_input.entries())
+    for (const name of target_name) {
+      const inFile = provided.find((input) => input.name === name);
+      const path = `batch_input[${index}]`;
+      if (!inFile) {
+        yield load(`${path}.target_name`, unexpected('input', name, provided));
+        continue;
+      }
+      const datatype = configDataType(inFile.datatype);
+      if (datatype !== data_type)
+        yield load(
+          `${path}.data_type`,
+          `unable to load model '${config.name}', configuration expects datatype ${data_type} for input '${name}', ` +
+            `model provides ${datatype}`,
+        );
+    }
 }
 
 function* tensorProblems(
@@ -60,10 +85,31 @@ function* tensorProblems(
         `'${declared.name}', model provides ${datatype}`,
     );
   const ragged = 'allow_ragged_batch' in declared && declared.allow_ragged_batch;
+  if (ragged) yield* raggedProblems(config, declared, path, inFile.shape);
   const scattered = config.batch_output.some(({ target_name }) =>
     target_name.includes(declared.name),
   );
   if (!ragged && !scattered) yield* shapeProblems(config, declared, path, kind, inFile.shape);
+}
+
+/** The model gets the elements of all requests in one dimension. */
+function* raggedProblems(
+  config: ModelConfig,
+  input: ModelInput,
+  path: string,
+  shape: readonly number[],
+): Generator<ConfigProblem> {
+  const begin = `unable to load model '${config.name}', configuration expects model provides input with shape [-1]`;
+  if (input.optional)
+    yield load(
+      `${path}.allow_ragged_batch`,
+      `${begin} for ragged input '${input.name}', which is not supported for optional input`,
+    );
+  else if (shape.length !== 1 || shape[0] !== -1)
+    yield load(
+      `${path}.allow_ragged_batch`,
+      `${begin}  for ragged input '${input.name}', model provides ${shapeText(shape.map(BigInt))}`,
+    );
 }
 
 function unexpected(kind: string, name: string, provided: readonly InspectedTensor[]): string {

@@ -26,18 +26,6 @@ function ask(text: string): string[] {
 describe('unsupportedFeatures', () => {
   const refused: readonly [text: string, sentence: string][] = [
     ['sequence_batching { }', 'sequence batching (sequence_batching)'],
-    [
-      'batch_input { kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_FP32 source_input: "x" }',
-      'tensors made from the batch (batch_input)',
-    ],
-    [
-      'batch_output { target_name: "y" source_input: "x" }',
-      'outputs split by the shapes of inputs (batch_output)',
-    ],
-    [
-      'input { name: "r" data_type: TYPE_FP32 dims: 1 allow_ragged_batch: true }',
-      'ragged batches (input.allow_ragged_batch)',
-    ],
     ['model_warmup { name: "w" batch_size: 1 }', 'warm-up requests (model_warmup)'],
     ['instance_group { passive: true }', 'passive instances (instance_group.passive)'],
     [

@@ -28,9 +28,6 @@ type Feature = readonly [field: string, wanted: (config: ModelConfig) => boolean
 
 const FEATURES: readonly Feature[] = [
   ['sequence_batching', (c) => c.sequence_batching !== undefined, 'sequence batching'],
-  ['batch_input', (c) => c.batch_input.length > 0, 'tensors made from the batch'],
-  ['batch_output', (c) => c.batch_output.length > 0, 'outputs split by the shapes of inputs'],
-  ['input.allow_ragged_batch', (c) => c.input.some((i) => i.allow_ragged_batch), 'ragged batches'],
   [
     'is_shape_tensor',
     (c) => [...c.input, ...c.output].some((t) => t.is_shape_tensor || t.is_non_linear_format_io),

@@ -202,4 +202,37 @@ describe('makePlan', () => {
     assert.equal(plan(text).decoupled, true);
     assert.equal(plan(`max_batch_size: 8 ${TENSORS}`).decoupled, false);
   });
+
+  const RAGGED = `max_batch_size: 8
+    input [
+      { name: "A" data_type: TYPE_FP32 dims: [ 2 ] },
+      { name: "B" data_type: TYPE_FP32 dims: [ -1 ] allow_ragged_batch: true }
+    ]
+    output { name: "OUT" data_type: TYPE_FP32 dims: [ -1 ] }`;
+
+  it('points tensors of ragged batches to their source', () => {
+    const { inputs, outputs, batchInputs } = plan(`${RAGGED}
+      batch_input { kind: BATCH_ELEMENT_COUNT target_name: [ "C", "D" ] data_type: TYPE_FP32 source_input: "B" }
+      batch_input { kind: BATCH_ITEM_SHAPE_FLATTEN target_name: "E" data_type: TYPE_INT32 source_input: "A" }
+      batch_output { target_name: "OUT" source_input: "B" }`);
+    assert.deepEqual(
+      inputs.map(({ ragged }) => ragged),
+      [undefined, true],
+    );
+    assert.equal(outputs[0]?.scatteredBy, 1);
+    assert.deepEqual(batchInputs, [
+      { kind: 'elementCount', name: 'C', datatype: 'FP32', source: 1 },
+      { kind: 'elementCount', name: 'D', datatype: 'FP32', source: 1 },
+      { kind: 'itemShapeFlatten', name: 'E', datatype: 'INT32', source: 0 },
+    ]);
+  });
+
+  it('refuses shapes of rows where there are none', () => {
+    assert.throws(
+      () =>
+        plan(`${RAGGED.replace('max_batch_size: 8', '')}
+          batch_input { kind: BATCH_ITEM_SHAPE target_name: "C" data_type: TYPE_FP32 source_input: "B" }`),
+      /batch input kind 'BATCH_ITEM_SHAPE' of model 'm' needs a batch dimension/,
+    );
+  });
 });

@@ -21,6 +21,7 @@ import type {
 import type { BackendSetting } from '../config/options.ts';
 import { makeEnsemblePlan } from './ensemble-plan.ts';
 import { type Admission, loadParameters } from './load-parameters.ts';
+import { batchInputs, scatteredBy } from './ragged-plan.ts';
 
 /** What a plan takes from the server rather than from the model. */
 export interface PlanDefaults {
@@ -64,10 +65,18 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     backend: config.backend,
     modelFile: files.modelFile,
     maxBatchSize: config.max_batch_size,
-    inputs: config.input.map((input) => tensorPlan(input, input.optional, [])),
-    outputs: config.output.map((output) =>
-      tensorPlan(output, false, files.labels.get(output.name) ?? []),
-    ),
+    inputs: config.input.map((input) => ({
+      ...tensorPlan(input, input.optional, []),
+      ...(input.allow_ragged_batch ? { ragged: true } : {}),
+    })),
+    outputs: config.output.map((output) => {
+      const source = scatteredBy(config, output);
+      return {
+        ...tensorPlan(output, false, files.labels.get(output.name) ?? []),
+        ...(source === undefined ? {} : { scatteredBy: source }),
+      };
+    }),
+    ...(config.batch_input.length === 0 ? {} : { batchInputs: batchInputs(config) }),
     ...batching(config),
     queue: queuePlan(config, defaults),
     ...(ensemble === undefined ? {} : { ensemble }),

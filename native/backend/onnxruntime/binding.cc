@@ -100,6 +100,39 @@ base::Status CheckReshape(const core::ModelPlan& plan, const core::TensorPlan& w
                                "reshape");
 }
 
+// Ragged inputs reach the model in one dimension, in Triton's words.
+base::Status CheckRagged(const core::ModelPlan& plan, const core::TensorPlan& wanted,
+                         const Port& port) {
+  const std::string begin = "unable to load model '" + plan.name +
+                            "', configuration expects model provides input with shape [-1]";
+  if (wanted.optional) {
+    return base::InvalidArgument(begin + " for ragged input '" + port.name +
+                                 "', which is not supported for optional input");
+  }
+  if (port.dims.rank() == 1 && port.dims[0] == -1) return {};
+  return base::InvalidArgument(begin + "  for ragged input '" + port.name + "', model provides " +
+                               port.dims.ToString());
+}
+
+base::Result<const Port*> FindInput(std::span<const Port> allowed, const std::string& name) {
+  if (const Port* port = FindPort(allowed, name)) return port;
+  return base::InvalidArgument("unexpected inference input '" + name +
+                               "', allowed inputs are: " + NamesOf(allowed));
+}
+
+// Tensors that the server makes from the batch.
+base::Status BindBatchInputs(const core::ModelPlan& plan, std::span<const Port> allowed,
+                             std::vector<BoundTensor>& bound) {
+  for (const core::BatchInputPlan& input : plan.batch_inputs) {
+    core::TensorPlan wanted;
+    wanted.tensor.data_type = input.data_type;
+    ASSIGN_OR_RETURN(const Port* port, FindInput(allowed, input.name));
+    RETURN_IF_ERROR(CheckType(plan, wanted, *port, "input"));
+    bound.push_back(Bind(wanted, *port));
+  }
+  return {};
+}
+
 }  // namespace
 
 base::Result<std::vector<BoundTensor>> BindInputs(const core::ModelPlan& plan,
@@ -108,25 +141,31 @@ base::Result<std::vector<BoundTensor>> BindInputs(const core::ModelPlan& plan,
   allowed.insert(allowed.end(), session.initializers().begin(), session.initializers().end());
   const auto is_planned = [&plan](const Port& port) {
     return std::ranges::any_of(plan.inputs,
-                               [&](const auto& input) { return input.tensor.name == port.name; });
+                               [&](const auto& input) { return input.tensor.name == port.name; }) ||
+           std::ranges::find(plan.batch_inputs, port.name, &core::BatchInputPlan::name) !=
+               plan.batch_inputs.end();
   };
   std::vector<BoundTensor> bound;
   for (const core::TensorPlan& input : plan.inputs) {
-    const Port* port = FindPort(allowed, input.tensor.name);
-    if (port == nullptr) {
-      return base::InvalidArgument("unexpected inference input '" + input.tensor.name +
-                                   "', allowed inputs are: " + NamesOf(allowed));
-    }
+    ASSIGN_OR_RETURN(const Port* port, FindInput(allowed, input.tensor.name));
     RETURN_IF_ERROR(CheckType(plan, input, *port, "input"));
+    if (input.is_ragged) {
+      RETURN_IF_ERROR(CheckRagged(plan, input, *port));
+      // Elements in one dimension have no shape to change.
+      bound.push_back(Bind(input, *port));
+      bound.back().reshape.reset();
+      continue;
+    }
     RETURN_IF_ERROR(CheckReshape(plan, input));
     RETURN_IF_ERROR(CheckDims(plan, input, *port));
     bound.push_back(Bind(input, *port));
   }
+  RETURN_IF_ERROR(BindBatchInputs(plan, allowed, bound));
   if (!std::ranges::all_of(session.inputs(), is_planned)) {
-    return base::InvalidArgument("unable to load model '" + plan.name +
-                                 "', configuration expects " + std::to_string(plan.inputs.size()) +
-                                 " inputs, model provides " +
-                                 std::to_string(session.inputs().size()));
+    return base::InvalidArgument(
+        "unable to load model '" + plan.name + "', configuration expects " +
+        std::to_string(plan.inputs.size() + plan.batch_inputs.size()) + " inputs, model provides " +
+        std::to_string(session.inputs().size()));
   }
   return bound;
 }
@@ -143,8 +182,13 @@ base::Result<std::vector<BoundTensor>> BindOutputs(const core::ModelPlan& plan,
     RETURN_IF_ERROR(CheckType(plan, output, *port, "output"));
     RETURN_IF_ERROR(CheckReshape(plan, output));
     // Rank 0 may mean that the file does not say: then the first run shows.
-    if (port->dims.rank() != 0) RETURN_IF_ERROR(CheckDims(plan, output, *port));
+    const bool is_scattered = output.scattered_by.has_value();
+    if (port->dims.rank() != 0 && !is_scattered) RETURN_IF_ERROR(CheckDims(plan, output, *port));
     bound.push_back(Bind(output, *port));
+    if (is_scattered) {
+      bound.back().reshape.reset();
+      bound.back().has_fixed_shape = false;
+    }
   }
   return bound;
 }

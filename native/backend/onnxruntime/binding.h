@@ -15,7 +15,8 @@
 
 namespace serving::backend::ort {
 
-// One tensor of the plan and what the model calls it. Index = slot in the plan.
+// One tensor of the plan and what the model calls it. Index = slot in the plan; the tensors made
+// from the batch follow the inputs.
 struct BoundTensor {
   std::string name;
   tensor::DataType data_type = tensor::DataType::kFp32;

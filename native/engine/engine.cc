@@ -196,7 +196,7 @@ std::vector<Engine::NamedSample> Engine::Snapshot() const {
     for (const auto& [handle, loaded] : models_) samples.push_back({loaded.model, {}});
   }
   for (NamedSample& sample : samples) sample.statistics = sample.model->Statistics();
-  std::ranges::sort(samples, {}, [](const NamedSample& sample) {
+  std::ranges::stable_sort(samples, {}, [](const NamedSample& sample) {
     return std::tie(sample.model->plan().name, sample.model->plan().version);
   });
   return samples;

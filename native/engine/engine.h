@@ -68,7 +68,7 @@ class Engine {
     base::Ref<model::Servable> model;
     metrics::ModelStatistics statistics;
   };
-  // Every loaded version, by name and version.
+  // Every loaded version, by name and version; of two builds of one the older first.
   std::vector<NamedSample> Snapshot() const;
 
   // Lets every request end and joins every thread; nothing may be submitted after it. Blocks.

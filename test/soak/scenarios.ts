@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { churn } from './churn.ts';
+import { kills, reloads, unloads } from './live-changes.ts';
 import { memoryPressure } from './memory-pressure.ts';
 import { overload } from './overload.ts';
 import { rollingRestart } from './rolling-restart.ts';
@@ -15,5 +17,9 @@ export const scenarios: readonly Scenario[] = [
   deadlines,
   disconnects,
   clientDeadlines,
+  reloads,
+  unloads,
+  kills,
+  churn,
   rollingRestart,
 ];

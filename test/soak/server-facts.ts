@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { askHttp } from '../support/http-client.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
@@ -15,10 +16,14 @@ export class ServerFacts {
     this.#server = server;
   }
 
+  /** The page of metrics. */
+  async page(): Promise<string> {
+    return (await askHttp(this.#server.endpoints.metrics, 'GET', '/metrics')).body;
+  }
+
   /** @returns NaN where there is no such sample */
   async metric(sample: string): Promise<number> {
-    const page = (await askHttp(this.#server.endpoints.metrics, 'GET', '/metrics')).body;
-    const line = page.split('\n').find((one) => one.startsWith(`${sample} `));
+    const line = (await this.page()).split('\n').find((one) => one.startsWith(`${sample} `));
     return Number(line?.slice(sample.length + 1) ?? Number.NaN);
   }
 
@@ -40,8 +45,11 @@ export class ServerFacts {
     );
   }
 
-  poolBytes(): Promise<number> {
-    return this.metric('nereid_memory_used_bytes');
+  /** @throws AssertionError for a server without --extended-metrics */
+  async poolBytes(): Promise<number> {
+    const bytes = await this.metric('nereid_memory_used_bytes');
+    assert.ok(!Number.isNaN(bytes), 'no --extended-metrics');
+    return bytes;
   }
 
   /** Open files, sockets among them. */

@@ -1,0 +1,245 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Clients that load, reload, unload, infer and cancel at random, all at once, on one engine. What
+// the sanitizers see of it is the point; the counts at the end say that nothing was lost.
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <random>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backend/identity/identity.h"
+#include "backend/testing/testing.h"
+#include "engine/engine.h"
+#include "engine/validate.h"
+#include "testing/requests.h"
+
+namespace serving::engine {
+namespace {
+
+using testing::Pack;
+using testing::RequestBuilder;
+
+constexpr int kClients = 32;
+constexpr int kOperations = 10'000;
+constexpr size_t kModels = 6;
+constexpr size_t kEnsemble = kModels;  // behind the models; its steps are the first two
+constexpr const char* kUnserved = " is not served";
+
+std::string NameOf(size_t model) {
+  return model == kEnsemble ? "graph" : "m" + std::to_string(model);
+}
+
+core::ModelPlan PlanOf(size_t model, uint32_t dice) {
+  if (model == kEnsemble) {
+    core::ModelPlan plan = testing::MakePlan("");
+    plan.name = NameOf(model);
+    core::EnsemblePlan graph;
+    graph.tensors = {"INPUT0", "between", "OUTPUT0"};
+    graph.inputs = {0};
+    graph.outputs = {2};
+    graph.steps.push_back({NameOf(0), {{"INPUT0", 0}}, {{"OUTPUT0", 1}}});
+    graph.steps.push_back({NameOf(1), {{"INPUT0", 1}}, {{"OUTPUT0", 2}}});
+    plan.ensemble = std::move(graph);
+    return plan;
+  }
+  core::ModelPlan plan = testing::MakePlan(model % 3 == 2 ? "sleep" : "identity");
+  plan.name = NameOf(model);
+  if (plan.backend == "sleep") plan.parameters["sleep_us"] = "50";
+  plan.instance_count = 1 + static_cast<int32_t>(dice % 3);
+  if (model % 2 == 0) {
+    plan.batching.emplace();
+    plan.batching->max_queue_delay = std::chrono::microseconds(dice % 200);
+  }
+  return plan;
+}
+
+// What TypeScript does around an engine: one load or unload of a name at a time, a table after
+// each.
+//
+// Threads: any.
+class Host {
+ public:
+  Host() : engine_({.memory_limit_bytes = 64 << 20, .allow_inline = true}) {
+    engine_.Register(backend::MakeIdentityBackend());
+    for (auto& backend : backend::MakeTestBackends()) engine_.Register(std::move(backend));
+  }
+  ~Host() { engine_.Stop(); }
+
+  void Load(size_t model, uint32_t dice) {
+    std::lock_guard one_at_a_time(names_[model]);
+    auto loaded = engine_.Load(PlanOf(model, dice));
+    ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+    Replace(model, loaded.Take());
+  }
+
+  void Unload(size_t model) {
+    std::lock_guard one_at_a_time(names_[model]);
+    Replace(model, 0);
+  }
+
+  // As an I/O thread: what it resolves is submitted before it takes the next table.
+  base::Status Submit(size_t model, RequestBuilder& builder, base::Ref<model::Servable>* used) {
+    std::shared_lock turn(turns_);
+    const DispatchTableRef table = engine_.table();
+    auto resolved = table->Resolve(NameOf(model), "");
+    if (!resolved.ok()) return resolved.status();
+    const base::Status valid = Validate(resolved.value()->plan(), builder.request());
+    if (!valid.ok()) return valid;
+    *used = base::Ref<model::Servable>::Share(resolved.value());
+    model::RequestChain chain;
+    chain.Append(builder.Take());
+    (*used)->Submit(std::move(chain), nullptr);
+    return {};
+  }
+
+  Engine& engine() { return engine_; }
+
+ private:
+  void Replace(size_t model, ModelHandle handle) {
+    const ModelHandle old = Publish(model, handle);
+    if (old == 0) return;
+    const base::Status status = engine_.Unload(old);
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
+
+  ModelHandle Publish(size_t model, ModelHandle handle) {
+    std::lock_guard lock(publishing_);
+    const ModelHandle old = std::exchange(handles_[model], handle);
+    const bool has_graph = handles_[kEnsemble] != 0 && handles_[0] != 0 && handles_[1] != 0;
+    auto table = base::MakeRef<DispatchTable>();
+    if (has_graph) {
+      auto bound = engine_.Bind({{handles_[kEnsemble], {handles_[0], handles_[1]}}});
+      EXPECT_TRUE(bound.ok()) << bound.status().message();
+      table->ensembles = bound.Take();
+    }
+    for (size_t i = 0; i <= kModels; ++i) {
+      const bool serves = handles_[i] != 0 && (i != kEnsemble || has_graph);
+      std::vector<DispatchVersion> versions;
+      if (serves) versions.push_back({1, engine_.Find(handles_[i]), true});
+      table->Add(NameOf(i), {std::move(versions), base::NotFound(NameOf(i) + kUnserved)});
+    }
+    engine_.SetTable(std::move(table));
+    {
+      std::unique_lock every_reader_has_it(turns_);
+    }
+    engine_.Settle();
+    return old;
+  }
+
+  Engine engine_;
+  std::array<std::mutex, kModels + 1> names_;  // taken before the others
+  std::mutex publishing_;
+  std::array<ModelHandle, kModels + 1> handles_{};  // 0 = not loaded; guarded by publishing_
+  std::shared_mutex turns_;
+};
+
+struct Counts {
+  std::atomic<int> answered{0};
+  std::atomic<int> cancelled{0};
+  std::atomic<int> unserved{0};
+  std::atomic<int> changes{0};
+};
+
+void Infer(Host& host, size_t model, uint32_t dice, bool leaves, Counts& counts) {
+  const int64_t rows = 1 + dice % 4;
+  const std::vector<int32_t> values(static_cast<size_t>(rows) * 3, static_cast<int32_t>(dice));
+  std::string bytes;
+  for (const int32_t value : values) bytes += Pack<int32_t>({value});
+  RequestBuilder builder;
+  builder.Input(0, tensor::DataType::kInt32, {rows, 3}, bytes);
+  builder.request().inputs.back().name = "INPUT0";
+  const auto sink = builder.sink();
+  base::Ref<model::Servable> used;
+  const base::Status status = host.Submit(model, builder, &used);
+  if (!status.ok()) {
+    EXPECT_EQ(status.message(), NameOf(model) + kUnserved);
+    ++counts.unserved;
+    return;
+  }
+  if (leaves) {
+    sink->Cancel();
+    used->RemoveQueued(sink.get(), base::Cancelled("left"), metrics::FailureReason::kCanceled);
+  }
+  const auto& answer = sink->Wait();
+  if (answer.status.ok()) {
+    ASSERT_EQ(answer.outputs.size(), 1u);
+    EXPECT_EQ(answer.outputs[0].bytes, bytes);
+    ++counts.answered;
+  } else {
+    // What serves when a request comes serves it, whatever is loaded or unloaded meanwhile.
+    EXPECT_TRUE(leaves) << answer.status.message();
+    EXPECT_EQ(answer.status.code(), base::StatusCode::kCancelled);
+    ++counts.cancelled;
+  }
+}
+
+void RunClient(Host& host, uint32_t seed, int operations, Counts& counts) {
+  std::mt19937 random(seed);
+  for (int i = 0; i < operations; ++i) {
+    const uint32_t dice = random();
+    const size_t model = dice % (kModels + 1);
+    switch (random() % 16) {
+      case 0:
+        host.Load(model, dice);
+        ++counts.changes;
+        break;
+      case 1:
+        host.Unload(model);
+        ++counts.changes;
+        break;
+      case 2:
+        for (const auto& sample : host.engine().Snapshot()) {
+          EXPECT_LE(sample.statistics.pending, sample.statistics.received);
+        }
+        break;
+      case 3:
+        Infer(host, model, dice, true, counts);
+        break;
+      default:
+        Infer(host, model, dice, false, counts);
+    }
+  }
+}
+
+// NEREID_CHURN_OPERATIONS: more, or from another seed, by hand.
+int Setting(const char* name, int fallback) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? fallback : std::atoi(text);
+}
+
+TEST(Churn, LosesNothingOfRandomOperations) {
+  Host host;
+  Counts counts;
+  for (size_t model = 0; model <= kModels; ++model) host.Load(model, 0);
+  const int operations = Setting("NEREID_CHURN_OPERATIONS", kOperations) / kClients;
+  const auto seed = static_cast<uint32_t>(Setting("NEREID_CHURN_SEED", 20));
+  std::vector<std::thread> clients;
+  for (uint32_t client = 0; client < kClients; ++client) {
+    clients.emplace_back(
+        [&, client] { RunClient(host, seed * kClients + client, operations, counts); });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_GT(counts.answered, operations);
+  EXPECT_GT(counts.unserved, 0);
+  EXPECT_GT(counts.changes, operations);
+
+  for (size_t model = 0; model <= kModels; ++model) host.Load(model, 0);
+  Counts after;
+  for (size_t model = 0; model <= kModels; ++model) Infer(host, model, 7, false, after);
+  EXPECT_EQ(after.answered, static_cast<int>(kModels) + 1);
+  for (size_t model = 0; model <= kModels; ++model) host.Unload(model);
+  EXPECT_TRUE(host.engine().Snapshot().empty());
+  EXPECT_EQ(host.engine().budget()->used(), 0u);
+}
+
+}  // namespace
+}  // namespace serving::engine

@@ -172,7 +172,7 @@ describe('checkRepositories', () => {
     const seen = new Set(report.findings.map(({ code }) => code));
     assert.deepEqual(
       FINDING_CODES.filter((code) => !seen.has(code)),
-      ['model-file-unread'],
+      ['model-file-unread', 'ensemble-wiring'],
     );
   });
 

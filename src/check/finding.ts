@@ -20,6 +20,7 @@ export const FINDING_CODES = [
   'version-ignored',
   'config-ignored',
   'unknown-member',
+  'ensemble-wiring',
   'duplicate-model',
   'not-a-repository',
   'empty-repository',

@@ -11,6 +11,7 @@ import type { ModelFolder, VersionFolder } from '../repository/source.ts';
 import { chooseVersions, versionOfFolder } from '../repository/version-policy.ts';
 import { ConfigText, type TextProblem } from './config-text.ts';
 import { Draft } from './draft.ts';
+import { ensembleProblems, type Members } from './ensemble-check.ts';
 import { type Finding, type FindingCode, type FindingParts, finding } from './finding.ts';
 import { type CheckTools, checkVersion } from './version-check.ts';
 
@@ -21,6 +22,8 @@ export interface CheckedModel {
   readonly folder: ModelFolder;
   /** names of the models of every repository: members of an ensemble are looked up there */
   readonly names: ReadonlySet<string>;
+  /** members of ensembles as they would serve */
+  readonly members: Members;
 }
 
 /** Everything wrong with one model, in the order of its configuration. */
@@ -66,6 +69,7 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
     for (const version of versions)
       problems.push(...(await checkVersion(folder, version, text, config, tools)).filter(isNews));
     problems.push(...memberProblems(config, model.names, text), ...vainFields(config));
+    problems.push(...(await ensembleProblems(repository, config, text, model.members)));
   }
   const file = join(path, folder.configFile ?? 'config.pbtxt');
   const isThere = folder.configText !== undefined;
@@ -73,6 +77,15 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
     .place(unique(problems))
     .map((one) => finding({ ...parts, ...one, file: isThere || one.fix !== null ? file : path }));
   return [...placed.sort(byPlace), ...beside];
+}
+
+/** The versions of a model that would serve, ascending. */
+export function servedVersions(
+  folder: ModelFolder,
+  config: ModelConfig,
+  text: ConfigText,
+): readonly VersionFolder[] {
+  return versionsOf(folder, config, text).versions;
 }
 
 /** The versions the policy chooses; where it chooses none, the newest stands in so that the rest can be checked. */

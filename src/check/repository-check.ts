@@ -8,6 +8,7 @@ import { readsModelFile } from '../lifecycle/loader.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { DUPLICATE_REASON } from '../repository/scan.ts';
 import type { ModelFolder } from '../repository/source.ts';
+import { type Members, RepositoryMembers } from './ensemble-check.ts';
 import { type Finding, finding } from './finding.ts';
 import { checkModel } from './model-check.ts';
 import type { CheckTools } from './version-check.ts';
@@ -65,6 +66,7 @@ export async function checkRepositories(
     }
   }
   const names = new Set(listed.flatMap((one) => one.names));
+  const members = new RepositoryMembers(listed, all);
   let models = 0;
   for (const one of listed) {
     const told = aboutRepository(one);
@@ -72,7 +74,7 @@ export async function checkRepositories(
     if (told?.severity === 'error') continue;
     models += one.names.length;
     const checked = await eachOf(one.names, (name) =>
-      checkOne(one, name, namespaces ? [] : listed, names, all),
+      checkOne(one, name, namespaces ? [] : listed, names, members, all),
     );
     findings.push(...checked.flat());
   }
@@ -94,6 +96,7 @@ async function checkOne(
   name: string,
   listed: readonly Listed[],
   names: ReadonlySet<string>,
+  members: Members,
   tools: CheckTools,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -121,7 +124,7 @@ async function checkOne(
     return [...findings, finding({ ...about, code: 'unreadable', message })];
   }
   if (folder === undefined) return findings;
-  return [...findings, ...(await checkModel({ repository, folder, names }, tools))];
+  return [...findings, ...(await checkModel({ repository, folder, names, members }, tools))];
 }
 
 function aboutRepository({ repository, names }: Listed): Finding | undefined {

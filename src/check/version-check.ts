@@ -32,6 +32,27 @@ export interface CheckTools {
   readonly backendProblem: (backend: string) => Promise<string | undefined>;
 }
 
+/** The configuration of a version as it is served, as far as it can be told. */
+export async function completeVersion(
+  folder: ModelFolder,
+  version: VersionFolder,
+  text: ConfigText,
+  written: ModelConfig,
+  { loader, backendProblem }: CheckTools,
+): Promise<ModelConfig> {
+  const options: CompleteOptions = {
+    modelName: folder.name,
+    versionDirFiles: version.files,
+    autoComplete: loader.autoComplete,
+    serverDefaults: loader.serverDefaults,
+  };
+  const draft = new Draft(text.text, () => text.scan);
+  // The model's own check tells what was not read.
+  const tools: CheckTools = { loader, backendProblem, unread: () => undefined };
+  const { inspection } = await readModelFile(folder, version, written, options, draft, tools);
+  return checkModelConfig(written, { ...options, inspection }).config;
+}
+
 /** Everything wrong with one version; what is wrong with its text is not repeated. */
 export async function checkVersion(
   folder: ModelFolder,

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { invalidArgument, type ServeError } from '../base/status.ts';
+import { invalidArgument, ServeError } from '../base/status.ts';
 import type {
   ConfigDataType,
   EnsembleStep,
@@ -17,7 +17,27 @@ interface Tensor {
   readonly dims: readonly bigint[];
   /** with the batch dimension where the model has one */
   readonly full: readonly bigint[];
+  /** where the ensemble itself says it */
+  readonly field?: string | undefined;
 }
+
+/** What does not fit, and where in the configuration of the ensemble. */
+export interface WiringProblem {
+  /** e.g. `ensemble_scheduling.step[0].input_map["x"]` */
+  readonly path: string;
+  /** Triton's words */
+  readonly text: string;
+  /** what would make it fit; absent where that is not one thing */
+  readonly remedy?: WiringRemedy;
+}
+
+export type WiringRemedy =
+  /** another value of a field, as the text format writes it */
+  | { readonly field: string; readonly value: string }
+  /** in place of the map's key, one of these */
+  | { readonly key: string; readonly known: readonly string[] };
+
+type MemberOf<T> = (step: EnsembleStep) => T;
 
 /**
  * Holds an ensemble against the models of its steps: names, types, shapes, batch sizes, decoupled branches.
@@ -26,96 +46,160 @@ interface Tensor {
  * @returns the configuration with the transaction policy that follows from its steps
  * @throws ServeError InvalidArgument, in Triton's words
  */
-export function wireEnsemble(
-  config: ModelConfig,
-  memberOf: (step: EnsembleStep) => ModelConfig,
-): ModelConfig {
-  const steps = config.ensemble_scheduling?.step ?? [];
-  const tensors = new Map<string, Tensor>();
-  for (const tensor of [...config.input, ...config.output]) {
-    tensors.set(
-      tensor.name,
-      tensorOf(config, tensor, tensor.reshape === undefined ? tensor.dims : tensor.reshape.shape),
-    );
-  }
-  for (const step of steps) {
-    const member = memberOf(step);
-    if (member.max_batch_size !== 0 && member.max_batch_size < config.max_batch_size)
-      throw invalidArgument(
-        `ensemble ${config.name} allows maximum batch size ${config.max_batch_size}, but it contains model ` +
-          `${step.model_name} which only allows maximum batch size to be ${member.max_batch_size}`,
-      );
-    wireInputs(config, step, member, tensors);
-    wireOutputs(config, step, member, tensors);
-  }
+export function wireEnsemble(config: ModelConfig, memberOf: MemberOf<ModelConfig>): ModelConfig {
+  for (const { text } of wiringProblems(config, memberOf)) throw invalidArgument(text);
   const decoupled = new Decoupling(config, memberOf).check();
   return { ...config, model_transaction_policy: { decoupled } };
 }
 
-function wireInputs(
+/**
+ * Everything that `wireEnsemble` would complain of, one after the other.
+ * @param memberOf undefined for a step whose model is not known: what it needs and makes is not looked at
+ */
+export function* wiringProblems(
   config: ModelConfig,
-  step: EnsembleStep,
-  member: ModelConfig,
-  tensors: Map<string, Tensor>,
-): void {
-  const names = new Set(member.input.map(({ name }) => name));
-  for (const [input, tensor] of step.input_map)
-    if (!names.has(input))
-      throw wrong(
-        config,
-        `ensemble tensor ${tensor} is mapping to non-existing input ${input} in model ${step.model_name}`,
-      );
-  for (const input of member.input) {
-    const tensor = step.input_map.get(input.name);
-    if (tensor !== undefined) agree(config, tensor, tensorOf(member, input), tensors);
-    else if (!input.optional)
-      throw wrong(
-        config,
-        `input ${input.name} in model ${step.model_name} is not mapped to any ensemble tensors`,
-      );
+  memberOf: MemberOf<ModelConfig | undefined>,
+): Generator<WiringProblem> {
+  const steps = config.ensemble_scheduling?.step ?? [];
+  const tensors = new Map<string, Tensor>();
+  for (const kind of ['input', 'output'] as const)
+    for (const [index, tensor] of config[kind].entries()) {
+      const dims = tensor.reshape === undefined ? tensor.dims : tensor.reshape.shape;
+      const field = tensor.reshape === undefined ? `${kind}[${index}]` : undefined;
+      tensors.set(tensor.name, { ...tensorOf(config, tensor, dims), field });
+    }
+  for (const [index, step] of steps.entries()) {
+    const member = memberOf(step);
+    if (member === undefined) continue;
+    const path = `ensemble_scheduling.step[${index}]`;
+    if (member.max_batch_size !== 0 && member.max_batch_size < config.max_batch_size)
+      yield {
+        path: 'max_batch_size',
+        text:
+          `ensemble ${config.name} allows maximum batch size ${config.max_batch_size}, but it contains model ` +
+          `${step.model_name} which only allows maximum batch size to be ${member.max_batch_size}`,
+        remedy: { field: 'max_batch_size', value: String(member.max_batch_size) },
+      };
+    yield* inputProblems(config, step, path, member, tensors);
+    yield* outputProblems(config, step, path, member, tensors);
+  }
+  if (steps.every((step) => memberOf(step) !== undefined)) {
+    const known = (step: EnsembleStep): ModelConfig => memberOf(step) ?? config;
+    const text = new Decoupling(config, known).problem();
+    if (text !== undefined) yield { path: 'ensemble_scheduling', text };
   }
 }
 
-function wireOutputs(
+function* inputProblems(
   config: ModelConfig,
   step: EnsembleStep,
+  path: string,
   member: ModelConfig,
   tensors: Map<string, Tensor>,
-): void {
+): Generator<WiringProblem> {
+  const names = member.input.map(({ name }) => name);
+  const free = names.filter((name) => !step.input_map.has(name));
+  for (const [input, tensor] of step.input_map)
+    if (!names.includes(input))
+      yield {
+        path: `${path}.input_map[${JSON.stringify(input)}]`,
+        text: inEnsemble(
+          config,
+          `ensemble tensor ${tensor} is mapping to non-existing input ${input} in model ${step.model_name}`,
+        ),
+        remedy: { key: input, known: free },
+      };
+  for (const input of member.input) {
+    const tensor = step.input_map.get(input.name);
+    if (tensor !== undefined) {
+      const found = tensorOf(member, input);
+      yield* agree(
+        config,
+        `${path}.input_map[${JSON.stringify(input.name)}]`,
+        tensor,
+        found,
+        tensors,
+      );
+    } else if (!input.optional)
+      yield {
+        path,
+        text: inEnsemble(
+          config,
+          `input ${input.name} in model ${step.model_name} is not mapped to any ensemble tensors`,
+        ),
+      };
+  }
+}
+
+function* outputProblems(
+  config: ModelConfig,
+  step: EnsembleStep,
+  path: string,
+  member: ModelConfig,
+  tensors: Map<string, Tensor>,
+): Generator<WiringProblem> {
+  const names = member.output.map(({ name }) => name);
   for (const [output, tensor] of step.output_map) {
+    const at = `${path}.output_map[${JSON.stringify(output)}]`;
     const found = member.output.find(({ name }) => name === output);
     if (found === undefined)
-      throw wrong(
-        config,
-        `ensemble tensor ${tensor} is mapped from non-existing output ${output} in model ${step.model_name}`,
-      );
-    agree(config, tensor, tensorOf(member, found), tensors);
+      yield {
+        path: at,
+        text: inEnsemble(
+          config,
+          `ensemble tensor ${tensor} is mapped from non-existing output ${output} in model ${step.model_name}`,
+        ),
+        remedy: { key: output, known: names.filter((name) => !step.output_map.has(name)) },
+      };
+    else yield* agree(config, at, tensor, tensorOf(member, found), tensors);
   }
 }
 
 /** The first to name a tensor says what it is; free dimensions are settled by each request. */
-function agree(
+function* agree(
   config: ModelConfig,
+  path: string,
   name: string,
   found: Tensor,
   tensors: Map<string, Tensor>,
-): void {
+): Generator<WiringProblem> {
   const known = tensors.get(name);
   if (known === undefined) {
     tensors.set(name, found);
     return;
   }
-  const inferred = (left: string, right: string): ServeError =>
-    wrong(
+  const inferred = (left: string, right: string): string =>
+    inEnsemble(
       config,
       `ensemble tensor ${name}: ${left} is inferred from model ${known.model} while ${right} is inferred from ` +
         `model ${found.model}`,
     );
   if (known.type !== found.type)
-    throw inferred(`inconsistent data type: ${known.type}`, found.type);
+    yield {
+      path,
+      text: inferred(`inconsistent data type: ${known.type}`, found.type),
+      ...remedy(known, 'data_type', found.type),
+    };
   // A model without a batch dimension may name it as one of its own.
-  if (!fits(known.dims, found.dims) && !fits(known.full, found.full))
-    throw inferred(`inconsistent shape: [${known.full.join()}]`, `[${found.full.join()}]`);
+  else if (!fits(known.dims, found.dims) && !fits(known.full, found.full))
+    yield {
+      path,
+      text: inferred(`inconsistent shape: [${known.full.join()}]`, `[${found.full.join()}]`),
+      ...(batches(known) === batches(found)
+        ? remedy(known, 'dims', `[ ${found.dims.join(', ')} ]`)
+        : {}),
+    };
+}
+
+const batches = ({ dims, full }: Tensor): boolean => full.length > dims.length;
+
+/** The ensemble's own word can be changed here. */
+function remedy(
+  { field }: Tensor,
+  name: string,
+  value: string,
+): { readonly remedy?: WiringRemedy } {
+  return field === undefined ? {} : { remedy: { field: `${field}.${name}`, value } };
 }
 
 function fits(left: readonly bigint[], right: readonly bigint[]): boolean {
@@ -171,6 +255,16 @@ class Decoupling {
     return this.#count > 0;
   }
 
+  /** @returns what `check` would throw */
+  problem(): string | undefined {
+    try {
+      this.check();
+      return undefined;
+    } catch (thrown) {
+      return ServeError.from(thrown).message;
+    }
+  }
+
   #ready(waiting: ReadonlySet<EnsembleStep>): EnsembleStep[] {
     return [...waiting].filter((step) =>
       [...step.input_map.values()].every((tensor) => this.#branches.has(tensor)),
@@ -189,5 +283,4 @@ class Decoupling {
   }
 }
 
-const wrong = ({ name }: ModelConfig, text: string): ServeError =>
-  invalidArgument(`in ensemble ${name}, ${text}`);
+const inEnsemble = ({ name }: ModelConfig, text: string): string => `in ensemble ${name}, ${text}`;

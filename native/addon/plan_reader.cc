@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "addon/values.h"
+#include "addon/warmup_reader.h"
 #include "scheduler/ageing.h"
 #include "tensor/data_type.h"
 
@@ -272,6 +273,9 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   if (reader.Has("batching")) plan.batching = ReadBatching(reader);
   if (reader.Has("ensemble")) {
     plan.ensemble = ReadEnsemble(reader, plan.inputs.size(), plan.outputs.size());
+  }
+  if (reader.Has("warmup")) {
+    ASSIGN_OR_RETURN(plan.warmup, ReadWarmup(reader.Get("warmup")));
   }
   reader.ForEachText("parameters", [&](std::string name, std::string text) {
     plan.parameters.emplace(std::move(name), std::move(text));

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "core/warmup_plan.h"
 #include "tensor/tensor_view.h"
 
 namespace serving::core {
@@ -121,6 +122,7 @@ struct ModelPlan {
   std::map<std::string, std::string> metric_tags;
   // Bounds of nv_inference_first_response_histogram_ms, ascending; empty = Triton's.
   std::vector<double> first_response_bounds_ms;
+  std::vector<WarmupSample> warmup;  // gone once it is loaded
 };
 
 }  // namespace serving::core

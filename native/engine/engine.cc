@@ -79,7 +79,8 @@ base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
   ASSIGN_OR_RETURN(loaded.model, model::Model::Load(std::move(plan), *backend,
                                                     {.budget = budget_,
                                                      .allow_inline = options_.allow_inline,
-                                                     .metrics = options_.metrics}));
+                                                     .metrics = options_.metrics,
+                                                     .validate = &Validate}));
   return loaded;
 }
 

@@ -103,9 +103,11 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
                                            const ModelOptions& options) {
   const Instant start = steady_clock::now();
   ASSIGN_OR_RETURN(auto backend_model, backend.Load(plan));
+  const auto warmup = std::exchange(plan.warmup, {});
   auto model = base::Ref<Model>::Adopt(
       new Model(std::move(plan), std::move(backend_model), options.metrics));
   RETURN_IF_ERROR(model->MakeInstances(backend, options));
+  RETURN_IF_ERROR(model->WarmUp(warmup, backend, options));
   if (options.allow_inline && backend.may_run_inline(model->plan_)) {
     model->inline_costs_ = InlineCosts::Measure(model->plan_, *model->leases_[0]->instance);
     model->inline_allowed_ = !model->inline_costs_.empty();
@@ -145,6 +147,16 @@ base::Status Model::MakeInstances(backend::Backend& backend, const ModelOptions&
         plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this),
         backend.only_copies_values());
     leases_.push_back(std::move(lease));
+  }
+  return {};
+}
+
+base::Status Model::WarmUp(std::span<const core::WarmupSample> samples, backend::Backend& backend,
+                           const ModelOptions& options) {
+  ASSIGN_OR_RETURN(const Warmup warmup,
+                   Warmup::Prepare(plan_, samples, options.budget, options.validate));
+  for (size_t i = 0; i < leases_.size(); ++i) {
+    RETURN_IF_ERROR(warmup.Run(backend, *leases_[i]->instance, static_cast<int>(i)));
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include "model/load_control.h"
 #include "model/refusal.h"
 #include "model/servable.h"
+#include "model/warmup.h"
 #include "scheduler/batch_policy.h"
 #include "scheduler/priority_queue.h"
 
@@ -33,6 +35,7 @@ struct ModelOptions {
   std::shared_ptr<base::MemoryBudget> budget;
   bool allow_inline = true;
   metrics::MetricsOptions metrics{};
+  ValidateRequest validate = nullptr;  // of warm-up requests; null for plans that have none
 };
 
 // One loaded version: its queue, its instances, its counters.
@@ -45,8 +48,8 @@ struct ModelOptions {
 // counters; it is never held across a backend call, a callback or an allocation of unknown size.
 class Model final : public Servable, private ExecutionListener {
  public:
-  // Builds the instances and measures how long short batches take. Nothing is left behind on an
-  // error.
+  // Builds the instances, warms them up and measures how long short batches take. Nothing is left
+  // behind on an error.
   static base::Result<base::Ref<Model>> Load(core::ModelPlan plan, backend::Backend& backend,
                                              const ModelOptions& options);
 
@@ -81,6 +84,8 @@ class Model final : public Servable, private ExecutionListener {
   ~Model() override;
 
   base::Status MakeInstances(backend::Backend& backend, const ModelOptions& options);
+  base::Status WarmUp(std::span<const core::WarmupSample> samples, backend::Backend& backend,
+                      const ModelOptions& options);
   base::Status StartThreads();
   void InstanceLoop(size_t index);
 

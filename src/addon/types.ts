@@ -148,6 +148,25 @@ export interface EnsemblePlan {
   readonly maxInflightBytes: number;
 }
 
+/** One input of a warm-up request. `dims` excludes the batch dimension; none is free. */
+export interface WarmupInputPlan {
+  readonly name: string;
+  readonly datatype: DataType;
+  readonly dims: readonly number[];
+  /** bytes: one row as the wire has it */
+  readonly data: 'zero' | 'random' | Uint8Array;
+}
+
+/** Requests that every instance runs before the version serves. */
+export interface WarmupSamplePlan {
+  readonly name: string;
+  /** requests of one row each, executed together; at least 1 */
+  readonly batchSize: number;
+  /** times, at least 1 */
+  readonly count: number;
+  readonly inputs: readonly WarmupInputPlan[];
+}
+
 /** Everything native needs of one model version. Immutable; crosses once per load. */
 export interface ModelPlan {
   readonly name: string;
@@ -175,6 +194,8 @@ export interface ModelPlan {
   readonly metricTags: Readonly<Record<string, string>>;
   /** bounds of `nv_inference_first_response_histogram_ms`, ascending; empty = Triton's */
   readonly firstResponseBoundsMs: readonly number[];
+  /** absent = none */
+  readonly warmup?: readonly WarmupSamplePlan[];
 }
 
 /** Why a version cannot serve, as the client is told. */

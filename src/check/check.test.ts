@@ -195,6 +195,27 @@ describe('checkRepositories', () => {
     assert.ok(findings.some(({ code, model }) => code === 'label-file' && model === 'photo'));
   });
 
+  it('looks for the files of warm-up samples', async () => {
+    using folder = new TempRepository();
+    const warm = (file: string): string =>
+      `model_warmup { name: "w" batch_size: 1 inputs { key: "IN" value { data_type: TYPE_INT32 dims: 1 input_data_file: "${file}" } } }`;
+    await folder.addIdentity('well', [1], warm('row'));
+    await folder.write('well/warmup/row', 'four');
+    await folder.addIdentity('missing', [1], warm('row'));
+    for (const name of ['well', 'missing']) await folder.write(`${name}/1/x`, '');
+    const { findings } = await checkRepositories([folder.path], tools());
+    assert.deepEqual(
+      findings.map(({ model, field, message }) => [model, field, message]),
+      [
+        [
+          'missing',
+          'model_warmup[0].inputs["IN"].input_data_file',
+          'failed to open text file for read warmup/row',
+        ],
+      ],
+    );
+  });
+
   it('takes a name that two repositories hold for wrong in both', () => {
     const twice = report.findings.filter(({ code }) => code === 'duplicate-model');
     assert.deepEqual(

@@ -10,10 +10,12 @@ import {
   checkModelConfig,
   resolveBackend,
 } from '../config/complete.ts';
+import { ConfigError } from '../config/config-error.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import { unsupportedFields } from '../config/unsupported.ts';
 import { inspect, type LoaderOptions, modelFileOf, readLabels } from '../lifecycle/loader.ts';
 import { makePlan } from '../lifecycle/plan.ts';
+import { readWarmup } from '../lifecycle/warmup-plan.ts';
 import type { ModelFolder, VersionFolder } from '../repository/source.ts';
 import type { ConfigText, TextProblem } from './config-text.ts';
 import { correct } from './corrections.ts';
@@ -99,6 +101,8 @@ export async function checkVersion(
   if (backend !== undefined)
     problems.push({ code: 'unknown-backend', field: 'backend', message: backend });
   problems.push(...(await labelProblems(config, folder)));
+  if (!isToldAlready('model_warmup'))
+    problems.push(...(await warmupProblems(config, folder, text)));
   if (problems.length === 0) problems.push(...planProblems(config, version.version, tools));
   return problems;
 }
@@ -223,6 +227,21 @@ async function labelProblems(config: ModelConfig, folder: ModelFolder): Promise<
     }
   }
   return problems;
+}
+
+/** The first sample whose file is not what it should be. */
+async function warmupProblems(
+  config: ModelConfig,
+  folder: ModelFolder,
+  { text }: ConfigText,
+): Promise<TextProblem[]> {
+  try {
+    await readWarmup(config, folder, { text, file: folder.name, format: 'pbtxt' });
+    return [];
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    return [{ code: 'invalid-config', field: thrown.path, message: thrown.text }];
+  }
 }
 
 /** What only shows when the plan is made, such as a dimension that no tensor can have. */

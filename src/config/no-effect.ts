@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ModelConfig } from './model-config.ts';
+import { isInput } from './validate-warmup.ts';
 
 /** A field that is read and printed and changes nothing here. */
 export interface NoEffect {
@@ -71,6 +72,17 @@ const FIELDS: readonly Row[] = [
     (c) =>
       c.instance_group.flatMap((group, i) =>
         when(group.rate_limiter !== undefined, `instance_group[${i}].rate_limiter`),
+      ),
+  ],
+  [
+    'model_warmup.inputs',
+    'the model has no input of that name',
+    (c) =>
+      c.model_warmup.flatMap(({ inputs }, i) =>
+        [...inputs.keys()].flatMap((name) =>
+          // Without inputs the configuration leaves them to the model file.
+          when(c.input.length > 0 && !isInput(c, name), `model_warmup[${i}].inputs["${name}"]`),
+        ),
       ),
   ],
   [

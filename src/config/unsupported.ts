@@ -33,7 +33,6 @@ const FEATURES: readonly Feature[] = [
     (c) => [...c.input, ...c.output].some((t) => t.is_shape_tensor || t.is_non_linear_format_io),
     'TensorRT tensors',
   ],
-  ['model_warmup', (c) => c.model_warmup.length > 0, 'warm-up requests'],
   [
     'instance_group.kind',
     (c) => c.instance_group.some((g) => g.kind === 'KIND_GPU'),

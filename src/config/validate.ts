@@ -9,6 +9,7 @@ import { ensembleProblems } from './validate-ensemble.ts';
 import { ioProblems, staysInside } from './validate-io.ts';
 import { metricsProblems } from './validate-metrics.ts';
 import { sequenceProblems } from './validate-sequence.ts';
+import { warmupProblems } from './validate-warmup.ts';
 
 /** What a configuration is checked against besides itself. */
 export interface ValidationContext {
@@ -38,6 +39,7 @@ export function* configProblems(
   yield* metricsProblems(config);
   yield* ioProblems(config, context.ioPhase);
   if (!isEnsemble(config)) yield* instanceProblems(config, context.gpus);
+  yield* warmupProblems(config);
   yield* pathProblems(config);
 }
 

@@ -13,6 +13,7 @@ import type { ModelFolder, VersionFolder } from '../repository/source.ts';
 import { chooseVersions } from '../repository/version-policy.ts';
 import type { ServedVersion } from './model-state.ts';
 import { makePlan, type PlanDefaults } from './plan.ts';
+import { readWarmup } from './warmup-plan.ts';
 
 /** Backends that read a model file; the others have none. */
 const FILE_BACKENDS = new Set(['onnxruntime']);
@@ -111,7 +112,9 @@ export async function buildVersion(
   const startedMs = performance.now();
   const { config, plan } = await planVersion(draft, version, options);
   await options.ensureBackend(plan.backend);
-  const handle = await options.engine.load(plan).catch((error: unknown) => {
+  // Not part of the plan that is kept: its files may be large.
+  const warmup = await readWarmup(config, draft.folder, draft.source);
+  const handle = await options.engine.load({ ...plan, warmup }).catch((error: unknown) => {
     throw ServeError.from(error);
   });
   const loadSeconds = (performance.now() - startedMs) / 1000;

@@ -14,6 +14,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { addonFile, buildFolder, buildNative } from './build-native.mjs';
+import { buildFakeGcs, findFakeGcs } from './lib/clouds.mjs';
 import { explainSystemError, Failure } from './lib/failure.mjs';
 import { findNode24, installNode24 } from './lib/node24.mjs';
 import { findNpm, isInstalled, npmCi } from './lib/npm.mjs';
@@ -140,6 +141,9 @@ function planSteps(needs, withoutTriton) {
       run: () => installPython(CLOUDS_REQUIREMENTS),
     });
   }
+  if (wants('clouds') && findFakeGcs() === undefined) {
+    steps.push({ label: 'building the GCS server of the tests', tools: ['go'], run: buildFakeGcs });
+  }
   return steps;
 }
 
@@ -178,6 +182,7 @@ function writeEnvironment(needs, withoutTriton) {
   }
   if (needs.includes('clouds')) {
     variables.NEREID_CLOUDS_PYTHON = findPython(CLOUDS_REQUIREMENTS) ?? '';
+    variables.NEREID_FAKE_GCS = findFakeGcs() ?? '';
   }
   const lines = Object.entries(variables).map(
     ([name, value]) => `${name}=${quote(value)}; export ${name}\n`,

@@ -6,6 +6,9 @@ import { ask } from './run.mjs';
 
 const CMAKE_AT_LEAST = [3, 20];
 
+/** The version that test/tools/fake-gcs-server asks for. */
+const GO_AT_LEAST = [1, 19];
+
 /** The C++ compiler that cmake will take: `$CXX`, else the first of these that is there. */
 export function findCompiler(env = process.env) {
   const names = env.CXX ? [env.CXX] : ['c++', 'g++', 'clang++'];
@@ -24,6 +27,12 @@ export function findBuildTool() {
 function cmakeIsEnough() {
   const [, major, minor] = /version (\d+)\.(\d+)/.exec(ask('cmake', ['--version']) ?? '') ?? [];
   const [needMajor, needMinor] = CMAKE_AT_LEAST;
+  return Number(major) > needMajor || (Number(major) === needMajor && Number(minor) >= needMinor);
+}
+
+function goIsEnough() {
+  const [, major, minor] = /go(\d+)\.(\d+)/.exec(ask('go', ['version']) ?? '') ?? [];
+  const [needMajor, needMinor] = GO_AT_LEAST;
   return Number(major) > needMajor || (Number(major) === needMajor && Number(minor) >= needMinor);
 }
 
@@ -63,6 +72,11 @@ const REQUIREMENTS = {
     isThere: () => ask('python3', ['-c', 'import venv, ensurepip']) !== undefined,
     sentence: 'python3 with venv was not found, which the tests with the real clients need.',
     packages: ['python3', 'python3-venv'],
+  },
+  go: {
+    isThere: () => goIsEnough(),
+    sentence: `Go ${GO_AT_LEAST.join('.')} or newer was not found, which builds a server of the tests.`,
+    packages: ['golang-go'],
   },
   flock: {
     isThere: () => ask('flock', ['--version']) !== undefined,

@@ -34,7 +34,11 @@ export const environmentHelp: readonly (readonly [name: string, meaning: string]
     'AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, AWS_DEFAULT_REGION',
     'S3 without a credential file; what else the AWS SDK reads counts too',
   ],
-  ['TRITON_AWS_MOUNT_DIRECTORY', 'folder for copies of models from S3 instead of TMPDIR'],
+  ['GOOGLE_APPLICATION_CREDENTIALS', 'key file for GCS without a credential file'],
+  [
+    'TRITON_AWS_MOUNT_DIRECTORY, TRITON_GCS_MOUNT_DIRECTORY',
+    'folders for copies of models from S3 and GCS instead of TMPDIR',
+  ],
   [
     'TRITON_SERVER_ESCAPE_LOG_MESSAGES',
     '0: log texts are written as they are, without quotes and escapes',

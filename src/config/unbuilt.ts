@@ -14,8 +14,8 @@ export interface Unbuilt {
 export const unbuilt: readonly Unbuilt[] = [
   {
     flag: 'model-repository',
-    asks: (options) => options.modelRepositories.some((path) => /^(?:gs|as):\/\//.test(path)),
-    why: 'repositories of gs:// and as:// are not built yet, a folder of this machine or s3:// is expected',
+    asks: (options) => options.modelRepositories.some((path) => /^as:\/\//.test(path)),
+    why: 'repositories of as:// are not built yet, a folder of this machine, s3:// or gs:// is expected',
   },
 ];
 

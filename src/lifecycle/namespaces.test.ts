@@ -107,7 +107,8 @@ describe('namespaces', () => {
     using pair = await Pair.make();
     const { engine, lifecycle, sources, logged } = pair.lifecycle();
     await lifecycle.start('*');
-    const log = { error: (text: string) => logged.push(text) };
+    const say = (text: string) => logged.push(text);
+    const log = { error: say, info: say };
     const namespaces = new Namespaces(sources, true);
     const poller = new RepositoryPoller({ namespaces, lifecycle, intervalMs: 0, log });
     await pair.one.write('both/1/weights', 'new');

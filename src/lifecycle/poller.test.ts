@@ -13,7 +13,10 @@ function make(...repositories: TempRepository[]) {
   const fixture = makeLifecycle(repositories.map(({ path }) => path));
   const { sources, lifecycle, logged } = fixture;
   const namespaces = new Namespaces(sources, false);
-  const log = { error: (text: string) => logged.push(`E ${text}`) };
+  const log = {
+    error: (text: string) => logged.push(`E ${text}`),
+    info: (text: string) => logged.push(text),
+  };
   const poller = new RepositoryPoller({ namespaces, lifecycle, intervalMs: 0, log });
   return { ...fixture, poller };
 }
@@ -136,6 +139,9 @@ describe('RepositoryPoller', () => {
     const complaints = logged.filter((line) => line.startsWith('E'));
     assert.equal(complaints.length, 1);
     assert.match(complaints[0] ?? '', /^E failed to poll model repository: cannot read .*ENOENT/);
+    await repository.addIdentity('m');
+    await poller.poll();
+    assert.ok(logged.includes('polling the model repository again'));
   });
 
   it('goes on serving a model that a second repository brings too', async () => {
@@ -168,7 +174,7 @@ describe('RepositoryPoller', () => {
         return [];
       },
     };
-    const log = { error: (text: string) => assert.fail(text) };
+    const log = { error: (text: string) => assert.fail(text), info: () => undefined };
     const namespaces = new Namespaces(sources, false);
     const options = { namespaces, lifecycle: watched, intervalMs: 1000, log };
     using poller = new RepositoryPoller(options);

@@ -14,7 +14,7 @@ export interface PollerOptions {
   readonly lifecycle: Pick<ModelLifecycle, 'load' | 'unload' | 'wanted'>;
   /** between the end of one poll and the start of the next; 0 or less = `poll` alone looks */
   readonly intervalMs: number;
-  readonly log: Pick<Log, 'error'>;
+  readonly log: Pick<Log, 'error' | 'info'>;
 }
 
 /** What the last load of a model was asked for with, and how it went. */
@@ -38,8 +38,8 @@ export class RepositoryPoller implements Disposable {
   readonly #stopped = new AbortController();
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** what the last poll said that could not read a repository; empty when it could */
-  #complaint = '';
+  /** the last poll could not read a repository */
+  #isFailing = false;
 
   constructor(options: PollerOptions) {
     this.#options = options;
@@ -79,14 +79,16 @@ export class RepositoryPoller implements Disposable {
         ...listed.map((id) => this.#follow(id)),
         ...gone.map(({ name, namespace }) => lifecycle.unload(name, signal, namespace)),
       ]);
-      this.#complaint = '';
+      if (this.#isFailing) log.info('polling the model repository again');
+      this.#isFailing = false;
     } catch (thrown) {
       // A repository that cannot be read says nothing about its models.
       if (signal.aborted) return;
-      const complaint = `failed to poll model repository: ${ServeError.from(thrown).message}`;
-      // A store that is away for long is told once.
-      if (complaint !== this.#complaint) log.error(complaint);
-      this.#complaint = complaint;
+      // A store that is away for long is told once; its reasons vary.
+      if (!this.#isFailing) {
+        log.error(`failed to poll model repository: ${ServeError.from(thrown).message}`);
+      }
+      this.#isFailing = true;
     }
   }
 

@@ -4,6 +4,7 @@
 import { DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { ServerProcess } from '../support/server-process.ts';
 import { until } from '../support/until.ts';
+import type { TestStore } from './common.ts';
 
 const python = process.env['NEREID_CLOUDS_PYTHON'] ?? '';
 
@@ -16,7 +17,7 @@ export const skipS3: string | false =
 export const KEYS = { accessKeyId: 'AKIATESTTESTTEST0000', secretAccessKey: 'sEcReT/of+the=tests' };
 
 /** moto's S3 with one bucket, `models`. */
-export class S3Server implements AsyncDisposable {
+export class S3Server implements TestStore {
   readonly #server: ServerProcess;
   readonly #client: S3Client;
   /** `host:port` */
@@ -54,7 +55,6 @@ export class S3Server implements AsyncDisposable {
     return `s3://${this.at}/models`;
   }
 
-  /** What a server that reads from here finds in its environment. */
   get env(): NodeJS.ProcessEnv {
     return {
       AWS_ACCESS_KEY_ID: KEYS.accessKeyId,
@@ -63,9 +63,13 @@ export class S3Server implements AsyncDisposable {
     };
   }
 
-  /** Lines of its log about requests. */
-  get requests(): string[] {
-    return this.#server.log.split('\n').filter((line) => /"(?:GET|HEAD) \//.test(line));
+  get port(): number {
+    return Number(this.at.split(':')[1]);
+  }
+
+  reads(name: string): number {
+    const lines = this.#server.log.split('\n');
+    return lines.filter((line) => line.includes('"GET /') && line.includes(name)).length;
   }
 
   async put(key: string, body: string | Uint8Array): Promise<void> {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -173,6 +174,33 @@ describe('CloudSource', () => {
       files().filter((name) => name.includes('/')),
       [],
     );
+  });
+
+  it('tells the first failure, not what it stopped', async (t) => {
+    const { store, model } = make(t);
+    for (const key of ['a', 'b', 'c']) store.put(`models/m/1/${key}`, key);
+    const folder = await model();
+    store.open = async ({ key }, signal) => {
+      if (key.endsWith('b')) throw storeError('denied', 'the first');
+      await once(signal, 'abort');
+      throw storeError('failed', 'stopped');
+    };
+    await assert.rejects(folder.fetch([1]), { message: /denied.*the first/ });
+  });
+
+  it('gives up on a listing that is not answered', async (t) => {
+    const { store, source } = make(t, { silenceMs: 5, attempts: 2 });
+    let asked = 0;
+    store.list = async ({ signal }) => {
+      asked += 1;
+      await once(signal, 'abort');
+      throw signal.reason;
+    };
+    await assert.rejects(source.list(), {
+      code: 'Unavailable',
+      message: /no answer within 0.005 s/,
+    });
+    assert.equal(asked, 2);
   });
 
   it('stops when it is told to', async (t) => {

@@ -10,7 +10,7 @@ import type { Copies } from './copies.ts';
 import { downloadFolder, readObject } from './download.ts';
 import { filesOf, type ModelListing, modelListing, modelNames, versionFolders } from './listing.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
-import { type RetryOptions, withRetries } from './retry.ts';
+import { bounded, type RetryOptions, withRetries } from './retry.ts';
 import { storeFailure } from './store-error.ts';
 
 export interface CloudSourceOptions {
@@ -195,13 +195,13 @@ export class CloudSource implements RepositorySource, AsyncDisposable {
     what: string,
     signal: AbortSignal | undefined,
   ): Promise<StoredObject[]> {
-    const { attempts, listMs, objects: most } = this.#limits;
+    const { attempts, listMs, silenceMs, objects: most } = this.#limits;
     return this.#calling(what, listMs, signal, async (store, within) => {
       const found: StoredObject[] = [];
       for (let next: string | undefined; ; ) {
-        const request = { prefix, deep: true, next, signal: within };
+        const list = (one: AbortSignal) => store.list({ prefix, deep: true, next, signal: one });
         const retries = { attempts, signal: within, pause: this.#options.pause };
-        const page = await withRetries(() => store.list(request), retries);
+        const page = await withRetries(() => bounded(list, silenceMs, within), retries);
         for (const object of page.objects) found.push(object);
         if (found.length > most) throw internal(`it holds more than ${most} objects`);
         next = page.next;

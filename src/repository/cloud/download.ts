@@ -54,18 +54,17 @@ export async function downloadFolder(
         });
       }
     };
+    let first: { readonly thrown: unknown } | undefined;
     const workers = Array.from({ length: Math.min(options.parallel, files.size) }, () =>
       worker().catch((thrown: unknown) => {
+        // Whoever was stopped by the first failure has nothing to tell.
+        first ??= { thrown };
         failed.abort();
-        throw thrown;
       }),
     );
-    const ended = await Promise.allSettled(workers);
-    // Whoever was stopped by the first failure has nothing to tell.
-    const reasons = ended.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    await Promise.all(workers);
     options.signal.throwIfAborted();
-    const reason: unknown = reasons.find((one) => 'problem' in Object(one)) ?? reasons[0];
-    if (reason !== undefined) throw reason;
+    if (first !== undefined) throw (first as { readonly thrown: unknown }).thrown;
     await rename(part, target);
   } catch (thrown) {
     await rm(part, { recursive: true, force: true });

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { sleep } from '../../base/abort.ts';
-import { problemOf } from './store-error.ts';
+import { problemOf, storeError } from './store-error.ts';
 
 export interface RetryOptions {
   readonly attempts: number;
@@ -39,5 +39,23 @@ export async function withRetries<T>(work: () => Promise<T>, options: RetryOptio
       if (attempt >= attempts || signal.aborted || problemOf(thrown) !== 'busy') throw thrown;
     }
     await pause(pauseMs(attempt, random()), signal);
+  }
+}
+
+/**
+ * Gives one attempt its time.
+ * @throws StoreError busy when it has passed; else what the work throws
+ */
+export async function bounded<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<T> {
+  const late = AbortSignal.timeout(timeoutMs);
+  try {
+    return await work(AbortSignal.any([signal, late]));
+  } catch (thrown) {
+    if (!late.aborted || signal.aborted) throw thrown;
+    throw storeError('busy', `no answer within ${timeoutMs / 1000} s`);
   }
 }

@@ -23,7 +23,6 @@
 #include "backend/onnxruntime/onnxruntime.h"
 #include "backend/testing/testing.h"
 #include "base/log.h"
-#include "base/thread.h"
 
 namespace serving::addon {
 namespace {

@@ -64,6 +64,26 @@ std::optional<size_t> RowsSize(const backend::BatchOutput& output, std::span<con
   return tensor::BytesPrefixSize(rest, static_cast<size_t>(*elements));
 }
 
+// Hands the responses over; each thread that is to hear of them stands once in `wakers`.
+void SendAll(std::span<const core::RequestPtr> requests,
+             std::span<core::InferResponse* const> responses, std::vector<base::Waker*>& wakers) {
+  for (size_t i = 0; i < responses.size(); ++i) {
+    base::Waker* waker = requests[i]->sink->Send(responses[i]);
+    if (waker != nullptr && std::ranges::find(wakers, waker) == wakers.end()) {
+      waker->AddRef();
+      wakers.push_back(waker);
+    }
+  }
+}
+
+void WakeAll(std::vector<base::Waker*>& wakers) {
+  for (base::Waker* waker : wakers) {
+    waker->Wake();
+    waker->Unref();
+  }
+  wakers.clear();
+}
+
 }  // namespace
 
 const core::InputTensor* FindInput(const core::InferRequest& request, uint32_t slot) {
@@ -314,23 +334,30 @@ void Execution::PrepareErrors(const base::Status& status) {
 }
 
 void Execution::Deliver() {
-  for (size_t i = 0; i < responses_.size(); ++i) {
-    base::Waker* waker = owned_[i]->sink->Send(responses_[i]);
-    if (waker != nullptr && std::ranges::find(wakers_, waker) == wakers_.end()) {
-      waker->AddRef();
-      wakers_.push_back(waker);
-    }
-  }
+  SendAll(owned_, responses_, wakers_);
+  Clear();
+  WakeAll(wakers_);
+}
+
+Answers Execution::TakeAnswers() {
+  Answers answers{.requests = std::move(owned_), .responses = std::move(responses_)};
+  Clear();
+  return answers;
+}
+
+void Execution::Clear() {
   responses_.clear();
   for (backend::BatchInput& input : inputs_) input.owner.Reset();
   requests_.clear();
   owned_.clear();
   rows_ = 0;
-  for (base::Waker* waker : wakers_) {
-    waker->Wake();
-    waker->Unref();
-  }
-  wakers_.clear();
+}
+
+void SendAnswers(Answers answers) {
+  std::vector<base::Waker*> wakers;
+  SendAll(answers.requests, answers.responses, wakers);
+  answers.requests.clear();
+  WakeAll(wakers);
 }
 
 }  // namespace serving::model

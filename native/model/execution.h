@@ -36,6 +36,13 @@ class ExecutionListener {
   virtual void OnExecuted(int instance, const base::Status& status, bool answered) = 0;
 };
 
+// The prepared answers of a batch, one for each of its requests.
+struct Answers {
+  std::vector<core::RequestPtr> requests;
+  std::vector<core::InferResponse*> responses;
+};
+void SendAnswers(Answers answers);
+
 // One lease's working place: gathers the requests of a batch into contiguous inputs, lends them to
 // the backend and scatters its outputs into one response per request. Reused for every batch of its
 // instance.
@@ -62,6 +69,8 @@ class Execution final : public backend::Batch {
 
   // Sends the prepared responses and lets the requests go.
   void Deliver();
+  // Instead of Deliver: the caller sends them, when it may.
+  Answers TakeAnswers();
 
  private:
   base::Status Gather();
@@ -81,6 +90,7 @@ class Execution final : public backend::Batch {
   void AddOutput(size_t index, uint32_t slot, const tensor::Shape& shape,
                  std::span<const std::byte> bytes);
   void PrepareErrors(const base::Status& status);
+  void Clear();
 
   const core::ModelPlan& plan_;
   const int instance_;

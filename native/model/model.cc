@@ -24,6 +24,9 @@ using std::chrono::steady_clock;
 // those that takes as long by its own doing makes the model threaded until it is loaded again.
 constexpr Nanoseconds kInlineTooLong = std::chrono::milliseconds(1);
 constexpr int kWatchedRuns = 16;
+// Batches of an instance, on average, that may have been taken and not answered, where answers wait
+// for those of earlier batches.
+constexpr size_t kUnansweredBatches = 8;
 // Weight of the newest execution in the average time per row.
 constexpr int kRowTimeWeight = 8;
 // Triton's, in milliseconds, where the configuration names none.
@@ -48,6 +51,10 @@ ThreadUsage UsageOfThisThread() {
 // to another thread.
 bool IsOwnDoing(const ThreadUsage& before, const ThreadUsage& after) {
   return after.preemptions == before.preemptions || after.cpu - before.cpu > kInlineTooLong;
+}
+
+bool KeepsOrder(const core::ModelPlan& plan) {
+  return plan.batching && plan.batching->preserve_ordering;
 }
 
 bool HasFreeShapes(const core::ModelPlan& plan) {
@@ -121,10 +128,9 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
              const metrics::MetricsOptions& metrics)
     : Servable(std::move(plan)),
       backend_model_(std::move(backend_model)),
-      // Answers come in the order of arrival if no batch can overtake another.
-      lease_limit_(plan_.batching && plan_.batching->preserve_ordering
-                       ? 1
-                       : static_cast<size_t>(plan_.instance_count)),
+      // The backend of a decoupled model answers by itself, so its batches must not overlap.
+      lease_limit_(
+          KeepsOrder(plan_) && plan_.decoupled ? 1 : static_cast<size_t>(plan_.instance_count)),
       batch_rows_(plan_.batching ? std::max<int64_t>(plan_.max_batch_size, 1) : 1),
       has_free_shapes_(HasFreeShapes(plan_)),
       has_histograms_(metrics.extended),
@@ -135,7 +141,11 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
       summaries_(metrics.summary_latencies
                      ? std::make_unique<metrics::StageSummaries>(metrics.summary_quantiles)
                      : nullptr),
-      load_control_(LoadControl::Make(plan_, batch_rows_)) {}
+      load_control_(LoadControl::Make(plan_, batch_rows_)),
+      order_(
+          KeepsOrder(plan_) && lease_limit_ > 1
+              ? std::make_unique<scheduler::AnswerOrder<Answers>>(kUnansweredBatches * lease_limit_)
+              : nullptr) {}
 
 Model::~Model() { Stop(); }
 
@@ -297,8 +307,12 @@ void Model::CountEndLocked(const core::InferRequest& request, metrics::FailureRe
   if (statistics_.pending == 0) idle_.notify_all();
 }
 
+bool Model::MayStartLocked() const {
+  return held_ < lease_limit_ && (order_ == nullptr || !order_->IsFull());
+}
+
 Model::Lease* Model::FreeLeaseLocked() {
-  if (held_ >= lease_limit_) return nullptr;
+  if (!MayStartLocked()) return nullptr;
   for (const auto& lease : leases_) {
     if (!lease->is_held) return lease.get();
   }
@@ -315,6 +329,7 @@ void Model::WakeOneLocked() {
 void Model::TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lease) {
   lease.is_held = true;
   ++held_;
+  if (order_) lease.batch = order_->Start();
   const size_t count = CountSameShapesLocked(decision.send);
   for (size_t i = 0; i < count; ++i) {
     scheduler::QueuedRequest queued = queue_.PopFront();
@@ -376,7 +391,7 @@ void Model::InstanceLoop(size_t index) {
   std::unique_lock lock(mutex_);
   for (;;) {
     lease.is_notified = false;
-    if (lease.is_held || held_ >= lease_limit_) {
+    if (lease.is_held || !MayStartLocked()) {
       lease.work.wait(lock);
       continue;
     }
@@ -415,7 +430,11 @@ void Model::OnExecuted(int instance, const base::Status& status, bool) {
     std::lock_guard lock(mutex_);
     CountExecutionLocked(*lease.execution, status);
   }
-  lease.execution->Deliver();
+  if (order_) {
+    DeliverInOrder(lease);
+  } else {
+    lease.execution->Deliver();
+  }
   // The model may end as soon as the lease is free and nothing is pending: no member is touched
   // after the lock.
   std::lock_guard lock(mutex_);
@@ -428,6 +447,20 @@ void Model::OnExecuted(int instance, const base::Status& status, bool) {
     idle_.notify_all();
   } else if (!queue_.empty() && !runner_goes_on) {
     WakeOneLocked();
+  }
+}
+
+// What waits for a batch is sent by the thread of that batch, which still holds its lease: nothing
+// is left to send once no lease is held.
+void Model::DeliverInOrder(Lease& lease) {
+  Answers answers = lease.execution->TakeAnswers();
+  std::unique_lock lock(mutex_);
+  order_->Finish(lease.batch, std::move(answers));
+  while (auto due = order_->TakeDue()) {
+    lock.unlock();
+    SendAnswers(std::move(*due));
+    lock.lock();
+    order_->Sent();
   }
 }
 

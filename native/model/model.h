@@ -26,6 +26,7 @@
 #include "model/refusal.h"
 #include "model/servable.h"
 #include "model/warmup.h"
+#include "scheduler/answer_order.h"
 #include "scheduler/batch_policy.h"
 #include "scheduler/priority_queue.h"
 
@@ -74,6 +75,7 @@ class Model final : public Servable, private ExecutionListener {
     base::Thread thread;
     std::condition_variable work;  // its thread: something to run, the lease came free, stop
     bool is_held = false;          // guarded by mutex_
+    uint64_t batch = 0;            // its number, where the order of answers is kept
     bool is_inline = false;        // held by a submitting thread; guarded by mutex_
     bool is_notified =
         false;  // its thread has been woken and has not looked yet; guarded by mutex_
@@ -100,6 +102,8 @@ class Model final : public Servable, private ExecutionListener {
   void DropDeadLocked(scheduler::Place place, base::Instant now, std::vector<Refusal>& refusals);
   size_t CountSameShapesLocked(size_t count) const;
   void TakeBatchLocked(const scheduler::BatchDecision& decision, Lease& lease);
+  // Another batch may start, if a lease is free.
+  bool MayStartLocked() const;
   Lease* FreeLeaseLocked();
   void WakeOneLocked();
   bool MayRunInlineLocked(int64_t rows, const InlineAllowance& allowance) const;
@@ -110,6 +114,7 @@ class Model final : public Servable, private ExecutionListener {
   uint64_t ShapeKey(const core::InferRequest& request) const;
 
   void OnExecuted(int instance, const base::Status& status, bool answered) override;
+  void DeliverInOrder(Lease& lease);
   void CountExecutionLocked(const Execution& execution, const base::Status& status);
   // Histograms, summaries and the time per row, of a model that has any of them.
   void MeasureExecutionLocked(const Execution& execution);
@@ -136,7 +141,9 @@ class Model final : public Servable, private ExecutionListener {
   const std::unique_ptr<LoadControl> load_control_;           // mostly null; guarded by mutex_
   size_t held_ = 0;                                           // leases held; guarded by mutex_
   bool is_stopping_ = false;                                  // guarded by mutex_
-  int inline_watch_ = 0;         // inline runs to measure; guarded by mutex_
+  const std::unique_ptr<scheduler::AnswerOrder<Answers>>
+      order_;             // null unless answers leave in the order of arrival; guarded by mutex_
+  int inline_watch_ = 0;  // inline runs to measure; guarded by mutex_
   bool inline_allowed_ = false;  // guarded by mutex_
   InlineCosts inline_costs_;     // set before threads start
   std::vector<std::unique_ptr<Lease>> leases_;

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <mutex>
 #include <semaphore>
 #include <thread>
@@ -436,6 +437,49 @@ TEST(ModelOrder, IsKeptOverInstancesWhereThePlanAsksForIt) {
   model->Stop();
   ASSERT_EQ(answered.size(), 60u);
   EXPECT_TRUE(std::ranges::is_sorted(answered));
+}
+
+TEST(ModelOrder, IsKeptByBatchesThatRunSideBySide) {
+  core::ModelPlan plan = Batching(ClosedGate());
+  plan.batching->preserve_ordering = true;
+  plan.max_batch_size = 1;
+  plan.instance_count = 2;
+  ModelHarness model(plan);
+  const auto pending = model.Enqueue(40);
+  model.AwaitAtGate(2);
+  model.Control(R"({"action":"open"})");
+  for (const Pending& client : pending) EXPECT_TRUE(client.is_echoed());
+  EXPECT_EQ(model.Statistics().execution_count, 40u);
+}
+
+TEST(ModelOrder, LetsASlowBatchBeOvertakenOnlySoFar) {
+  core::ModelPlan plan = Batching(MakePlan("scripted", 1));
+  plan.batching->preserve_ordering = true;
+  plan.instance_count = 2;
+  std::atomic<int> executions{0};
+  std::promise<void> slow_may_end;
+  ModelHarness model(plan, Scripted([&, may_end = slow_may_end.get_future().share()](Batch& batch) {
+                       if (executions++ == 0) may_end.wait();
+                       batch.Complete(backend::CopyInputs("", batch));
+                     }));
+  std::atomic<int> answered{0};
+  std::vector<Pending> clients;
+  for (int i = 0; i < 50; ++i) {
+    auto [request, client] = model.Make();
+    client.sink->when_final = [&] { ++answered; };
+    RequestChain chain;
+    chain.Append(std::move(request));
+    clients.push_back(std::move(client));
+    model->Submit(std::move(chain), nullptr);
+  }
+  // The window is 8 batches for each of the two instances, the slow one among them.
+  while (model.Statistics().queued > 50 - 16) std::this_thread::yield();
+  while (executions < 16) std::this_thread::yield();
+  EXPECT_EQ(answered, 0);
+  EXPECT_EQ(model.Statistics().queued, 50u - 16u);
+  slow_may_end.set_value();
+  model->Stop();
+  EXPECT_EQ(answered, 50);
 }
 
 TEST(ModelOrder, InstancesWorkSideBySide) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "scheduler/ageing.h"
+#include "scheduler/answer_order.h"
 #include "scheduler/batch_policy.h"
 #include "scheduler/priority_queue.h"
 #include "scheduler/queue_policy.h"
@@ -17,6 +18,12 @@ namespace serving::scheduler::simulation {
 using Drop = std::function<void(QueuedRequest, DropReason)>;
 // The place of an answer in a batch: the i-th request gets `rows` rows from `offset` on.
 using Answer = std::function<void(size_t i, int64_t offset, int64_t rows)>;
+
+// Requests that ran together, and what the model computed on: every row has a number.
+struct Batch {
+  std::vector<QueuedRequest> requests;
+  std::vector<int64_t> rows;
+};
 
 // The steps of a scheduler, as a model takes them. Tests plant bugs by overriding one.
 class Subject {
@@ -44,10 +51,15 @@ class Subject {
   }
   // A client leaves while its request waits.
   virtual QueuedRequest Remove(PriorityQueue& queue, Place place) { return queue.Remove(place); }
-  virtual size_t LeaseLimit(const core::ModelPlan& plan) {
-    return plan.batching && plan.batching->preserve_ordering
-               ? 1
-               : static_cast<size_t>(plan.instance_count);
+  // A batch of a model that keeps the order is done: which may be answered now.
+  virtual std::vector<Batch> Finish(AnswerOrder<Batch>& order, uint64_t number, Batch batch) {
+    std::vector<Batch> due;
+    order.Finish(number, std::move(batch));
+    while (auto next = order.TakeDue()) {
+      due.push_back(std::move(*next));
+      order.Sent();
+    }
+    return due;
   }
   virtual void Deliver(const std::vector<QueuedRequest>& batch, const Answer& answer) {
     int64_t offset = 0;

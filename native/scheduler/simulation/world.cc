@@ -87,6 +87,9 @@ void World::MakePlan() {
   shapes_ = Dice(1, 3);
   pace_us_ = Dice(20, 400);
   leases_.resize(static_cast<size_t>(plan_.instance_count));
+  if (plan_.batching && plan_.batching->preserve_ordering)
+    answer_order_ =
+        std::make_unique<AnswerOrder<Batch>>(leases_.size() * static_cast<size_t>(Dice(1, 3)));
 }
 
 std::string World::Run(int arrivals) {
@@ -235,9 +238,7 @@ void World::Drop(uint64_t level, Place place) {
 void World::Dispatch() {
   while (wrong_.empty() && !queue_->empty()) {
     const auto idle = std::ranges::find(leases_, base::kNever, &Lease::until);
-    const auto busy = std::ranges::count_if(
-        leases_, [](const Lease& lease) { return lease.until != base::kNever; });
-    if (idle == leases_.end() || static_cast<size_t>(busy) >= subject_.LeaseLimit(plan_)) return;
+    if (idle == leases_.end() || (answer_order_ && answer_order_->IsFull())) return;
     Drop(0, queue_->First());
     if (!wrong_.empty() || queue_->empty()) return;
     BatchDecision decision = subject_.Decide(*queue_, now_, plan_);
@@ -297,12 +298,14 @@ void World::Send(const BatchDecision& decision, Lease& lease) {
   const std::vector<const Facts*> expected(
       order.begin(), order.begin() + static_cast<std::ptrdiff_t>(decision.send));
   const size_t before = queue_->size();
-  subject_.Take(*queue_, decision.send, lease.batch);
-  if (lease.batch.size() != decision.send || queue_->size() + decision.send != before)
+  if (answer_order_) lease.number = answer_order_->Start();
+  std::vector<QueuedRequest>& batch = lease.batch.requests;
+  subject_.Take(*queue_, decision.send, batch);
+  if (batch.size() != decision.send || queue_->size() + decision.send != before)
     return Complain("a batch is not what was decided");
   int64_t rows = 0;
-  for (size_t i = 0; i < lease.batch.size(); ++i) {
-    Client& client = *static_cast<Client*>(lease.batch[i].request.get());
+  for (size_t i = 0; i < batch.size(); ++i) {
+    Client& client = *static_cast<Client*>(batch[i].request.get());
     const Facts& facts = client.facts;
     oracle_->Remove(&facts);
     CheckTurn(facts);
@@ -315,31 +318,37 @@ void World::Send(const BatchDecision& decision, Lease& lease) {
     if (i > 0 && rows + facts.rows > plan_.max_batch_size)
       return Complain("a batch is over the limit");
     client.is_queued = false;
-    for (int64_t row = 0; row < facts.rows; ++row) lease.rows.push_back(client.first_row + row);
+    for (int64_t row = 0; row < facts.rows; ++row)
+      lease.batch.rows.push_back(client.first_row + row);
     rows += facts.rows;
   }
   if (rows != decision.rows) return Complain("the rows are counted wrong");
-  if (!plan_.batching && lease.batch.size() != 1) return Complain("it batches without batching");
+  if (!plan_.batching && batch.size() != 1) return Complain("it batches without batching");
   lease.until = now_ + microseconds(Dice(1, 600));
 }
 
 void World::Finish(Lease& lease) {
   ++events_;
   lease.until = base::kNever;
-  const bool is_ordered = plan_.batching && plan_.batching->preserve_ordering;
-  subject_.Deliver(lease.batch, [&](size_t i, int64_t offset, int64_t rows) {
-    Client& client = *static_cast<Client*>(lease.batch[i].request.get());
+  Batch batch = std::exchange(lease.batch, {});
+  if (!answer_order_) return Answer(batch);
+  for (const Batch& due : subject_.Finish(*answer_order_, lease.number, std::move(batch)))
+    Answer(due);
+}
+
+void World::Answer(const Batch& batch) {
+  subject_.Deliver(batch.requests, [&](size_t i, int64_t offset, int64_t rows) {
+    Client& client = *static_cast<Client*>(batch.requests[i].request.get());
     if (++client.answers != 1) return Complain("a request is answered twice");
     if (rows != client.facts.rows) return Complain("an answer has the rows of another");
     for (int64_t row = 0; row < rows; ++row) {
-      if (lease.rows[static_cast<size_t>(offset + row)] != client.first_row + row)
+      if (batch.rows[static_cast<size_t>(offset + row)] != client.first_row + row)
         return Complain("an answer has the rows of another");
     }
-    if (is_ordered && client.facts.number < last_run_) return Complain("answers come out of order");
+    if (answer_order_ && client.facts.number < last_run_)
+      return Complain("answers come out of order");
     last_run_ = client.facts.number;
   });
-  lease.batch.clear();
-  lease.rows.clear();
 }
 
 void World::CheckEnd() {

@@ -45,8 +45,8 @@ class World final : private core::RequestHome {
   struct Client;
   struct Lease {
     base::Instant until = base::kNever;  // kNever = idle
-    std::vector<QueuedRequest> batch;
-    std::vector<int64_t> rows;  // what the model computes on: every row has a number
+    uint64_t number = 0;                 // of its batch, where the order is kept
+    Batch batch;
   };
   enum class What : uint8_t { kCancelFlag, kLeave, kTimer };
   struct Departure {
@@ -80,6 +80,7 @@ class World final : private core::RequestHome {
   void CheckTurn(const Facts& sent);
   void Send(const BatchDecision& decision, Lease& lease);
   void Finish(Lease& lease);
+  void Answer(const Batch& batch);
   void CheckEnd();
 
   Subject& subject_;
@@ -100,6 +101,7 @@ class World final : private core::RequestHome {
   std::vector<Lease> leases_;
   std::vector<Oracle::Dropped> dropped_;
   std::unique_ptr<PriorityQueue> queue_;
+  std::unique_ptr<AnswerOrder<Batch>> answer_order_;  // null unless the order is kept
   std::unique_ptr<Oracle> oracle_;
 };
 

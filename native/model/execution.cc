@@ -339,8 +339,8 @@ void Execution::Deliver() {
   WakeAll(wakers_);
 }
 
-Answers Execution::TakeAnswers() {
-  Answers answers{.requests = std::move(owned_), .responses = std::move(responses_)};
+BatchAnswers Execution::TakeAnswers() {
+  BatchAnswers answers{.requests = std::move(owned_), .responses = std::move(responses_)};
   Clear();
   return answers;
 }
@@ -353,7 +353,7 @@ void Execution::Clear() {
   rows_ = 0;
 }
 
-void SendAnswers(Answers answers) {
+void SendAnswers(BatchAnswers answers) {
   std::vector<base::Waker*> wakers;
   SendAll(answers.requests, answers.responses, wakers);
   answers.requests.clear();

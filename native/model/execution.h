@@ -37,11 +37,11 @@ class ExecutionListener {
 };
 
 // The prepared answers of a batch, one for each of its requests.
-struct Answers {
+struct BatchAnswers {
   std::vector<core::RequestPtr> requests;
   std::vector<core::InferResponse*> responses;
 };
-void SendAnswers(Answers answers);
+void SendAnswers(BatchAnswers answers);
 
 // One lease's working place: gathers the requests of a batch into contiguous inputs, lends them to
 // the backend and scatters its outputs into one response per request. Reused for every batch of its
@@ -70,7 +70,7 @@ class Execution final : public backend::Batch {
   // Sends the prepared responses and lets the requests go.
   void Deliver();
   // Instead of Deliver: the caller sends them, when it may.
-  Answers TakeAnswers();
+  BatchAnswers TakeAnswers();
 
  private:
   base::Status Gather();

@@ -142,10 +142,10 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
                      ? std::make_unique<metrics::StageSummaries>(metrics.summary_quantiles)
                      : nullptr),
       load_control_(LoadControl::Make(plan_, batch_rows_)),
-      order_(
-          KeepsOrder(plan_) && lease_limit_ > 1
-              ? std::make_unique<scheduler::AnswerOrder<Answers>>(kUnansweredBatches * lease_limit_)
-              : nullptr) {}
+      order_(KeepsOrder(plan_) && lease_limit_ > 1
+                 ? std::make_unique<scheduler::AnswerOrder<BatchAnswers>>(kUnansweredBatches *
+                                                                          lease_limit_)
+                 : nullptr) {}
 
 Model::~Model() { Stop(); }
 
@@ -453,7 +453,7 @@ void Model::OnExecuted(int instance, const base::Status& status, bool) {
 // What waits for a batch is sent by the thread of that batch, which still holds its lease: nothing
 // is left to send once no lease is held.
 void Model::DeliverInOrder(Lease& lease) {
-  Answers answers = lease.execution->TakeAnswers();
+  BatchAnswers answers = lease.execution->TakeAnswers();
   std::unique_lock lock(mutex_);
   order_->Finish(lease.batch, std::move(answers));
   while (auto due = order_->TakeDue()) {

@@ -141,7 +141,7 @@ class Model final : public Servable, private ExecutionListener {
   const std::unique_ptr<LoadControl> load_control_;           // mostly null; guarded by mutex_
   size_t held_ = 0;                                           // leases held; guarded by mutex_
   bool is_stopping_ = false;                                  // guarded by mutex_
-  const std::unique_ptr<scheduler::AnswerOrder<Answers>>
+  const std::unique_ptr<scheduler::AnswerOrder<BatchAnswers>>
       order_;             // null unless answers leave in the order of arrival; guarded by mutex_
   int inline_watch_ = 0;  // inline runs to measure; guarded by mutex_
   bool inline_allowed_ = false;  // guarded by mutex_

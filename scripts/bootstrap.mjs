@@ -14,7 +14,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { addonFile, buildFolder, buildNative } from './build-native.mjs';
-import { buildFakeGcs, findFakeGcs } from './lib/clouds.mjs';
+import { buildFakeGcs, findAzurite, findFakeGcs, installAzurite } from './lib/clouds.mjs';
 import { explainSystemError, Failure } from './lib/failure.mjs';
 import { findNode24, installNode24 } from './lib/node24.mjs';
 import { findNpm, isInstalled, npmCi } from './lib/npm.mjs';
@@ -144,6 +144,13 @@ function planSteps(needs, withoutTriton) {
   if (wants('clouds') && findFakeGcs() === undefined) {
     steps.push({ label: 'building the GCS server of the tests', tools: ['go'], run: buildFakeGcs });
   }
+  if (wants('clouds') && findAzurite() === undefined) {
+    steps.push({
+      label: 'installing the Azure server of the tests',
+      tools: [],
+      run: () => installAzurite(requireNode24()),
+    });
+  }
   return steps;
 }
 
@@ -183,6 +190,7 @@ function writeEnvironment(needs, withoutTriton) {
   if (needs.includes('clouds')) {
     variables.NEREID_CLOUDS_PYTHON = findPython(CLOUDS_REQUIREMENTS) ?? '';
     variables.NEREID_FAKE_GCS = findFakeGcs() ?? '';
+    variables.NEREID_AZURITE = findAzurite() ?? '';
   }
   const lines = Object.entries(variables).map(
     ([name, value]) => `${name}=${quote(value)}; export ${name}\n`,

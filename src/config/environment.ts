@@ -36,8 +36,12 @@ export const environmentHelp: readonly (readonly [name: string, meaning: string]
   ],
   ['GOOGLE_APPLICATION_CREDENTIALS', 'key file for GCS without a credential file'],
   [
-    'TRITON_AWS_MOUNT_DIRECTORY, TRITON_GCS_MOUNT_DIRECTORY',
-    'folders for copies of models from S3 and GCS instead of TMPDIR',
+    'AZURE_STORAGE_ACCOUNT, AZURE_STORAGE_KEY, AZURE_STORAGE_AUTH_TYPE, AZURE_STORAGE_CLIENT_ID',
+    'Azure without a credential file; ours: AZURE_STORAGE_CONNECTION_STRING',
+  ],
+  [
+    'TRITON_AWS_MOUNT_DIRECTORY, TRITON_GCS_MOUNT_DIRECTORY, TRITON_AZURE_MOUNT_DIRECTORY',
+    'folders for copies of models from S3, GCS and Azure instead of TMPDIR',
   ],
   [
     'TRITON_SERVER_ESCAPE_LOG_MESSAGES',

@@ -5,7 +5,6 @@ import { environmentHelp } from './environment.ts';
 import { serverFlags } from './flag-table.ts';
 import type { Flag } from './flags/flag.ts';
 import type { Program, ServerOptions } from './options.ts';
-import { unbuilt } from './unbuilt.ts';
 
 const WIDTH = 88;
 
@@ -55,13 +54,6 @@ export function flagsPage(): string {
     '| variable | meaning |',
     '|---|---|',
     ...environmentHelp.map(([names, meaning]) => `| ${code(names)} | ${meaning} |`),
-    '',
-    '## Flags of Triton that are refused',
-    '',
-    'They end the start with a sentence when they ask for more than their default, because serving without them would',
-    'open or change what a deployment relies on:',
-    '',
-    ...unbuilt.map(({ flag, why }) => `- \`--${flag}\`: ${why}`),
     '',
   );
   return lines.join('\n');

@@ -32,7 +32,6 @@ import { emptySetupOptions, type SetupOptions } from './flags/setup.ts';
 import { emptyShmOptions, type ShmOptions } from './flags/shm.ts';
 import { emptyTraceOptions, finishTrace, type TraceOptions } from './flags/trace.ts';
 import { emptyVertexAiOptions, type VertexAiOptions } from './flags/vertex-ai.ts';
-import { findUnbuilt } from './unbuilt.ts';
 
 export { metricsHost } from './conflicts.ts';
 export type { BackendSetting } from './flags/backend.ts';
@@ -184,8 +183,7 @@ class CommandLine {
     draft.allowGpuMetrics &&= draft.allowMetrics;
     draft.allowCpuMetrics &&= draft.allowMetrics;
     this.warnings.push(...finishTrace(draft), ...finishStrictConfig(draft));
-    const problem =
-      findConflict(draft) ?? findWrongVariable(draft, this.#env) ?? findUnbuilt(draft);
+    const problem = findConflict(draft) ?? findWrongVariable(draft, this.#env);
     if (problem !== undefined) throw new FlagError(problem);
     if (draft.loadModels.includes('*') && draft.loadModels.length > 1) {
       throw new BuildError(

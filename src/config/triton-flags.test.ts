@@ -4,9 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Environment } from './environment.ts';
-import { serverFlags } from './flag-table.ts';
 import { defaultOptions, type ParsedOptions, parseOptions, type ServerOptions } from './options.ts';
-import { unbuilt } from './unbuilt.ts';
 
 /** One flag of Triton. Texts and values are what `tritonserver` of the target answers. */
 interface Row {
@@ -518,18 +516,6 @@ function refuse(argv: readonly string[], env: Environment = {}): ParsedOptions &
   return parsed;
 }
 
-/** What a command line says; for a flag that the server refuses to start with, what the flag alone sets. */
-function readOptions(flag: string, value: string, argv: readonly string[]): ServerOptions {
-  const parsed = parse(argv);
-  if (parsed.kind === 'options') return parsed.options;
-  if (parsed.kind === 'help') assert.fail('help');
-  assert.match(parsed.message, /^option '--.*' is not supported: .* not built yet/);
-  assert.ok(unbuilt.some((one) => parsed.message.startsWith(`option '--${one.flag}' `)));
-  const draft = { ...defaultOptions('tritonserver') };
-  serverFlags.find(({ name }) => name === flag)?.set(draft, value);
-  return draft;
-}
-
 describe('the flags of Triton', () => {
   it('are all in the table but the three that are tested by name', () => {
     // F-01 help and F-13 disable-auto-complete-config take no value; F-17 load-model needs its mode.
@@ -551,7 +537,7 @@ describe('the flags of Triton', () => {
         assert.deepEqual(defaultOptions('tritonserver')[sets[0]], sets[1]);
       }
       for (const argv of [[`--${flag}=${good}`], [`--${flag}`, good]]) {
-        const options = readOptions(flag, good, [...besides, ...argv]);
+        const { options } = accept([...besides, ...argv]);
         if (sets !== undefined) assert.deepEqual(options[sets[0]], sets[2]);
       }
       if (bad === undefined) return;

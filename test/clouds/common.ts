@@ -136,7 +136,6 @@ export function describeStore(kind: StoreKind): void {
       await putIdentity(again, 'arrives');
       await until(() => isReady(http, 'arrives'));
       assert.equal(said(), 1);
-      assert.equal((server.log.match(/successfully loaded 'digits'/g) ?? []).length, 1);
     });
 
     it('loads and unloads what it is told to, for several servers at once', async () => {
@@ -226,7 +225,10 @@ export function describeStore(kind: StoreKind): void {
       const { http } = server.endpoints;
       assert.equal(await isReady(http, 'good'), true);
       assert.equal(await isReady(http, 'm'), false);
-      assert.ok(server.log.includes('has a control character or a backslash'), server.log);
+      assert.ok(
+        /is no file of a model: the name (?:has a control|must not climb)/.test(server.log),
+        server.log,
+      );
     });
   });
 }

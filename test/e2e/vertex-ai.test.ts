@@ -120,6 +120,6 @@ describe('the start of the Vertex AI port', () => {
     const env = { ...routes, AIP_MODE: 'PREDICTION', AIP_STORAGE_URI: 'gs://bucket/models' };
     const { server } = await startCloud('tritonserver', [VERTEX_AI], [], env);
     assert.equal((await server.exited).code, 1);
-    assert.match(server.log, /repositories in a cloud are not built yet/);
+    assert.match(server.log, /gs:\/\/ repositories need the package nereid-gcs: npm install/);
   });
 });

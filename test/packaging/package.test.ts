@@ -194,6 +194,11 @@ describe('the npm package', () => {
       { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' },
     ],
     ['nereid-gcs', 'gs://bucket', { STORAGE_EMULATOR_HOST: '127.0.0.1:1' }],
+    [
+      'nereid-azure',
+      'as://account/container',
+      { AZURE_STORAGE_CONNECTION_STRING: 'BlobEndpoint=http://127.0.0.1:1/account' },
+    ],
   ] as const;
   for (const [name, url, env] of stores) {
     it(`finds ${name} beside it`, () => {

@@ -72,7 +72,7 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
     name: 'model-repository',
     group: 'Model repository',
     value: '<path>',
-    help: 'Folder of models, or s3://bucket/path or gs://bucket/path. May be given several times; a model found in two of them is not served.',
+    help: 'Folder of models, or s3://bucket/path, gs://bucket/path or as://account/container/path. May be given several times; a model found in two of them is not served.',
     repeats: true,
     set: (draft, value) => {
       draft.modelRepositories = [...new Set([...draft.modelRepositories, notEmpty(value)])];

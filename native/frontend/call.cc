@@ -56,6 +56,11 @@ void Call::Reset() {
   control.reset();
 }
 
+void Call::HoldMessage() {
+  message_expires = base::kNever;
+  Rearm();
+}
+
 void Call::ResetMessage() {
   prefix_received = body_size = body_offset = received = 0;
   is_length_known = is_compressed = false;
@@ -88,8 +93,8 @@ std::span<std::byte> Call::Swallow(size_t want) {
 
 std::span<std::byte> Call::BodySpace(size_t want) {
   if (state != State::kReading) return Swallow(want);
-  if (messages && prefix_received == 0 && !messages->MayRead(flow.get(), awaits_verdict))
-      [[unlikely]]
+  if (messages && (prefix_received == 0 || awaits_model) &&
+      !messages->MayRead(flow.get(), awaits_verdict || awaits_model)) [[unlikely]]
     return {};
   if (is_grpc && prefix_received < prefix.size()) {
     return std::span(prefix).subspan(prefix_received,

@@ -78,6 +78,8 @@ class Call final : public net::Exchange {
 
   // Ready for the next message of a stream.
   void ResetMessage();
+  // The message is complete and waits for its model.
+  void HoldMessage();
   void Reset();
 
   // Set once per slot.

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Calls for models that do not serve, where models are loaded on demand: the call waits with its
-// body while TypeScript loads the model, and is served anew when it has.
+// body while TypeScript loads the model, and is served anew when it has. A stream waits with one
+// message, and what is behind that is not read meanwhile.
 
 #include <memory>
 #include <string_view>
@@ -44,8 +45,17 @@ void IoHandler::AnswerDemand(Call& call, const ControlReply& reply) {
   call.awaits_model = false;
   call.control_expires = base::kNever;
   call.Rearm();
+  if (call.messages) return AnswerMessageDemand(call, reply.grpc_status);
   if (!reply.grpc_status.ok()) return answers_.Error(call, reply.grpc_status);
   Serve(call);
+}
+
+void IoHandler::AnswerMessageDemand(Call& call, const base::Status& status) {
+  SubmitMessage(call, status);
+  if (call.awaits_model || call.state == Call::State::kAnswered) return;
+  call.ResetMessage();
+  if (std::exchange(call.is_body_complete, false)) return OnMessagesEnd(call);
+  ContinueMessages(call);
 }
 
 }  // namespace serving::frontend

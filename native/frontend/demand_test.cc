@@ -97,6 +97,55 @@ TEST_F(DemandTest, ALateReplyFindsNobody) {
   EXPECT_EQ(expired.Trailer("grpc-status"), "4");
 }
 
+TEST_F(DemandTest, AStreamWaitsWithOneMessageAndReadsNoFurther) {
+  FakeStream& stream = OpenInfer();
+  EXPECT_EQ(Write(stream, Request("m", "a", kFour)), "");
+  const std::string second = Request("m", "b", kFour);
+  EXPECT_EQ(Write(stream, second), second);
+  ASSERT_EQ(port.calls.size(), 1u);
+  EXPECT_EQ(port.calls[0]->path, "m");
+  EXPECT_GT(port.calls[0]->demand_bytes, kFour.size());
+  PublishOnDemand(Load(PlanOf("identity", "m")));
+  Answer(0, {});
+  EXPECT_EQ(Write(stream, second), "");
+  End(stream);
+  ASSERT_TRUE(Until([&] { return stream.is_finished; }));
+  EXPECT_EQ(Ids(ToldTo(stream)), "ab");
+  EXPECT_EQ(ToldTo(stream)[0].data, kFour);
+  EXPECT_EQ(stream.Trailer("grpc-status"), "0");
+  EXPECT_EQ(stream.charged, 0u);
+  EXPECT_EQ(port.calls.size(), 1u);
+}
+
+TEST_F(DemandTest, AStreamThatHasSentItsLastMessageWaitsToo) {
+  FakeStream& stream = OpenInfer();
+  EXPECT_EQ(Write(stream, Request("m", "a", kFour)), "");
+  End(stream);
+  EXPECT_FALSE(stream.is_finished);
+  PublishOnDemand(Load(PlanOf("identity", "m")));
+  Answer(0, {});
+  ASSERT_TRUE(Until([&] { return stream.is_finished; }));
+  EXPECT_EQ(Ids(ToldTo(stream)), "a");
+}
+
+TEST_F(DemandTest, ARefusalIsAMessageOfTheStream) {
+  FakeStream& stream = OpenInfer();
+  EXPECT_EQ(Write(stream, Request("m", "a", kFour)), "");
+  Answer(0, base::Unavailable("no room for it"));
+  ASSERT_EQ(ToldTo(stream).size(), 1u);
+  EXPECT_EQ(ToldTo(stream)[0].error, "no room for it");
+  // The next message asks anew.
+  EXPECT_EQ(Write(stream, Request("m", "b", kFour)), "");
+  ASSERT_EQ(port.calls.size(), 2u);
+  for (size_t demand = 1; demand <= 3; ++demand) Answer(demand, {});
+  EXPECT_EQ(port.calls.size(), 4u);
+  EXPECT_EQ(ToldTo(stream)[1].error, "Request for unknown model: 'm' is not found");
+  Vanish(Ask());
+  Answer(4, {});
+  End(stream);
+  EXPECT_EQ(stream.Trailer("grpc-status"), "0");
+}
+
 TEST_F(DemandTest, AReadyCallWaitsToo) {
   FakeStream& stream = Open("/inference.GRPCInferenceService/ModelReady");
   EXPECT_EQ(Write(stream, Framed(Field(1, "m"))), "");

@@ -98,8 +98,8 @@ net::Exchange* IoHandler::OnRequest(net::Stream& stream, const net::RequestHead&
 
 void IoHandler::OnRequestComplete(Call& call) {
   if (call.messages) {
-    call.is_body_complete = call.awaits_verdict;
-    return call.awaits_verdict ? void() : OnMessagesEnd(call);
+    call.is_body_complete = call.awaits_verdict || call.awaits_model;
+    return call.is_body_complete ? void() : OnMessagesEnd(call);
   }
   if (call.is_grpc &&
       (call.prefix_received < call.prefix.size() || call.received < call.body_size)) {
@@ -197,9 +197,9 @@ bool IoHandler::AnswerResponse(core::InferResponse& response) {
 void IoHandler::AnswerReply(const ControlReply& reply) {
   Call* call = calls_.Find(reply.slot, reply.generation);
   if (call == nullptr || call->state == Call::State::kAnswered) return;
-  if (call->messages) return AnswerMessageReply(*call, reply);
   if (call->awaits_model) [[unlikely]]
     return AnswerDemand(*call, reply);
+  if (call->messages) return AnswerMessageReply(*call, reply);
   answers_.Reply(*call, reply);
 }
 

@@ -85,6 +85,7 @@ class IoHandler final : public net::RequestHandler {
   // False: models are not loaded on demand, or this one serves.
   bool Demand(Call& call, std::string_view model);
   void AnswerDemand(Call& call, const ControlReply& reply);
+  void AnswerMessageDemand(Call& call, const base::Status& status);
 
   // A complete request, as its route says.
   void Serve(Call& call);
@@ -118,7 +119,8 @@ class IoHandler final : public net::RequestHandler {
   void StartMessages(Call& call, const net::RequestHead& head);
   void OnMessage(Call& call);
   void OnMessagesEnd(Call& call);
-  void SubmitMessage(Call& call);
+  // `demanded`: why its model could not be loaded.
+  void SubmitMessage(Call& call, const base::Status& demanded);
   void RefuseMessage(Call& call, std::string_view id, const base::Status& status, bool is_ordered);
   void PostMessage(Call& call);
   // True: the response was kept until its turn.

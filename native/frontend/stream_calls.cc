@@ -35,8 +35,9 @@ void IoHandler::OnMessageBytes(Call& call) {
   if (call.state == Call::State::kAnswered) return;
   const bool has_prefix = call.prefix_received == call.prefix.size();
   if (has_prefix && call.received == call.body_size) {
+    call.demands = 0;
     OnMessage(call);
-    return call.ResetMessage();
+    return call.awaits_model ? call.HoldMessage() : call.ResetMessage();
   }
   const base::Nanoseconds limit = options_.limits.body_timeout;
   if (call.message_expires != base::kNever || limit.count() == 0) return;
@@ -49,7 +50,7 @@ void IoHandler::OnMessage(Call& call) {
     const base::Status status = DecompressBody(call);
     if (!status.ok()) return Fail(call, status);
   }
-  call.kind == RouteKind::kStreamInfer ? SubmitMessage(call) : PostMessage(call);
+  call.kind == RouteKind::kStreamInfer ? SubmitMessage(call, {}) : PostMessage(call);
 }
 
 // The client has sent its last message.
@@ -76,7 +77,7 @@ void IoHandler::ContinueMessages(Call& call) {
 
 // ---- infer
 
-void IoHandler::SubmitMessage(Call& call) {
+void IoHandler::SubmitMessage(Call& call, const base::Status& demanded) {
   call.received_at = steady_clock::now();
   core::RequestPtr request = NewRequest(call);
   const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request,
@@ -92,7 +93,11 @@ void IoHandler::SubmitMessage(Call& call) {
     if (!allowed.ok()) return RefuseMessage(call, request->id, allowed, true);
   }
   auto found = table_->Resolve(request->model_name, request->model_version);
-  if (!found.ok()) return RefuseMessage(call, request->id, found.status(), true);
+  if (!found.ok()) {
+    if (!demanded.ok()) return RefuseMessage(call, request->id, demanded, true);
+    if (Demand(call, request->model_name)) return;
+    return RefuseMessage(call, request->id, found.status(), true);
+  }
   model::Servable* const model = found.value();
   const bool is_ordered = !model->plan().decoupled;
   if (!read.ok()) return RefuseMessage(call, request->id, read, is_ordered);

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ControlCall, HttpReply } from '../addon/types.ts';
-import { notFound, unavailable, unimplemented } from '../base/status.ts';
+import { notFound, ServeError, unavailable, unimplemented } from '../base/status.ts';
 import type { ModelQueries } from '../control/models.ts';
 import type { Predictor } from '../control/predictor.ts';
 import { jsonReply } from './error.ts';
@@ -11,7 +11,7 @@ import type { KServeRoute } from './routes.ts';
 
 /** What KServe's clients know and Triton answers with 404. */
 export interface KServeApi {
-  readonly models: Pick<ModelQueries, 'names' | 'presence'>;
+  readonly models: Pick<ModelQueries, 'names' | 'presence' | 'ensure'>;
   /** loaded with the first prediction */
   readonly predictor: () => Promise<Predictor>;
 }
@@ -28,14 +28,26 @@ export async function handleKServe(
     case 'models':
       return jsonReply(writeJson({ models: models.names() }));
     case 'model':
+      await ensure(models, route.model);
       checkReady(models, route.model);
       return jsonReply(writeJson({ name: route.model, ready: true }));
     case 'predict':
+      await ensure(models, route.model);
       checkReady(models, route.model);
       return jsonReply(await (await predictor()).predict(route.model, call));
     case 'explain':
       checkReady(models, route.model);
       throw unimplemented(`Model with name ${route.model} has no explainer.`);
+  }
+}
+
+/** An unknown model is told of in KServe's words, by what looks for it next. */
+async function ensure(models: KServeApi['models'], model: string): Promise<void> {
+  try {
+    await models.ensure(model);
+  } catch (thrown) {
+    const error = ServeError.from(thrown);
+    if (error.code !== 'NotFound') throw error;
   }
 }
 

@@ -35,6 +35,8 @@ export interface ServingModels {
 export interface InferPathOptions {
   readonly engine: Pick<Engine, 'infer' | 'openRegion'>;
   readonly models: ServingModels;
+  /** where models are loaded on demand, resolves when this one serves */
+  readonly ensure?: (model: string) => Promise<void>;
   /** --http-max-input-size, bytes */
   readonly maxInputBytes: number;
   /** FP16 and BF16 as numbers in JSON */
@@ -66,7 +68,7 @@ export class TypeScriptInferPath implements InferPath {
     const { maxInputBytes, real16Json } = this.#options;
     const { headers } = call;
     const body = decompress(call.body, headerOf(headers, 'content-encoding'), maxInputBytes);
-    const { plan } = this.find(model, version);
+    const { plan } = await this.reach(model, version);
     if (plan.decoupled) {
       throw unimplemented(
         "HTTP end point doesn't support models with decoupled transaction policy",
@@ -82,7 +84,7 @@ export class TypeScriptInferPath implements InferPath {
   async grpc(call: ControlCall): Promise<GrpcReply> {
     // The shape is that of protos/inference.proto, which the decoder has checked.
     const message = decodeMessage('ModelInferRequest', call.body) as unknown as InferRequestMessage;
-    const { plan } = this.find(message.model_name, message.model_version);
+    const { plan } = await this.reach(message.model_name, message.model_version);
     if (plan.decoupled) {
       throw unimplemented(
         "ModelInfer RPC doesn't support models with decoupled transaction policy",
@@ -94,11 +96,16 @@ export class TypeScriptInferPath implements InferPath {
   }
 
   /**
-   * The build that a request reaches.
+   * The build that a request reaches, loaded for it where models are loaded on demand.
    * @param versionText empty = the highest that serves
    * @throws ServeError in Triton's words
    */
-  find(name: string, versionText: string): ServedVersion {
+  async reach(name: string, versionText: string): Promise<ServedVersion> {
+    await this.#options.ensure?.(name);
+    return this.#find(name, versionText);
+  }
+
+  #find(name: string, versionText: string): ServedVersion {
     const version = parseVersion(versionText);
     const { models } = this.#options;
     // What is wrong with the model as a whole is told before what is wrong with the version.

@@ -18,11 +18,11 @@ type NamedValues = ReadonlyMap<string, JsonValue>;
  * tensors, answered by `outputs`. With a single input or output its value stands without a name.
  */
 export class V1Predictor implements Predictor {
-  readonly #path: Pick<TypeScriptInferPath, 'find' | 'run'>;
+  readonly #path: Pick<TypeScriptInferPath, 'reach' | 'run'>;
   readonly #maxInputBytes: number;
 
   constructor(
-    path: Pick<TypeScriptInferPath, 'find' | 'run'>,
+    path: Pick<TypeScriptInferPath, 'reach' | 'run'>,
     { maxInputBytes }: Pick<InferPathOptions, 'maxInputBytes'>,
   ) {
     this.#path = path;
@@ -30,7 +30,7 @@ export class V1Predictor implements Predictor {
   }
 
   async predict(model: string, { body, token }: PredictCall): Promise<string> {
-    const { plan } = this.#path.find(model, '');
+    const { plan } = await this.#path.reach(model, '');
     if (plan.decoupled) {
       throw unimplemented(
         "HTTP end point doesn't support models with decoupled transaction policy",

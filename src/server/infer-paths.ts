@@ -3,6 +3,7 @@
 
 import type { Engine } from '../addon/types.ts';
 import type { ServerOptions } from '../config/options.ts';
+import type { ModelQueries } from '../control/models.ts';
 import type { Predictor } from '../control/predictor.ts';
 import type { TypeScriptInferPath } from '../infer/infer-path.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
@@ -12,6 +13,7 @@ interface Parts {
   readonly engine: Engine;
   readonly lifecycle: ModelLifecycle;
   readonly options: ServerOptions;
+  readonly control: { readonly models: Pick<ModelQueries, 'ensure'> };
 }
 
 /** Loaded only when asked for: no other start needs its code. */
@@ -19,11 +21,13 @@ export async function loadInferPath({
   engine,
   lifecycle,
   options,
+  control,
 }: Parts): Promise<TypeScriptInferPath> {
   const { TypeScriptInferPath } = await import('../infer/infer-path.ts');
   return new TypeScriptInferPath({
     engine,
     models: lifecycle,
+    ensure: (model) => control.models.ensure(model),
     maxInputBytes: options.httpMaxInputBytes,
     real16Json: options.real16Json,
     allowClientShm: options.allowClientShm,

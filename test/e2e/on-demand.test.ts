@@ -3,15 +3,23 @@
 
 import assert from 'node:assert/strict';
 import { truncateSync } from 'node:fs';
+import { connect } from 'node:http2';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { credentials, Metadata, makeGenericClientConstructor } from '@grpc/grpc-js';
+import { decodeMessage, encodeMessage } from '../../src/grpc/codec.ts';
+import { GrpcInferClient } from '../soak/infer-clients.ts';
 import { askHttp, inferBody } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { until } from '../support/until.ts';
 
 const MIB = 1024 * 1024;
+
+const HOW = [
+  ['over HTTP', []],
+  ['over HTTP, TypeScript reads', ['--infer-path=typescript']],
+] as const;
 
 async function start(repository: TempRepository, ...flags: string[]) {
   const server = await startNereid({
@@ -38,6 +46,41 @@ async function start(repository: TempRepository, ...flags: string[]) {
   };
 }
 
+/** One request to each model on one stream. @returns the model or the error of each answer */
+async function streamInfer(at: string, models: readonly string[]): Promise<string[]> {
+  const session = connect(`http://${at}`);
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/inference.GRPCInferenceService/ModelStreamInfer',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  for (const model of models) {
+    const message = encodeMessage('ModelInferRequest', {
+      model_name: model,
+      inputs: [{ name: 'IN', datatype: 'INT32', shape: [1n, 1n] }],
+      raw_input_contents: [Buffer.alloc(4)],
+    });
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(message.length, 1);
+    stream.write(Buffer.concat([head, message]));
+  }
+  stream.end();
+  const bytes = Buffer.concat(await stream.toArray());
+  session.close();
+  const answers: string[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const end = from + 5 + bytes.readUInt32BE(from + 1);
+    const answer = decodeMessage('ModelStreamInferResponse', bytes.subarray(from + 5, end)) as {
+      error_message: string;
+      infer_response: { model_name: string };
+    };
+    answers.push(answer.error_message || answer.infer_response.model_name);
+    from = end;
+  }
+  return answers;
+}
+
 describe('mode on-demand', () => {
   it('loads a model for the requests that name it, once', async () => {
     using repository = new TempRepository();
@@ -60,6 +103,33 @@ describe('mode on-demand', () => {
     assert.equal((await ask('POST', '/v2/repository/models/a/unload')).status, 200);
     assert.equal((await infer('a')).status, 200);
     assert.equal((await ask('GET', '/v2/models/a/versions/9/ready')).status, 404);
+  });
+
+  for (const [how, flags] of HOW) {
+    it(`loads a model for infer and KServe v1 calls, ${how}`, async () => {
+      using repository = new TempRepository();
+      for (const name of ['a', 'b', 'c']) await repository.addIdentity(name);
+      await using started = await start(repository, '--kserve-api=true', ...flags);
+      const { ask, grpc, infer, index } = started;
+      assert.equal((await infer('a')).status, 200);
+      const predicted = await ask('POST', '/v1/models/b:predict', '{"instances":[[7]]}');
+      assert.deepEqual(predicted, { status: 200, body: '{"predictions":[[7]]}' });
+      await using client = new GrpcInferClient(grpc);
+      const data = Buffer.from([1, 2, 3, 4]);
+      const answer = await client.infer({ model: 'c', shape: [1, 1], data });
+      assert.deepEqual([answer.status, answer.data], [0, data]);
+      assert.deepEqual(await index(), ['a READY', 'b READY', 'c READY']);
+    });
+  }
+
+  it('loads models for the messages of a stream, in their order', async () => {
+    using repository = new TempRepository();
+    for (const name of ['a', 'b']) await repository.addIdentity(name);
+    await using started = await start(repository);
+    const models = ['a', 'nowhere', 'b', 'a'];
+    const answers = await streamInfer(started.grpc, models);
+    assert.deepEqual(answers, ['a', "Request for unknown model: 'nowhere' is not found", 'b', 'a']);
+    assert.deepEqual(await started.index(), ['a READY', 'b READY']);
   });
 
   it('loads a model for a gRPC call', async () => {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "addon/sequence_reader.h"
 #include "addon/values.h"
 #include "addon/warmup_reader.h"
 #include "scheduler/ageing.h"
@@ -22,12 +23,6 @@ constexpr int64_t kMaxInstances = 1024;
 base::StatusCode ToCode(int64_t number) {
   return number > 0 && number <= 16 ? static_cast<base::StatusCode>(number)
                                     : base::StatusCode::kInternal;
-}
-
-// Of microseconds. Beyond a century it is all the same.
-base::Nanoseconds ToDuration(int64_t microseconds) {
-  constexpr std::chrono::microseconds kLongest = std::chrono::hours(24 * 365 * 100);
-  return std::min(std::chrono::microseconds(microseconds), kLongest);
 }
 
 base::Result<core::TensorPlan> ReadTensor(Napi::Value value) {
@@ -271,6 +266,9 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   ReadRagged(reader, plan);
   plan.queue = ReadQueue(reader);
   if (reader.Has("batching")) plan.batching = ReadBatching(reader);
+  if (reader.Has("sequence")) {
+    ASSIGN_OR_RETURN(plan.sequence, ReadSequence(reader.Get("sequence")));
+  }
   if (reader.Has("ensemble")) {
     plan.ensemble = ReadEnsemble(reader, plan.inputs.size(), plan.outputs.size());
   }

@@ -5,11 +5,13 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "tensor/tensor_view.h"
 
@@ -47,6 +49,11 @@ class ObjectReader {
     std::vector<int64_t> numbers;
     ForEach(key, [&](Napi::Value value) { numbers.push_back(ToInteger(value, key)); });
     return numbers;
+  }
+  double Number(const char* key) {
+    const Napi::Value value = object_.Get(key);
+    if (!value.IsNumber()) return Fail(key, "a number"), 0;
+    return value.As<Napi::Number>().DoubleValue();
   }
   std::vector<double> Numbers(const char* key) {
     std::vector<double> numbers;
@@ -134,6 +141,12 @@ inline int64_t IntegerArgument(Napi::Value value) {
 }
 inline std::string TextArgument(Napi::Value value) {
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
+}
+
+// Of microseconds. Beyond a century it is all the same.
+inline base::Nanoseconds ToDuration(int64_t microseconds) {
+  constexpr std::chrono::microseconds kLongest = std::chrono::hours(24 * 365 * 100);
+  return std::min(std::chrono::microseconds(microseconds), kLongest);
 }
 
 inline base::Result<tensor::Shape> ToShape(const std::vector<int64_t>& dims) {

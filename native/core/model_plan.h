@@ -79,6 +79,42 @@ struct QueuePlan : QueuePolicy {
   std::optional<ClassesPlan> classes;
 };
 
+// An input that tells a model where in its sequence a request is. One number for each row.
+struct SequenceControl {
+  enum class Kind : uint8_t { kStart, kEnd, kReady, kCorrelationId };
+  Kind kind = Kind::kStart;
+  std::string name;
+  tensor::DataType data_type = tensor::DataType::kInt32;
+  std::string false_bytes;  // one element; both empty for kCorrelationId
+  std::string true_bytes;
+};
+
+// What a model hands from one request of a sequence to the next: the output of the one is the input
+// of the other.
+struct SequenceState {
+  std::string input;
+  std::string output;
+  tensor::DataType data_type = tensor::DataType::kFp32;
+  tensor::Shape dims;          // without the batch dimension, -1 is free
+  tensor::Shape initial_dims;  // of the first request; none is free
+  std::string initial_bytes;   // of these dimensions
+};
+
+// How the requests of sequences are served. Its tensors are the model's, not the client's.
+struct SequencePlan {
+  // A sequence keeps its row of an instance's batches; else requests of different sequences batch
+  // as they come, by `batching`.
+  bool is_direct = true;
+  uint32_t slots = 1;  // sequences that an instance serves at once; of `is_direct`, its rows
+  base::Nanoseconds max_idle = std::chrono::seconds(1);
+  // Direct: a batch waits so long for that share of its rows.
+  base::Nanoseconds max_queue_delay{0};
+  double minimum_slot_utilization = 0;
+  bool is_iterative = false;  // every request is a sequence; the backend may run it again
+  std::vector<SequenceControl> controls;
+  std::vector<SequenceState> states;
+};
+
 // One step of an ensemble: a request to another model, made from tensors of the graph.
 struct EnsembleStepPlan {
   // `name` of the step's model ↔ index in EnsemblePlan::tensors.
@@ -115,6 +151,7 @@ struct ModelPlan {
   std::vector<BatchInputPlan> batch_inputs;
   std::optional<BatchingPlan> batching;  // absent = direct scheduler
   QueuePlan queue;
+  std::optional<SequencePlan> sequence;  // present: its requests belong to sequences
   std::optional<EnsemblePlan> ensemble;  // present: runs nothing itself, has no backend
   int32_t instance_count = 1;
   bool decoupled = false;

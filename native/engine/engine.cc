@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/validate.h"
+#include "model/sequence_model.h"
 
 namespace serving::engine {
 
@@ -27,7 +28,7 @@ void Engine::Stop() {
     models.swap(models_);
     std::swap(table_, table);
   }
-  for (const auto& [handle, loaded] : models) Unblock(loaded);
+  for (const auto& [handle, loaded] : models) loaded.model->Unblock();
   // What sends requests to others ends first.
   for (auto loaded = models.rbegin(); loaded != models.rend(); ++loaded) {
     if (loaded->second.ensemble == nullptr) continue;
@@ -59,11 +60,6 @@ base::Result<backend::Inspection> Engine::Inspect(std::string_view name,
   return backend->Inspect(model_file);
 }
 
-void Engine::Unblock(const Loaded& loaded) {
-  if (loaded.ensemble != nullptr) return;
-  static_cast<model::Model&>(*loaded.model).backend_model().Unblock();
-}
-
 base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
   Loaded loaded;
   loaded.released = std::make_shared<ensemble::Hold::Gone>();
@@ -76,11 +72,15 @@ base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
     return loaded;
   }
   ASSIGN_OR_RETURN(backend::Backend * backend, FindBackend(plan.backend));
-  ASSIGN_OR_RETURN(loaded.model, model::Model::Load(std::move(plan), *backend,
-                                                    {.budget = budget_,
-                                                     .allow_inline = options_.allow_inline,
-                                                     .metrics = options_.metrics,
-                                                     .validate = &Validate}));
+  const model::ModelOptions options{.budget = budget_,
+                                    .allow_inline = options_.allow_inline,
+                                    .metrics = options_.metrics,
+                                    .validate = &Validate};
+  if (plan.sequence) {
+    ASSIGN_OR_RETURN(loaded.model, model::SequenceModel::Load(std::move(plan), *backend, options));
+  } else {
+    ASSIGN_OR_RETURN(loaded.model, model::Model::Load(std::move(plan), *backend, options));
+  }
   return loaded;
 }
 
@@ -103,7 +103,7 @@ base::Status Engine::Unload(ModelHandle handle) {
     loaded = std::move(found->second);
     models_.erase(found);
   }
-  Unblock(loaded);
+  loaded.model->Unblock();
   loaded.hold.Reset();
   loaded.released->Wait();
   loaded.model->Stop();

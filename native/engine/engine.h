@@ -89,8 +89,6 @@ class Engine {
   };
   using Bindings = std::map<ModelHandle, base::Ref<const ensemble::Binding>>;
 
-  // What its executions wait for outside does not hold up those who wait for them.
-  static void Unblock(const Loaded& loaded);
   base::Result<backend::Backend*> FindBackend(std::string_view name) const;
   base::Result<Loaded> Build(core::ModelPlan plan);
   base::Result<base::Ref<const ensemble::Binding>> BindLocked(

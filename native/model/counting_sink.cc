@@ -11,6 +11,9 @@ namespace {
 using metrics::ResponseOutcome;
 using std::chrono::steady_clock;
 
+// Triton's, in milliseconds, where the configuration names none.
+constexpr double kFirstResponseBoundsMs[] = {100, 500, 2000, 5000};
+
 ResponseOutcome OutcomeOf(const core::InferResponse& response) {
   if (response.status.code() == base::StatusCode::kCancelled) return ResponseOutcome::kCancel;
   if (!response.status.ok()) return ResponseOutcome::kFail;
@@ -18,6 +21,18 @@ ResponseOutcome OutcomeOf(const core::InferResponse& response) {
 }
 
 }  // namespace
+
+base::Ref<metrics::ResponseCounters> CountingSink::MakeCounters(
+    const core::ModelPlan& plan, const metrics::MetricsOptions& options) {
+  if (!plan.decoupled) return nullptr;
+  std::optional<std::vector<double>> bounds;
+  if (options.histogram_latencies) {
+    bounds = plan.first_response_bounds_ms;
+    if (bounds->empty())
+      bounds->assign(std::begin(kFirstResponseBoundsMs), std::end(kFirstResponseBoundsMs));
+  }
+  return base::MakeRef<metrics::ResponseCounters>(std::move(bounds));
+}
 
 void CountingSink::Wrap(core::InferRequest& request, base::Ref<metrics::ResponseCounters> counters,
                         base::Instant compute_start) {

@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 #include "core/infer_request.h"
+#include "core/model_plan.h"
 #include "core/response_sink.h"
+#include "metrics/metrics_options.h"
 #include "metrics/response_counters.h"
 
 namespace serving::model {
@@ -16,6 +18,10 @@ namespace serving::model {
 // Threads: as ResponseSink. Owns a reference to both; the model may be gone.
 class CountingSink final : public core::ResponseSink {
  public:
+  // Counters for a decoupled model; null for any other.
+  static base::Ref<metrics::ResponseCounters> MakeCounters(const core::ModelPlan& plan,
+                                                           const metrics::MetricsOptions& options);
+
   // Puts itself between a request that is about to run and its sink.
   static void Wrap(core::InferRequest& request, base::Ref<metrics::ResponseCounters> counters,
                    base::Instant compute_start);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "model/counting_sink.h"
+#include "model/shapes.h"
 #include "scheduler/queue_policy.h"
 
 namespace serving::model {
@@ -29,8 +30,6 @@ constexpr int kWatchedRuns = 16;
 constexpr size_t kUnansweredBatches = 8;
 // Weight of the newest execution in the average time per row.
 constexpr int kRowTimeWeight = 8;
-// Triton's, in milliseconds, where the configuration names none.
-constexpr double kFirstResponseBoundsMs[] = {100, 500, 2000, 5000};
 
 // What the kernel says of the calling thread.
 struct ThreadUsage {
@@ -57,41 +56,6 @@ bool KeepsOrder(const core::ModelPlan& plan) {
   return plan.batching && plan.batching->preserve_ordering;
 }
 
-bool HasFreeShapes(const core::ModelPlan& plan) {
-  return std::ranges::any_of(plan.inputs, [](const core::TensorPlan& input) {
-    return input.optional ||
-           std::ranges::any_of(input.tensor.dims.dims(), [](int64_t dim) { return dim < 0; });
-  });
-}
-
-// Both have the same inputs with the same dimensions, rows aside.
-bool HaveSameShapes(const core::ModelPlan& plan, const core::InferRequest& a,
-                    const core::InferRequest& b) {
-  const size_t first = plan.max_batch_size > 0 ? 1 : 0;
-  for (uint32_t slot = 0; slot < plan.inputs.size(); ++slot) {
-    const core::InputTensor* in_a = FindInput(a, slot);
-    const core::InputTensor* in_b = FindInput(b, slot);
-    if ((in_a == nullptr) != (in_b == nullptr)) return false;
-    if (in_a == nullptr || plan.inputs[slot].is_ragged) continue;
-    if (!std::ranges::equal(in_a->shape.dims().subspan(first), in_b->shape.dims().subspan(first))) {
-      return false;
-    }
-  }
-  return true;
-}
-
-base::Ref<metrics::ResponseCounters> MakeResponseCounters(const core::ModelPlan& plan,
-                                                          const metrics::MetricsOptions& options) {
-  if (!plan.decoupled) return nullptr;
-  std::optional<std::vector<double>> bounds;
-  if (options.histogram_latencies) {
-    bounds = plan.first_response_bounds_ms;
-    if (bounds->empty())
-      bounds->assign(std::begin(kFirstResponseBoundsMs), std::end(kFirstResponseBoundsMs));
-  }
-  return base::MakeRef<metrics::ResponseCounters>(std::move(bounds));
-}
-
 base::Status StatusOf(scheduler::DropReason reason) {
   switch (reason) {
     case scheduler::DropReason::kCancelled:
@@ -110,21 +74,30 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
                                            const ModelOptions& options) {
   const Instant start = steady_clock::now();
   ASSIGN_OR_RETURN(auto backend_model, backend.Load(plan));
+  ASSIGN_OR_RETURN(auto model, LoadInstance(std::move(plan), backend, std::move(backend_model), 0,
+                                            options));
+  model->load_seconds_ = std::chrono::duration<double>(steady_clock::now() - start).count();
+  return model;
+}
+
+base::Result<base::Ref<Model>> Model::LoadInstance(
+    core::ModelPlan plan, backend::Backend& backend,
+    std::shared_ptr<backend::BackendModel> backend_model, int instance,
+    const ModelOptions& options) {
   const auto warmup = std::exchange(plan.warmup, {});
   auto model = base::Ref<Model>::Adopt(
       new Model(std::move(plan), std::move(backend_model), options.metrics));
-  RETURN_IF_ERROR(model->MakeInstances(backend, options));
+  RETURN_IF_ERROR(model->MakeInstances(backend, instance, options));
   RETURN_IF_ERROR(model->WarmUp(warmup, backend, options));
   if (options.allow_inline && backend.may_run_inline(model->plan_)) {
     model->inline_costs_ = InlineCosts::Measure(model->plan_, *model->leases_[0]->instance);
     model->inline_allowed_ = !model->inline_costs_.empty();
   }
   RETURN_IF_ERROR(model->StartThreads());
-  model->load_seconds_ = std::chrono::duration<double>(steady_clock::now() - start).count();
   return model;
 }
 
-Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
+Model::Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backend_model,
              const metrics::MetricsOptions& metrics)
     : Servable(std::move(plan)),
       backend_model_(std::move(backend_model)),
@@ -136,7 +109,7 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
       has_histograms_(metrics.extended),
       is_measured_(metrics.extended || metrics.summary_latencies),
       counts_bytes_(is_measured_ || plan_.queue.max_queue_bytes != 0),
-      responses_(MakeResponseCounters(plan_, metrics)),
+      responses_(CountingSink::MakeCounters(plan_, metrics)),
       queue_(plan_.queue),
       summaries_(metrics.summary_latencies
                      ? std::make_unique<metrics::StageSummaries>(metrics.summary_quantiles)
@@ -149,10 +122,11 @@ Model::Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backen
 
 Model::~Model() { Stop(); }
 
-base::Status Model::MakeInstances(backend::Backend& backend, const ModelOptions& options) {
+base::Status Model::MakeInstances(backend::Backend& backend, int first,
+                                  const ModelOptions& options) {
   for (int i = 0; i < plan_.instance_count; ++i) {
     auto lease = std::make_unique<Lease>();
-    ASSIGN_OR_RETURN(lease->instance, backend_model_->CreateInstance(i));
+    ASSIGN_OR_RETURN(lease->instance, backend_model_->CreateInstance(first + i));
     lease->execution = std::make_unique<Execution>(
         plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this),
         backend.only_copies_values());

@@ -53,12 +53,19 @@ class Model final : public Servable, private ExecutionListener {
   // behind on an error.
   static base::Result<base::Ref<Model>> Load(core::ModelPlan plan, backend::Backend& backend,
                                              const ModelOptions& options);
+  // One instance of a backend's model that several share, which is its number `instance`. The plan
+  // asks for one.
+  static base::Result<base::Ref<Model>> LoadInstance(
+      core::ModelPlan plan, backend::Backend& backend,
+      std::shared_ptr<backend::BackendModel> backend_model, int instance,
+      const ModelOptions& options);
 
   void Submit(RequestChain chain, InlineAllowance* allowance) override;
   bool RemoveQueued(const core::ResponseSink* sink, base::Status status,
                     metrics::FailureReason reason) override;
   std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest& request) const override;
   void Stop() override;
+  void Unblock() override { backend_model_->Unblock(); }
 
   metrics::ModelStatistics Statistics() const override;
   double load_seconds() const override { return load_seconds_; }
@@ -81,11 +88,11 @@ class Model final : public Servable, private ExecutionListener {
         false;  // its thread has been woken and has not looked yet; guarded by mutex_
   };
 
-  Model(core::ModelPlan plan, std::unique_ptr<backend::BackendModel> backend_model,
+  Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backend_model,
         const metrics::MetricsOptions& metrics);
   ~Model() override;
 
-  base::Status MakeInstances(backend::Backend& backend, const ModelOptions& options);
+  base::Status MakeInstances(backend::Backend& backend, int first, const ModelOptions& options);
   base::Status WarmUp(std::span<const core::WarmupSample> samples, backend::Backend& backend,
                       const ModelOptions& options);
   base::Status StartThreads();
@@ -122,7 +129,7 @@ class Model final : public Servable, private ExecutionListener {
   void CountResponses(Execution& execution, base::Instant now) const;
   metrics::QueueState QueueStateLocked(base::Instant now) const;
 
-  std::unique_ptr<backend::BackendModel> backend_model_;
+  const std::shared_ptr<backend::BackendModel> backend_model_;
   const size_t lease_limit_;    // leases that may be held at once
   const int64_t batch_rows_;    // no batch takes requests beyond this many rows
   const bool has_free_shapes_;  // two requests may differ in shape

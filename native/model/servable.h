@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "core/infer_request.h"
 #include "core/model_plan.h"
+#include "core/request_chain.h"
 #include "metrics/model_statistics.h"
 
 namespace serving::model {
@@ -22,26 +23,7 @@ struct InlineAllowance {
   base::Nanoseconds left{0};
 };
 
-// Requests in order, linked through `next`; the chain owns them.
-struct RequestChain {
-  core::InferRequest* first = nullptr;
-  core::InferRequest* last = nullptr;
-
-  bool empty() const { return first == nullptr; }
-  void Append(core::RequestPtr request) {
-    core::InferRequest* raw = request.release();
-    raw->next = nullptr;
-    (first == nullptr ? first : last->next) = raw;
-    last = raw;
-  }
-  core::RequestPtr TakeFirst() {
-    core::InferRequest* raw = first;
-    first = raw->next;
-    if (first == nullptr) last = nullptr;
-    raw->next = nullptr;
-    return core::RequestPtr(raw);
-  }
-};
+using core::RequestChain;
 
 // What requests are sent to: one loaded version of a model, or of an ensemble of models.
 //
@@ -66,6 +48,8 @@ class Servable : public base::RefCounted {
   // Refuses new requests, lets those inside end, joins the threads. Blocks; not on a thread of its
   // own.
   virtual void Stop() = 0;
+  // What its executions wait for outside does not hold up those who wait for them: they go on now.
+  virtual void Unblock() {}
 
   virtual metrics::ModelStatistics Statistics() const = 0;
   virtual double load_seconds() const = 0;

@@ -119,6 +119,43 @@ export interface QueuePlan extends QueuePolicyPlan {
   readonly fullStatus: 'Unavailable' | 'ResourceExhausted';
 }
 
+/** An input that tells a model where in its sequence a request is. */
+export interface SequenceControlPlan {
+  readonly kind: 'start' | 'end' | 'ready' | 'correlationId';
+  readonly name: string;
+  readonly datatype: DataType;
+  /** not used by `correlationId` */
+  readonly falseValue: number;
+  readonly trueValue: number;
+}
+
+/** What a model hands from one request of a sequence to the next. */
+export interface SequenceStatePlan {
+  readonly input: string;
+  readonly output: string;
+  readonly datatype: DataType;
+  /** without the batch dimension, -1 is free */
+  readonly dims: readonly number[];
+  /** of the first request */
+  readonly initialDims: readonly number[];
+  readonly initialData: Uint8Array;
+}
+
+/** How the requests of sequences are served. Its tensors are the model's and no client's. */
+export interface SequencePlan {
+  readonly strategy: 'direct' | 'oldest';
+  /** sequences that an instance serves at once */
+  readonly slots: number;
+  readonly maxIdleUs: number;
+  /** of `direct`; `oldest` has `batching` */
+  readonly maxQueueDelayUs: number;
+  readonly minimumSlotUtilization: number;
+  /** every request is a sequence, which its backend may run again */
+  readonly iterative: boolean;
+  readonly controls: readonly SequenceControlPlan[];
+  readonly states: readonly SequenceStatePlan[];
+}
+
 /** Joins a tensor of a step's model with one between the steps: an index into `EnsemblePlan.tensors`. */
 export interface EnsembleLink {
   readonly name: string;
@@ -183,6 +220,8 @@ export interface ModelPlan {
   /** absent = direct scheduler: one request per execution */
   readonly batching?: BatchingPlan;
   readonly queue: QueuePlan;
+  /** present: its requests belong to sequences */
+  readonly sequence?: SequencePlan;
   /** present: the model is an ensemble of others and has no backend */
   readonly ensemble?: EnsemblePlan;
   /** number of instances (leases), at least 1 */

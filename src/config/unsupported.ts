@@ -27,7 +27,6 @@ export function unsupportedFields(
 type Feature = readonly [field: string, wanted: (config: ModelConfig) => boolean, what: string];
 
 const FEATURES: readonly Feature[] = [
-  ['sequence_batching', (c) => c.sequence_batching !== undefined, 'sequence batching'],
   [
     'is_shape_tensor',
     (c) => [...c.input, ...c.output].some((t) => t.is_shape_tensor || t.is_non_linear_format_io),

@@ -5,7 +5,7 @@ import type { DataType } from '../addon/types.ts';
 import { invalidArgument } from '../base/status.ts';
 import type { ModelConfig, ModelInput, ModelOutput } from '../config/model-config.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
-import { dataTypeOf } from '../lifecycle/plan.ts';
+import { dataTypeOf } from '../lifecycle/plan-values.ts';
 
 export interface TensorMetadata {
   readonly name: string;

@@ -11,6 +11,7 @@ import { parseModelConfigJson, readModelConfig } from '../config/read.ts';
 import { unsupportedFeatures } from '../config/unsupported.ts';
 import type { ModelFolder, VersionFolder } from '../repository/source.ts';
 import { chooseVersions } from '../repository/version-policy.ts';
+import { readInitialStates } from './initial-states.ts';
 import type { ServedVersion } from './model-state.ts';
 import { makePlan, type PlanDefaults } from './plan.ts';
 import { readWarmup } from './warmup-plan.ts';
@@ -94,8 +95,9 @@ export async function planVersion(
   const unsupported = unsupportedFeatures(config);
   if (unsupported.length > 0) throw unimplemented(unsupported.join('; '));
   const labels = await readLabels(config, draft.folder);
+  const initialStates = await readInitialStates(config, draft.folder);
   const { namespace } = draft.folder;
-  const files = { version: version.version, modelFile, labels, namespace };
+  const files = { version: version.version, modelFile, labels, initialStates, namespace };
   const plan = makePlan(config, files, options);
   return { config, plan };
 }

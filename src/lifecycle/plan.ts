@@ -3,16 +3,13 @@
 
 import type {
   BatchingPlan,
-  DataType,
   ModelPlan,
   PriorityPlan,
   QueuePlan,
   QueuePolicyPlan,
   TensorPlan,
 } from '../addon/types.ts';
-import { invalidArgument } from '../base/status.ts';
 import type {
-  ConfigDataType,
   ModelConfig,
   ModelInput,
   ModelOutput,
@@ -21,7 +18,9 @@ import type {
 import type { BackendSetting } from '../config/options.ts';
 import { makeEnsemblePlan } from './ensemble-plan.ts';
 import { type Admission, loadParameters } from './load-parameters.ts';
+import { dataTypeOf, toDim, toInteger } from './plan-values.ts';
 import { batchInputs, scatteredBy } from './ragged-plan.ts';
+import { makeSequencePlan } from './sequence-plan.ts';
 
 /** What a plan takes from the server rather than from the model. */
 export interface PlanDefaults {
@@ -46,6 +45,8 @@ export interface PlanFiles {
   readonly namespace?: string | undefined;
   /** labels by output name; an output without a label file is absent */
   readonly labels: ReadonlyMap<string, readonly string[]>;
+  /** files of `initial_state`, by input name of the state; absent = none */
+  readonly initialStates?: ReadonlyMap<string, Uint8Array>;
 }
 
 const FIRST_RESPONSE_FAMILY = 'nv_inference_first_response_histogram_ms';
@@ -59,6 +60,7 @@ const SERVER_SETTINGS = new Set(['default-max-batch-size', 'cmdline']);
  */
 export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDefaults): ModelPlan {
   const ensemble = makeEnsemblePlan(config, defaults.ensembleBytes ?? 0);
+  const sequence = makeSequencePlan(config, files.initialStates ?? new Map());
   return {
     name: config.name,
     version: files.version,
@@ -79,6 +81,7 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     ...(config.batch_input.length === 0 ? {} : { batchInputs: batchInputs(config) }),
     ...batching(config),
     queue: queuePlan(config, defaults),
+    ...(sequence === undefined ? {} : { sequence }),
     ...(ensemble === undefined ? {} : { ensemble }),
     instanceCount: countInstances(config),
     decoupled: config.model_transaction_policy?.decoupled === true,
@@ -89,13 +92,6 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     },
     firstResponseBoundsMs: firstResponseBounds(config),
   };
-}
-
-/** The wire's name of a configuration's element type. */
-export function dataTypeOf(type: ConfigDataType): DataType {
-  if (type === 'TYPE_INVALID')
-    throw invalidArgument("data_type: expected a type, got 'TYPE_INVALID'");
-  return type === 'TYPE_STRING' ? 'BYTES' : (type.slice('TYPE_'.length) as DataType);
 }
 
 function tensorPlan(
@@ -113,15 +109,9 @@ function tensorPlan(
   };
 }
 
-function toDim(dim: bigint): number {
-  if (dim > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw invalidArgument(`dims: expected at most ${Number.MAX_SAFE_INTEGER}, got ${dim}`);
-  }
-  return Number(dim);
-}
-
 function batching(config: ModelConfig): { batching?: BatchingPlan } {
-  const given = config.dynamic_batching;
+  // Requests of different sequences are batched as others are.
+  const given = config.dynamic_batching ?? config.sequence_batching?.oldest;
   if (given === undefined) return {};
   return {
     batching: {
@@ -190,12 +180,6 @@ function priorities(config: ModelConfig, defaults: PlanDefaults): { priorities?:
       })),
     },
   };
-}
-
-/** Beyond 2^53 it is all the same. */
-function toInteger(number: bigint): number {
-  const most = BigInt(Number.MAX_SAFE_INTEGER);
-  return Number(number < most ? number : most);
 }
 
 function countInstances(config: ModelConfig): number {

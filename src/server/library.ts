@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { loadBinding } from '../addon/binding.ts';
-import type { Binding } from '../addon/types.ts';
+import type { Binding, SequencePart } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
 import { Log } from '../base/log.ts';
 import { internal, ServeError, unavailable } from '../base/status.ts';
@@ -47,6 +47,8 @@ export interface InferRequest {
   readonly priority?: number;
   /** how long it may wait in the queue */
   readonly timeoutMs?: number;
+  /** which sequence it belongs to, and whether it is the first or the last of it */
+  readonly sequence?: SequencePart;
   /** takes the request out of the queue, or its answer from you */
   readonly signal?: AbortSignal;
 }
@@ -167,6 +169,7 @@ export class NereidServer implements AsyncDisposable {
         ...(request.timeoutMs === undefined
           ? {}
           : { timeoutUs: Math.round(request.timeoutMs * 1000) }),
+        ...(request.sequence === undefined ? {} : { sequence: request.sequence }),
       },
       cancelId,
     );

@@ -90,5 +90,6 @@ std::unique_ptr<Backend> MakeBurstBackend();
 std::unique_ptr<Backend> MakePoisonBackend();
 std::unique_ptr<Backend> MakeStreamBackend();
 std::unique_ptr<Backend> MakeParametersBackend();
+std::unique_ptr<Backend> MakeSequenceBackend();
 
 }  // namespace serving::backend

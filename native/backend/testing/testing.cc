@@ -15,6 +15,7 @@ std::vector<std::unique_ptr<Backend>> MakeTestBackends() {
   backends.push_back(MakePoisonBackend());
   backends.push_back(MakeStreamBackend());
   backends.push_back(MakeParametersBackend());
+  backends.push_back(MakeSequenceBackend());
   return backends;
 }
 

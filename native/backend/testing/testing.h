@@ -20,8 +20,12 @@ namespace serving::backend {
 //   or as a control call says stream  answers each request `responses` times (parameter, default
 //   3); decoupled. With `empty_final` true the
 //           final response is one more, without outputs
-// One more copies nothing:
+// Two more copy nothing:
 //   parameters  its one output (BYTES, [1]) is JSON of the request's parameters
+//   sequence    adds up what comes in IN (INT32, [1]): in STATE_IN if it has it, else by CORRID, else
+//               by row. OUT and STATE_OUT are the sum, LOG (BYTES, [1]) is JSON of the batch: what
+//               every row of every input held. A negative number fails its batch. Has a gate as
+//               `gate` has
 //
 // Control calls are one flat JSON object and answer one. `{}` asks every backend for its state.
 //   sleep   {"sleep_us":n,"sleep_us_per_row":n} → {"executed":n}

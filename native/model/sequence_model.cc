@@ -1,0 +1,492 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "model/sequence_model.h"
+
+#include <algorithm>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <variant>
+
+#include "model/counting_sink.h"
+#include "model/shapes.h"
+
+namespace serving::model {
+namespace {
+
+using base::Instant;
+using metrics::FailureReason;
+using scheduler::kNoSequence;
+using scheduler::SequenceIndex;
+using std::chrono::steady_clock;
+
+std::string ToText(const core::CorrelationId& id) {
+  if (const auto* number = std::get_if<uint64_t>(&id)) return std::to_string(*number);
+  const auto* text = std::get_if<std::string_view>(&id);
+  return text == nullptr ? std::string() : std::string(*text);
+}
+
+base::Status NeedsId(const core::ModelPlan& plan) {
+  return base::InvalidArgument("inference request to model '" + plan.name +
+                               "' must specify a non-zero or non-empty correlation ID");
+}
+
+base::Status NeedsStart(const core::ModelPlan& plan, const core::InferRequest& request) {
+  return base::InvalidArgument("inference request for sequence " + ToText(request.correlation_id) +
+                               " to model '" + plan.name +
+                               "' must specify the START flag on the first request of the "
+                               "sequence");
+}
+
+base::Status NeedsOneRow(const core::ModelPlan& plan) {
+  return base::InvalidArgument("inference request to model '" + plan.name +
+                               "' must specify batch-size 1 due to requirements of sequence "
+                               "batcher");
+}
+
+base::Status WithId(const core::InferRequest& request, const base::Status& status) {
+  return {status.code(), core::RequestPrefix(request.id) + status.message()};
+}
+
+scheduler::SequenceRules RulesOf(const core::ModelPlan& plan) {
+  return {.instances = static_cast<uint32_t>(plan.instance_count),
+          .slots = std::max<uint32_t>(plan.sequence->slots, 1),
+          .max_idle = plan.sequence->max_idle,
+          .is_iterative = plan.sequence->is_iterative};
+}
+
+}  // namespace
+
+base::Result<base::Ref<SequenceModel>> SequenceModel::Load(core::ModelPlan plan,
+                                                           backend::Backend& backend,
+                                                           const ModelOptions& options) {
+  const Instant start = steady_clock::now();
+  core::ModelPlan inner = SequenceTensors::InnerPlan(plan);
+  ASSIGN_OR_RETURN(std::shared_ptr<backend::BackendModel> shared, backend.Load(inner));
+  ASSIGN_OR_RETURN(SequenceTensors tensors, SequenceTensors::Make(plan, options.budget));
+  auto model = base::Ref<SequenceModel>::Adopt(
+      new SequenceModel(std::move(plan), std::move(tensors), options));
+  inner.instance_count = 1;
+  inner.decoupled = false;  // the responses are counted before the instances
+  const ModelOptions inner_options{
+      .budget = options.budget, .allow_inline = options.allow_inline, .metrics = {}};
+  for (int i = 0; i < model->plan_.instance_count; ++i) {
+    ASSIGN_OR_RETURN(auto instance, Model::LoadInstance(inner, backend, shared, i, inner_options));
+    model->instances_.emplace_back().model = std::move(instance);
+  }
+  try {
+    model->watch_ = base::Thread("seq-" + model->plan_.name, [raw = model.get()] { raw->Watch(); });
+  } catch (const std::system_error& error) {
+    return base::Unavailable("no thread left for the sequences of model '" + model->plan_.name +
+                             "': " + error.what());
+  }
+  model->load_seconds_ = std::chrono::duration<double>(steady_clock::now() - start).count();
+  return model;
+}
+
+SequenceModel::SequenceModel(core::ModelPlan plan, SequenceTensors tensors,
+                             const ModelOptions& options)
+    : Servable(std::move(plan)),
+      budget_(options.budget),
+      tensors_(std::move(tensors)),
+      has_free_shapes_(HasFreeShapes(plan_)),
+      responses_(CountingSink::MakeCounters(plan_, options.metrics)),
+      sequences_(RulesOf(plan_)),
+      counters_(options.metrics) {
+  sequences_.when_over = [this](SequenceIndex sequence) {
+    if (sequence < memories_.size()) memories_[sequence] = {};
+  };
+}
+
+SequenceModel::~SequenceModel() { Stop(); }
+
+void SequenceModel::Submit(RequestChain chain, InlineAllowance* allowance) {
+  const Instant now = steady_clock::now();
+  Launch launch;
+  {
+    std::lock_guard lock(mutex_);
+    while (!chain.empty()) AcceptLocked(chain.TakeFirst(), now, launch);
+    CollectLocked(now, launch);
+    SettleLocked();
+  }
+  Start(launch, allowance);
+}
+
+void SequenceModel::AcceptLocked(core::RequestPtr request, Instant now, Launch& launch) {
+  request->times.queued = now;
+  base::Status status = AdmitLocked(request, now, launch);
+  if (!status.ok()) launch.refusals.push_back({std::move(request), std::move(status)});
+}
+
+base::Status SequenceModel::AdmitLocked(core::RequestPtr& request, Instant now, Launch& launch) {
+  using Refusal = scheduler::Sequences::Refusal;
+  if (request->batch_size > 1) return NeedsOneRow(plan_);
+  if (request->sequence_start) RETURN_IF_ERROR(tensors_.CheckId(request->correlation_id));
+  const auto limit = static_cast<size_t>(plan_.queue.max_queue_size);
+  if (is_stopping_ || (limit != 0 && sequences_.waiting() >= limit)) {
+    counters_.CountArrival();
+    counters_.CountRefusal(now, FailureReason::kRejected, now);
+    return WithId(*request, is_stopping_ ? SchedulerHasStopped() : QueueIsFull(plan_.queue));
+  }
+  if (plan_.sequence->is_iterative && std::holds_alternative<std::monostate>(request->correlation_id)) {
+    request->sequence_start = true;
+  }
+  core::InferRequest& added_request = *request;
+  const scheduler::Sequences::Added added = sequences_.Add(request, now);
+  if (added.refusal == Refusal::kNoCorrelationId) return NeedsId(plan_);
+  if (added.refusal == Refusal::kMustStart) return NeedsStart(plan_, *request);
+  counters_.CountArrival();
+  added_request.sink->SetQueuePlace(added.sequence);
+  if (!added.is_new) return {};
+  if (plan_.sequence->is_iterative &&
+      std::holds_alternative<std::monostate>(added_request.correlation_id)) {
+    added_request.correlation_id = next_id_++;
+  }
+  const base::Status begun =
+      tensors_.Begin(added_request.correlation_id, MemoryLocked(added.sequence));
+  if (!begun.ok()) {
+    RefuseLocked(sequences_.End(added.sequence), added_request.sink.get(), begun,
+                 FailureReason::kRejected, now, launch);
+  }
+  return {};
+}
+
+SequenceMemory& SequenceModel::MemoryLocked(SequenceIndex sequence) {
+  if (memories_.size() <= sequence) {
+    memories_.resize(sequence + 1);
+    running_.resize(sequence + 1, nullptr);
+  }
+  return memories_[sequence];
+}
+
+void SequenceModel::RefuseLocked(RequestChain chain, const core::ResponseSink* cause,
+                                 const base::Status& status, FailureReason reason, Instant now,
+                                 Launch& launch) {
+  while (!chain.empty()) {
+    core::RequestPtr request = chain.TakeFirst();
+    const bool is_cause = cause == nullptr || request->sink.get() == cause;
+    counters_.CountRefusal(request->times.queued, is_cause ? reason : FailureReason::kCanceled,
+                           now);
+    base::Status why =
+        cause == nullptr ? status
+        : is_cause       ? WithId(*request, status)
+                         : base::Cancelled("sequence " + ToText(request->correlation_id) + " of model '" +
+                                   plan_.name + "' has ended: a request of it was not run");
+    launch.refusals.push_back({std::move(request), std::move(why)});
+  }
+}
+
+bool SequenceModel::EndIfDeadLocked(SequenceIndex sequence, Instant now, Launch& launch) {
+  const core::InferRequest* request = sequences_.Next(sequence);
+  const bool is_cancelled = request->sink->is_cancelled();
+  if (!is_cancelled && request->deadline > now) return false;
+  const core::ResponseSink* cause = request->sink.get();
+  RefuseLocked(sequences_.End(sequence), cause,
+               is_cancelled ? base::Cancelled("Request is cancelled")
+                            : base::DeadlineExceeded("Deadline Exceeded"),
+               FailureReason::kCanceled, now, launch);
+  return true;
+}
+
+void SequenceModel::CollectLocked(Instant now, Launch& launch) {
+  if (is_direct()) {
+    for (uint32_t i = 0; i < instances_.size(); ++i) CollectDirectLocked(i, now, launch);
+    return;
+  }
+  for (;;) {
+    const SequenceIndex sequence = sequences_.FirstReady();
+    if (sequence == kNoSequence) return;
+    if (!EndIfDeadLocked(sequence, now, launch)) TakeLocked(sequence, launch);
+  }
+}
+
+template <typename Sink>
+Sink* SequenceModel::TakeSinkLocked(std::vector<std::unique_ptr<Sink>>& made, RowSink*& free) {
+  if (free == nullptr) {
+    for (RowSink* sink = returned_.TakeAll(); sink != nullptr;) {
+      RowSink*& list = sink->is_empty ? free_rows_ : free_steps_;
+      RowSink* following = std::exchange(sink->next, list);
+      list = std::exchange(sink, following);
+    }
+  }
+  if (free == nullptr) {
+    made.push_back(std::make_unique<Sink>(*this));
+    return made.back().get();
+  }
+  return static_cast<Sink*>(std::exchange(free, free->next));
+}
+
+void SequenceModel::TakeLocked(SequenceIndex sequence, Launch& launch) {
+  core::RequestPtr request = sequences_.Take(sequence);
+  SequenceMemory& memory = memories_[sequence];
+  if (request->sequence_start) tensors_.ResetStates(memory);
+  SequenceStep* step = TakeSinkLocked(steps_, free_steps_);
+  step->Open(*request, sequences_.PlaceOf(sequence).instance, sequence, memory);
+  running_[sequence] = step;
+  launch.ready.Append(std::move(request));
+}
+
+// The longest waiting request leads: the others share its batch if they have its shapes.
+SequenceIndex SequenceModel::ChooseLeadLocked(uint32_t index, Instant now, Launch& launch) {
+  SequenceIndex lead = kNoSequence;
+  uint32_t ready = 0;
+  Instant oldest = base::kNever;
+  const uint32_t slots = sequences_.SlotsOf(index);
+  for (uint32_t slot = 0; slot < slots; ++slot) {
+    SequenceIndex sequence = sequences_.At({.instance = index, .slot = slot});
+    // The slot of one that ends is another's.
+    while (sequence != kNoSequence && sequences_.Next(sequence) != nullptr &&
+           EndIfDeadLocked(sequence, now, launch)) {
+      sequence = sequences_.At({.instance = index, .slot = slot});
+    }
+    if (sequence == kNoSequence || sequences_.Next(sequence) == nullptr) continue;
+    ++ready;
+    const Instant queued = sequences_.Next(sequence)->times.queued;
+    if (queued < oldest) {
+      oldest = queued;
+      lead = sequence;
+    }
+  }
+  const core::SequencePlan& plan = *plan_.sequence;
+  const Instant due = lead == kNoSequence ? base::kNever : oldest + plan.max_queue_delay;
+  const bool is_enough = static_cast<double>(ready) >=
+                         plan.minimum_slot_utilization * static_cast<double>(plan.slots);
+  if (is_enough || is_stopping_ || now >= due) return lead;
+  instances_[index].due = due;
+  return kNoSequence;
+}
+
+bool SequenceModel::MayShareBatchLocked(SequenceIndex lead, SequenceIndex sequence) {
+  if (sequence == kNoSequence || sequences_.Next(sequence) == nullptr) return false;
+  if (sequence == lead) return true;
+  const core::InferRequest& one = *sequences_.Next(lead);
+  const core::InferRequest& other = *sequences_.Next(sequence);
+  if (has_free_shapes_ && !HaveSameShapes(plan_, one, other)) return false;
+  if (!tensors_.has_free_states()) return true;
+  return SequenceTensors::HaveSameStates(StatesLocked(lead), StatesLocked(sequence));
+}
+
+// As its next request will find them.
+const SequenceMemory& SequenceModel::StatesLocked(SequenceIndex sequence) {
+  if (sequences_.Next(sequence)->sequence_start) tensors_.ResetStates(memories_[sequence]);
+  return memories_[sequence];
+}
+
+void SequenceModel::CollectDirectLocked(uint32_t index, Instant now, Launch& launch) {
+  Instance& instance = instances_[index];
+  if (instance.running_rows != 0) return;
+  instance.due = base::kNever;
+  SequenceIndex lead = kNoSequence;
+  for (;;) {
+    lead = ChooseLeadLocked(index, now, launch);
+    if (lead == kNoSequence) return;
+    const base::Status status =
+        tensors_.MakeZeros(*sequences_.Next(lead), StatesLocked(lead), instance.zeros);
+    if (status.ok()) break;
+    RequestChain failed;
+    failed.Append(sequences_.Take(lead));
+    RefuseLocked(failed, nullptr, status, FailureReason::kRejected, now, launch);
+    sequences_.Finish(lead, now);
+  }
+  std::vector<SequenceIndex>& rows = direct_rows_;
+  rows.clear();
+  for (uint32_t slot = 0; slot < sequences_.SlotsOf(index); ++slot) {
+    const SequenceIndex sequence = sequences_.At({.instance = index, .slot = slot});
+    rows.push_back(MayShareBatchLocked(lead, sequence) ? sequence : kNoSequence);
+  }
+  while (rows.back() == kNoSequence) rows.pop_back();
+  const core::InferRequest& like = *sequences_.Next(lead);
+  for (const SequenceIndex sequence : rows) {
+    if (sequence != kNoSequence) {
+      TakeLocked(sequence, launch);
+      continue;
+    }
+    core::RequestPtr row = TakeSinkLocked(rows_, free_rows_)->Open(index);
+    tensors_.MakeRow(like, memories_[lead], instance.zeros, *row);
+    launch.ready.Append(std::move(row));
+  }
+  instance.running_rows = static_cast<uint32_t>(rows.size());
+}
+
+void SequenceModel::Start(Launch& launch, InlineAllowance* allowance) {
+  while (!launch.ready.empty()) {
+    RequestChain chain;
+    const uint32_t instance = static_cast<RowSink&>(*launch.ready.first->sink).instance;
+    while (!launch.ready.empty()) {
+      RowSink& sink = static_cast<RowSink&>(*launch.ready.first->sink);
+      if (sink.instance != instance) break;
+      core::RequestPtr request = launch.ready.TakeFirst();
+      if (!sink.is_empty) {
+        SequenceStep& step = static_cast<SequenceStep&>(sink);
+        tensors_.Add(*request, *step.memory, step.added);
+      }
+      chain.Append(std::move(request));
+    }
+    instances_[instance].model->Submit(chain, allowance);
+  }
+  for (const Refusal& refusal : launch.refusals) {
+    core::ResponseSink& sink = *refusal.request->sink;
+    core::InferResponse* response = sink.NewResponse();
+    response->status = refusal.status;
+    response->times = refusal.request->times;
+    response->is_final = true;
+    core::SendNow(sink, response);
+  }
+  launch.refusals.clear();
+}
+
+void SequenceModel::Finish(const SequenceStep& step, const core::InferResponse& response,
+                           bool is_lost, Launch& launch) {
+  const Instant now = steady_clock::now();
+  std::lock_guard lock(mutex_);
+  if (is_lost) {
+    const bool is_late = response.status.code() == base::StatusCode::kCancelled ||
+                         response.status.code() == base::StatusCode::kDeadlineExceeded;
+    counters_.CountRefusal(step.queued, is_late ? FailureReason::kCanceled : step.removed_for,
+                           now);
+    RefuseLocked(sequences_.End(step.sequence), &step, {}, FailureReason::kCanceled, now, launch);
+  } else {
+    counters_.CountAnswer(response, FailureReason::kBackend);
+  }
+  running_[step.sequence] = nullptr;
+  sequences_.Finish(step.sequence, now);
+  if (is_direct()) {
+    if (--instances_[step.instance].running_rows == 0) {
+      CollectDirectLocked(step.instance, now, launch);
+    }
+  } else {
+    CollectLocked(now, launch);
+  }
+  SettleLocked();
+}
+
+void SequenceModel::FinishRow(uint32_t instance, Launch& launch) {
+  const Instant now = steady_clock::now();
+  std::lock_guard lock(mutex_);
+  if (--instances_[instance].running_rows == 0) CollectDirectLocked(instance, now, launch);
+  SettleLocked();
+}
+
+Instant SequenceModel::NextLookLocked() const {
+  Instant next = sequences_.NextExpiry();
+  if (is_direct()) {
+    for (const Instance& instance : instances_) next = std::min(next, instance.due);
+  }
+  return next;
+}
+
+// After every change.
+void SequenceModel::SettleLocked() {
+  const Instant next = NextLookLocked();
+  if (next < watch_until_) {
+    watch_until_ = next;  // told once
+    look_.notify_one();
+  }
+  if (is_stopping_ && counters_.pending() == 0) idle_.notify_all();
+}
+
+void SequenceModel::Watch() {
+  std::unique_lock lock(mutex_);
+  while (!is_stopped_) {
+    const Instant now = steady_clock::now();
+    Launch launch;
+    RefuseLocked(sequences_.Expire(now), nullptr,
+                 base::Unavailable("timeout of the corresponding sequence has been expired"),
+                 FailureReason::kRejected, now, launch);
+    CollectLocked(now, launch);
+    if (!launch.ready.empty() || !launch.refusals.empty()) {
+      lock.unlock();
+      Start(launch, nullptr);
+      lock.lock();
+      SettleLocked();
+      continue;
+    }
+    watch_until_ = NextLookLocked();
+    if (watch_until_ == base::kNever) {
+      look_.wait(lock);
+    } else {
+      look_.wait_until(lock, watch_until_);
+    }
+    watch_until_ = base::kNever;
+  }
+}
+
+bool SequenceModel::RemoveQueued(const core::ResponseSink* sink, base::Status status,
+                                 FailureReason reason) {
+  const Instant now = steady_clock::now();
+  const SequenceIndex sequence = sink->queue_place();
+  Launch launch;
+  base::Ref<SequenceStep> step;
+  uint32_t instance = 0;
+  {
+    std::lock_guard lock(mutex_);
+    const core::InferRequest* waiting = sequences_.FirstWaiting(sequence);
+    while (waiting != nullptr && waiting->sink.get() != sink) waiting = waiting->next;
+    if (waiting != nullptr) {
+      RefuseLocked(sequences_.End(sequence), sink, status, reason, now, launch);
+      CollectLocked(now, launch);
+      SettleLocked();
+    } else if (!is_direct() && sequence < running_.size() && running_[sequence] != nullptr &&
+               running_[sequence]->client() == sink) {
+      step = base::Ref<SequenceStep>::Share(running_[sequence]);
+      step->removed_for = reason;
+      instance = step->instance;
+    } else {
+      return false;
+    }
+  }
+  Start(launch, nullptr);
+  return !step ||
+         instances_[instance].model->RemoveQueued(step.get(), std::move(status), reason);
+}
+
+void SequenceModel::Unblock() {
+  if (!instances_.empty()) instances_[0].model->Unblock();
+}
+
+void SequenceModel::Stop() {
+  const Instant now = steady_clock::now();
+  Launch launch;
+  {
+    std::lock_guard lock(mutex_);
+    is_stopping_ = true;
+    sequences_.Close();
+    CollectLocked(now, launch);
+  }
+  Start(launch, nullptr);
+  Unblock();
+  {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [this] { return counters_.pending() == 0; });
+    is_stopped_ = true;
+    look_.notify_all();
+  }
+  watch_.Join();
+  for (const Instance& instance : instances_) instance.model->Stop();
+}
+
+metrics::ModelStatistics SequenceModel::Statistics() const {
+  metrics::ModelStatistics statistics;
+  {
+    std::lock_guard lock(mutex_);
+    const Instant now = steady_clock::now();
+    statistics = counters_.Snapshot(now);
+    statistics.queued = sequences_.waiting();
+    statistics.queue_state.rows = static_cast<int64_t>(sequences_.waiting());
+    const core::InferRequest* first = sequences_.FirstWaiting(sequences_.FirstOfBacklog());
+    if (first != nullptr) statistics.queue_state.oldest_wait = now - first->times.queued;
+  }
+  for (const Instance& instance : instances_) {
+    const metrics::ModelStatistics inner = instance.model->Statistics();
+    if (!is_direct()) statistics.queued += inner.queued;
+    SequenceCounters::AddBatches(inner, statistics);
+  }
+  if (responses_) {
+    statistics.responses = responses_->Statistics();
+    statistics.first_response_ms = responses_->FirstResponse();
+  }
+  return statistics;
+}
+
+}  // namespace serving::model

@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/clock.h"
+#include "base/mpsc_queue.h"
+#include "base/ref.h"
+#include "base/status.h"
+#include "base/thread.h"
+#include "metrics/model_statistics.h"
+#include "metrics/response_counters.h"
+#include "model/model.h"
+#include "model/refusal.h"
+#include "model/sequence_counters.h"
+#include "model/sequence_step.h"
+#include "model/sequence_tensors.h"
+#include "model/servable.h"
+#include "scheduler/sequences.h"
+
+namespace serving::model {
+
+// One loaded version of a model whose requests belong to sequences. A sequence is served by one
+// instance from its first request to its last, so each instance is a Model of its own, all of one
+// backend's model; this stands before them.
+//
+//   oldest  of each sequence one request at a time goes to its instance, which batches what comes
+//   direct  every instance gets one batch at a time, in which each sequence has its row
+//
+// Threads: as Servable; one more of its own ends idle sequences and sends delayed batches. One
+// short lock guards the sequences and the counters; no other is taken under it.
+class SequenceModel final : public Servable {
+ public:
+  static base::Result<base::Ref<SequenceModel>> Load(core::ModelPlan plan,
+                                                     backend::Backend& backend,
+                                                     const ModelOptions& options);
+
+  void Submit(RequestChain chain, InlineAllowance* allowance) override;
+  bool RemoveQueued(const core::ResponseSink* sink, base::Status status,
+                    metrics::FailureReason reason) override;
+  std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest&) const override {
+    return std::nullopt;  // time runs out in the backlog only, which this model watches itself
+  }
+  void Stop() override;
+  void Unblock() override;
+  metrics::ModelStatistics Statistics() const override;
+  double load_seconds() const override { return load_seconds_; }
+  base::Result<std::string> Control(std::string_view json) override {
+    return instances_[0].model->Control(json);
+  }
+
+  // ---- for steps
+
+  // What follows from a change, to be done without the lock.
+  struct Launch {
+    RequestChain ready;  // each answers to a RowSink
+    std::vector<Refusal> refusals;
+  };
+  const std::shared_ptr<base::MemoryBudget>& budget() const { return budget_; }
+  const SequenceTensors& tensors() const { return tensors_; }
+  const base::Ref<metrics::ResponseCounters>& responses() const { return responses_; }
+  bool is_direct() const { return plan_.sequence->is_direct; }
+  // The last answer to a request, before it is sent. `is_lost`: the request has not run.
+  void Finish(const SequenceStep& step, const core::InferResponse& response, bool is_lost,
+              Launch& launch);
+  void FinishRow(uint32_t instance, Launch& launch);
+  // Submits what is ready and answers what is refused.
+  void Start(Launch& launch, InlineAllowance* allowance);
+  void Recycle(RowSink* sink) { returned_.Push(sink); }
+
+ private:
+  struct Instance {
+    base::Ref<Model> model;
+    uint32_t running_rows = 0;          // direct: of the batch it has; guarded by mutex_
+    base::Instant due = base::kNever;   // direct: when its batch waits no longer; guarded by mutex_
+    base::BufferRef zeros;              // of rows without requests; guarded by mutex_
+  };
+
+  SequenceModel(core::ModelPlan plan, SequenceTensors tensors, const ModelOptions& options);
+  ~SequenceModel() override;
+
+  void Watch();
+
+  // Functions ending in Locked need mutex_.
+  void AcceptLocked(core::RequestPtr request, base::Instant now, Launch& launch);
+  base::Status AdmitLocked(core::RequestPtr& request, base::Instant now, Launch& launch);
+  // Takes what may run.
+  void CollectLocked(base::Instant now, Launch& launch);
+  void CollectDirectLocked(uint32_t instance, base::Instant now, Launch& launch);
+  // Whose request has waited longest for the instance; kNoSequence when nothing is to run now.
+  scheduler::SequenceIndex ChooseLeadLocked(uint32_t instance, base::Instant now, Launch& launch);
+  bool MayShareBatchLocked(scheduler::SequenceIndex lead, scheduler::SequenceIndex sequence);
+  const SequenceMemory& StatesLocked(scheduler::SequenceIndex sequence);
+  void TakeLocked(scheduler::SequenceIndex sequence, Launch& launch);
+  // Ends the sequence if its next request is cancelled or late. True when it did.
+  bool EndIfDeadLocked(scheduler::SequenceIndex sequence, base::Instant now, Launch& launch);
+  // Refuses all of the chain: `cause` with the status, the others because of it.
+  void RefuseLocked(RequestChain chain, const core::ResponseSink* cause, const base::Status& status,
+                    metrics::FailureReason reason, base::Instant now, Launch& launch);
+  SequenceMemory& MemoryLocked(scheduler::SequenceIndex sequence);
+  template <typename Sink>
+  Sink* TakeSinkLocked(std::vector<std::unique_ptr<Sink>>& made, RowSink*& free);
+  base::Instant NextLookLocked() const;
+  void SettleLocked();
+
+  const std::shared_ptr<base::MemoryBudget> budget_;
+  const SequenceTensors tensors_;
+  const bool has_free_shapes_;  // two requests may differ in shape
+  const base::Ref<metrics::ResponseCounters> responses_;  // null unless the model is decoupled
+  double load_seconds_ = 0;
+  std::vector<Instance> instances_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable idle_;         // Stop: nothing pending
+  std::condition_variable look_;         // the watch: earlier than it thought, stop
+  scheduler::Sequences sequences_;       // guarded by mutex_
+  std::deque<SequenceMemory> memories_;  // by sequence; one that runs is its step's
+  std::deque<SequenceStep*> running_;    // by sequence; null = none; guarded by mutex_
+  SequenceCounters counters_;            // guarded by mutex_
+  std::vector<scheduler::SequenceIndex> direct_rows_;  // of the batch being made; guarded by mutex_
+  base::Instant watch_until_ = base::kNever;  // guarded by mutex_
+  uint64_t next_id_ = 1;                      // guarded by mutex_
+  bool is_stopping_ = false;                  // guarded by mutex_
+  bool is_stopped_ = false;                   // guarded by mutex_
+  base::MpscQueue<RowSink> returned_;
+  RowSink* free_steps_ = nullptr;                     // guarded by mutex_
+  RowSink* free_rows_ = nullptr;                      // guarded by mutex_
+  std::vector<std::unique_ptr<SequenceStep>> steps_;  // all; guarded by mutex_
+  std::vector<std::unique_ptr<EmptyRow>> rows_;       // all; guarded by mutex_
+  base::Thread watch_;
+};
+
+}  // namespace serving::model

@@ -48,8 +48,8 @@ base::Result<core::SequenceControl> ReadControl(Napi::Value value) {
   core::SequenceControl control;
   control.name = reader.Text("name");
   const std::string kind = reader.Text("kind");
-  control.kind = kind == "start" ? Kind::kStart
-                 : kind == "end" ? Kind::kEnd
+  control.kind = kind == "start"   ? Kind::kStart
+                 : kind == "end"   ? Kind::kEnd
                  : kind == "ready" ? Kind::kReady
                                    : Kind::kCorrelationId;
   ASSIGN_OR_RETURN(control.data_type, ReadType(reader));
@@ -60,8 +60,7 @@ base::Result<core::SequenceControl> ReadControl(Napi::Value value) {
   control.false_bytes = Element(control.data_type, false_value);
   control.true_bytes = Element(control.data_type, true_value);
   if (control.true_bytes.empty()) {
-    return base::InvalidArgument(
-        "plan.sequence.control.datatype: expected BOOL, INT32 or FP32");
+    return base::InvalidArgument("plan.sequence.control.datatype: expected BOOL, INT32 or FP32");
   }
   return control;
 }

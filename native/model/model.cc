@@ -74,8 +74,8 @@ base::Result<base::Ref<Model>> Model::Load(core::ModelPlan plan, backend::Backen
                                            const ModelOptions& options) {
   const Instant start = steady_clock::now();
   ASSIGN_OR_RETURN(auto backend_model, backend.Load(plan));
-  ASSIGN_OR_RETURN(auto model, LoadInstance(std::move(plan), backend, std::move(backend_model), 0,
-                                            options));
+  ASSIGN_OR_RETURN(auto model,
+                   LoadInstance(std::move(plan), backend, std::move(backend_model), 0, options));
   model->load_seconds_ = std::chrono::duration<double>(steady_clock::now() - start).count();
   return model;
 }

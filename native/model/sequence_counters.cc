@@ -65,8 +65,8 @@ void SequenceCounters::AddBatches(const metrics::ModelStatistics& instance,
   sum.queue_state.bytes += instance.queue_state.bytes;
   sum.queue_state.oldest_wait =
       std::max(sum.queue_state.oldest_wait, instance.queue_state.oldest_wait);
-  sum.queue_state.predicted_wait_seconds = std::max(sum.queue_state.predicted_wait_seconds,
-                                                    instance.queue_state.predicted_wait_seconds);
+  sum.queue_state.predicted_wait_seconds =
+      std::max(sum.queue_state.predicted_wait_seconds, instance.queue_state.predicted_wait_seconds);
 }
 
 }  // namespace serving::model

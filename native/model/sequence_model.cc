@@ -69,8 +69,8 @@ base::Result<base::Ref<SequenceModel>> SequenceModel::Load(core::ModelPlan plan,
       new SequenceModel(std::move(plan), std::move(tensors), options));
   inner.instance_count = 1;
   inner.decoupled = false;  // the responses are counted before the instances
-  const ModelOptions inner_options{
-      .budget = options.budget, .allow_inline = options.allow_inline, .metrics = {}};
+  ModelOptions inner_options = options;
+  inner_options.metrics = {};
   for (int i = 0; i < model->plan_.instance_count; ++i) {
     ASSIGN_OR_RETURN(auto instance, Model::LoadInstance(inner, backend, shared, i, inner_options));
     model->instances_.emplace_back().model = std::move(instance);
@@ -129,7 +129,8 @@ base::Status SequenceModel::AdmitLocked(core::RequestPtr& request, Instant now, 
     counters_.CountRefusal(now, FailureReason::kRejected, now);
     return WithId(*request, is_stopping_ ? SchedulerHasStopped() : QueueIsFull(plan_.queue));
   }
-  if (plan_.sequence->is_iterative && std::holds_alternative<std::monostate>(request->correlation_id)) {
+  if (plan_.sequence->is_iterative &&
+      std::holds_alternative<std::monostate>(request->correlation_id)) {
     request->sequence_start = true;
   }
   core::InferRequest& added_request = *request;
@@ -170,9 +171,9 @@ void SequenceModel::RefuseLocked(RequestChain chain, const core::ResponseSink* c
                            now);
     base::Status why =
         cause == nullptr ? status
-        : is_cause       ? WithId(*request, status)
-                         : base::Cancelled("sequence " + ToText(request->correlation_id) + " of model '" +
-                                   plan_.name + "' has ended: a request of it was not run");
+        : is_cause ? WithId(*request, status)
+                   : base::Cancelled("sequence " + ToText(request->correlation_id) + " of model '" +
+                                     plan_.name + "' has ended: a request of it was not run");
     launch.refusals.push_back({std::move(request), std::move(why)});
   }
 }
@@ -250,8 +251,8 @@ SequenceIndex SequenceModel::ChooseLeadLocked(uint32_t index, Instant now, Launc
   }
   const core::SequencePlan& plan = *plan_.sequence;
   const Instant due = lead == kNoSequence ? base::kNever : oldest + plan.max_queue_delay;
-  const bool is_enough = static_cast<double>(ready) >=
-                         plan.minimum_slot_utilization * static_cast<double>(plan.slots);
+  const bool is_enough =
+      static_cast<double>(ready) >= plan.minimum_slot_utilization * static_cast<double>(plan.slots);
   if (is_enough || is_stopping_ || now >= due) return lead;
   instances_[index].due = due;
   return kNoSequence;
@@ -343,8 +344,7 @@ void SequenceModel::Finish(const SequenceStep& step, const core::InferResponse& 
   if (is_lost) {
     const bool is_late = response.status.code() == base::StatusCode::kCancelled ||
                          response.status.code() == base::StatusCode::kDeadlineExceeded;
-    counters_.CountRefusal(step.queued, is_late ? FailureReason::kCanceled : step.removed_for,
-                           now);
+    counters_.CountRefusal(step.queued, is_late ? FailureReason::kCanceled : step.removed_for, now);
     RefuseLocked(sequences_.End(step.sequence), &step, {}, FailureReason::kCanceled, now, launch);
   } else {
     counters_.CountAnswer(response, FailureReason::kBackend);
@@ -437,8 +437,7 @@ bool SequenceModel::RemoveQueued(const core::ResponseSink* sink, base::Status st
     }
   }
   Start(launch, nullptr);
-  return !step ||
-         instances_[instance].model->RemoveQueued(step.get(), std::move(status), reason);
+  return !step || instances_[instance].model->RemoveQueued(step.get(), std::move(status), reason);
 }
 
 void SequenceModel::Unblock() {

@@ -78,9 +78,9 @@ class SequenceModel final : public Servable {
  private:
   struct Instance {
     base::Ref<Model> model;
-    uint32_t running_rows = 0;          // direct: of the batch it has; guarded by mutex_
-    base::Instant due = base::kNever;   // direct: when its batch waits no longer; guarded by mutex_
-    base::BufferRef zeros;              // of rows without requests; guarded by mutex_
+    uint32_t running_rows = 0;         // direct: of the batch it has; guarded by mutex_
+    base::Instant due = base::kNever;  // direct: when its batch waits no longer; guarded by mutex_
+    base::BufferRef zeros;             // of rows without requests; guarded by mutex_
   };
 
   SequenceModel(core::ModelPlan plan, SequenceTensors tensors, const ModelOptions& options);
@@ -112,7 +112,7 @@ class SequenceModel final : public Servable {
 
   const std::shared_ptr<base::MemoryBudget> budget_;
   const SequenceTensors tensors_;
-  const bool has_free_shapes_;  // two requests may differ in shape
+  const bool has_free_shapes_;                            // two requests may differ in shape
   const base::Ref<metrics::ResponseCounters> responses_;  // null unless the model is decoupled
   double load_seconds_ = 0;
   std::vector<Instance> instances_;
@@ -125,10 +125,10 @@ class SequenceModel final : public Servable {
   std::deque<SequenceStep*> running_;    // by sequence; null = none; guarded by mutex_
   SequenceCounters counters_;            // guarded by mutex_
   std::vector<scheduler::SequenceIndex> direct_rows_;  // of the batch being made; guarded by mutex_
-  base::Instant watch_until_ = base::kNever;  // guarded by mutex_
-  uint64_t next_id_ = 1;                      // guarded by mutex_
-  bool is_stopping_ = false;                  // guarded by mutex_
-  bool is_stopped_ = false;                   // guarded by mutex_
+  base::Instant watch_until_ = base::kNever;           // guarded by mutex_
+  uint64_t next_id_ = 1;                               // guarded by mutex_
+  bool is_stopping_ = false;                           // guarded by mutex_
+  bool is_stopped_ = false;                            // guarded by mutex_
   base::MpscQueue<RowSink> returned_;
   RowSink* free_steps_ = nullptr;                     // guarded by mutex_
   RowSink* free_rows_ = nullptr;                      // guarded by mutex_

@@ -69,8 +69,7 @@ base::BufferRef SequenceStep::AllocateOutput(uint32_t slot, size_t bytes) {
 base::Waker* SequenceStep::Send(core::InferResponse* response) {
   response->times.received = received;
   response->times.queued = queued;
-  const bool has_run =
-      owner_.plan().decoupled || response->times.compute_start != base::Instant();
+  const bool has_run = owner_.plan().decoupled || response->times.compute_start != base::Instant();
   if (response->status.ok()) {
     base::Status kept = owner_.tensors().TakeStates(*response, added, *memory);
     if (!kept.ok()) {

@@ -59,6 +59,31 @@ std::string Element(const core::CorrelationId& id, tensor::DataType type) {
   return element;
 }
 
+// A warm-up runs as the first request of a sequence. What a sample brings itself stays.
+void AddInputs(const core::SequencePlan& sequence, core::WarmupSample& sample) {
+  const auto add = [&](const std::string& name, tensor::DataType type, const tensor::Shape& dims,
+                       const std::string& bytes) {
+    if (std::ranges::find(sample.inputs, name, &core::WarmupInput::name) != sample.inputs.end())
+      return;
+    core::WarmupInput& input = sample.inputs.emplace_back();
+    input.name = name;
+    input.data_type = type;
+    input.dims = dims;
+    input.source = core::WarmupInput::Source::kBytes;
+    input.bytes = bytes;
+  };
+  for (const core::SequenceControl& control : sequence.controls) {
+    const bool is_true = control.kind == Kind::kStart || control.kind == Kind::kReady;
+    add(control.name, control.data_type, OneElement(),
+        control.kind == Kind::kCorrelationId ? Element(uint64_t{0}, control.data_type)
+        : is_true                            ? control.true_bytes
+                                             : control.false_bytes);
+  }
+  for (const core::SequenceState& state : sequence.states) {
+    add(state.input, state.data_type, state.initial_dims, state.initial_bytes);
+  }
+}
+
 // Empty texts are zeros too.
 size_t SizeOfZeros(const tensor::Shape& shape, tensor::DataType type) {
   const size_t element =
@@ -80,6 +105,7 @@ core::ModelPlan SequenceTensors::InnerPlan(const core::ModelPlan& plan) {
       inner.outputs.push_back(MakeTensor(state.output, state.data_type, state.dims));
     }
   }
+  for (core::WarmupSample& sample : inner.warmup) AddInputs(sequence, sample);
   if (sequence.is_direct) inner.batching = core::BatchingPlan();
   // One instance answers in order.
   if (inner.batching) inner.batching->preserve_ordering = false;
@@ -130,8 +156,7 @@ base::Result<SequenceTensors> SequenceTensors::Make(const core::ModelPlan& plan,
     for (const int64_t dim : state.initial_dims.dims()) made.initial.shape.Append(dim);
     made.initial.owner = tensors.Allocate(state.initial_bytes.size());
     if (!made.initial.owner) return MemoryFull(plan.name);
-    std::memcpy(made.initial.owner->data(), state.initial_bytes.data(),
-                state.initial_bytes.size());
+    std::memcpy(made.initial.owner->data(), state.initial_bytes.data(), state.initial_bytes.size());
     made.initial.view = {.data = made.initial.owner->data(), .size = state.initial_bytes.size()};
     tensors.has_free_states_ |=
         std::ranges::any_of(state.dims.dims(), [](int64_t dim) { return dim < 0; });
@@ -208,8 +233,7 @@ void SequenceTensors::Add(core::InferRequest& request, const SequenceMemory& mem
   added.kept = request.kept.size();
   added.wanted = request.wanted.size();
   for (const Control& control : controls_) {
-    AddInput(request, control.slot, control.data_type, element_,
-             ValueOf(control, request, memory));
+    AddInput(request, control.slot, control.data_type, element_, ValueOf(control, request, memory));
   }
   if (constants_) request.kept.push_back(constants_);
   if (memory.correlation_id) request.kept.push_back(memory.correlation_id);
@@ -257,8 +281,7 @@ base::Status SequenceTensors::MakeZeros(const core::InferRequest& like,
 void SequenceTensors::MakeRow(const core::InferRequest& like, const SequenceMemory& memory,
                               const base::BufferRef& zeros, core::InferRequest& row) const {
   const auto add = [&](uint32_t slot, tensor::DataType type, const tensor::Shape& shape) {
-    AddInput(row, slot, type, shape,
-             {.data = zeros->data(), .size = SizeOfZeros(shape, type)});
+    AddInput(row, slot, type, shape, {.data = zeros->data(), .size = SizeOfZeros(shape, type)});
   };
   for (const core::InputTensor& input : like.inputs) {
     add(input.slot, input.data_type, input.shape);
@@ -323,8 +346,7 @@ base::Status SequenceTensors::TakeStates(core::InferResponse& response, const Ad
     if (value.owner->is_client_memory()) {
       value.owner = Allocate(value.view.size);
       if (!value.owner) return MemoryFull(model_);
-      if (value.view.size != 0)
-        std::memcpy(value.owner->data(), value.view.data, value.view.size);
+      if (value.view.size != 0) std::memcpy(value.owner->data(), value.view.data, value.view.size);
       value.view.data = value.owner->data();
     }
     if (added.shows[i] == 0) response.outputs.erase(output);

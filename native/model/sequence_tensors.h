@@ -89,7 +89,7 @@ class SequenceTensors {
   };
   struct State {
     core::SequenceState plan;
-    uint32_t input;   // slots
+    uint32_t input;  // slots
     uint32_t output;
     bool is_public;  // clients see it as an output
     StateValue initial;

@@ -173,8 +173,8 @@ Sequences::Added Sequences::Add(core::RequestPtr& request, Instant now) {
     Instant expires = std::min(sequence.expires, request->deadline);
     if (request->timeout_us != 0) {
       constexpr uint64_t kLongest = uint64_t{1} << 50;  // µs; the clock's range is longer
-      expires = std::min(
-          expires, now + std::chrono::microseconds(std::min(request->timeout_us, kLongest)));
+      expires = std::min(expires,
+                         now + std::chrono::microseconds(std::min(request->timeout_us, kLongest)));
     }
     if (expires < sequence.expires) {
       DropExpiry(index);

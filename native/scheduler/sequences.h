@@ -53,7 +53,8 @@ struct SequencePlace {
 //   idle      has a slot and nothing else
 //
 // Every step costs the same however many there are, but for the logarithm of the free slots and of
-// the timeouts in the backlog. Pure: no clock, no lock. Not thread-safe: its model's lock guards it.
+// the timeouts in the backlog. Pure: no clock, no lock. Not thread-safe: its model's lock guards
+// it.
 class Sequences {
  public:
   enum class Refusal : uint8_t { kNone, kNoCorrelationId, kMustStart };

@@ -25,7 +25,6 @@ function ask(text: string): string[] {
 
 describe('unsupportedFeatures', () => {
   const refused: readonly [text: string, sentence: string][] = [
-    ['sequence_batching { }', 'sequence batching (sequence_batching)'],
     ['instance_group { passive: true }', 'passive instances (instance_group.passive)'],
     [
       'instance_group { secondary_devices { } }',

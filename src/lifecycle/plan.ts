@@ -9,12 +9,7 @@ import type {
   QueuePolicyPlan,
   TensorPlan,
 } from '../addon/types.ts';
-import type {
-  ModelConfig,
-  ModelInput,
-  ModelOutput,
-  QueuePolicy,
-} from '../config/model-config.ts';
+import type { ModelConfig, ModelInput, ModelOutput, QueuePolicy } from '../config/model-config.ts';
 import type { BackendSetting } from '../config/options.ts';
 import { makeEnsemblePlan } from './ensemble-plan.ts';
 import { type Admission, loadParameters } from './load-parameters.ts';

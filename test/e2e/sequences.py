@@ -104,9 +104,13 @@ def texts(module, endpoint):
     )
     # A number and its text are two sequences.
     for sequence, number in ((5, 1), ("5", 10)):
-        assert step(module, client, "named", number, sequence, True)[0] == number
-    for sequence, number in ((5, 2), ("5", 20)):
-        assert step(module, client, "named", number // 2, sequence, False, True)[0] == number
+        assert step(module, client, "stateful", number, sequence, True)[0] == number + 5
+    for sequence, number in ((5, 1), ("5", 10)):
+        got, _ = step(module, client, "stateful", number, sequence, False, True)
+        assert got == 2 * number + 5, got
+    _, result = step(module, client, "named", 3, "seventy", True, True)
+    log = json.loads(result.as_numpy("LOG").ravel()[0])
+    assert log["rows"][0] == {"IN": 3, "START": 1, "CORRID": "seventy"}, log
     # States: handed on, not shown, and as before the first request after a START.
     for expected in (6, 7):
         got, result = step(module, client, "stateful", 1, 9, expected == 6)

@@ -64,11 +64,7 @@ for (const inferPath of ['native', 'typescript']) {
         'initial_state { name: "five" data_type: TYPE_INT32 dims: [ 1 ] data_file: "five" }';
       await add(repository, 'stateful', `direct { } ${state(file)}`);
       await repository.write('stateful/initial_state/five', '\u0005\0\0\0');
-      await add(
-        repository,
-        'stateful_zero',
-        `oldest { max_candidate_sequences: 3 } ${state('')}`,
-      );
+      await add(repository, 'stateful_zero', `oldest { max_candidate_sequences: 3 } ${state('')}`);
       await using server = await startNereid({
         args: [
           `--model-repository=${repository.path}`,

@@ -63,8 +63,8 @@ base::Result<std::string> GatedModel::Control(std::string_view json) {
   passable_.notify_all();
   CompletePassing(lock);
   return std::string("{\"closed\":") + (is_closed_ ? "true" : "false") +
-         ",\"waiting\":" + std::to_string(waiting_) +
-         ",\"executed\":" + std::to_string(executed_) + "}";
+         ",\"waiting\":" + std::to_string(waiting_) + ",\"executed\":" + std::to_string(executed_) +
+         "}";
 }
 
 bool GatedModel::TakePermit() {

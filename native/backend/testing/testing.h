@@ -22,7 +22,8 @@ namespace serving::backend {
 //           final response is one more, without outputs
 // Two more copy nothing:
 //   parameters  its one output (BYTES, [1]) is JSON of the request's parameters
-//   sequence    adds up what comes in IN (INT32, [1]): in STATE_IN if it has it, else by CORRID, else
+//   sequence    adds up what comes in IN (INT32, [1]): in STATE_IN if it has it, else by CORRID,
+//   else
 //               by row. OUT and STATE_OUT are the sum, LOG (BYTES, [1]) is JSON of the batch: what
 //               every row of every input held. A negative number fails its batch. Has a gate as
 //               `gate` has

@@ -194,6 +194,21 @@ struct DropsEarly : Subject {
 };
 TEST(PlantedBug, DropsBeforeTheTime) { EXPECT_NE(Complaint<DropsEarly>(), ""); }
 
+// Who is delayed first is served last of them.
+struct TurnsTheDelayedRound : Subject {
+  void ApplyPolicies(PriorityQueue& queue, Place place, base::Instant now, int64_t rows,
+                     const simulation::Drop& drop) override {
+    scheduler::ApplyPolicies(queue, place, now, rows, drop);
+    const Place first = queue.First();
+    if (first == kNoPlace || queue.MayDelay(first) || queue.After(first) == kNoPlace) return;
+    if (queue.PolicyOf(queue.LevelOf(queue[first].request->priority)).delays_expired)
+      queue.Delay(first, queue[first].expires);
+  }
+};
+TEST(PlantedBug, ServesTheDelayedOutOfOrder) {
+  EXPECT_EQ(Complaint<TurnsTheDelayedRound>(), "a request runs before its turn");
+}
+
 struct AdmitsOneMore : Subject {
   bool Admits(const PriorityQueue& queue, uint64_t level) override {
     return !queue.IsFull(level) || ++count % 10 == 0;

@@ -10,28 +10,13 @@ import type {
   SequenceControlKind,
   SequenceState,
 } from '../config/model-config.ts';
-import { dataTypeOf, toDim, toInteger } from './plan-values.ts';
+import { dataTypeOf, ELEMENT_BYTES, toDim, toInteger } from './plan-values.ts';
 
 const KINDS: Readonly<Record<SequenceControlKind, SequenceControlPlan['kind']>> = {
   CONTROL_SEQUENCE_START: 'start',
   CONTROL_SEQUENCE_END: 'end',
   CONTROL_SEQUENCE_READY: 'ready',
   CONTROL_SEQUENCE_CORRID: 'correlationId',
-};
-
-const ELEMENT_BYTES: Readonly<Record<string, number>> = {
-  BOOL: 1,
-  INT8: 1,
-  UINT8: 1,
-  INT16: 2,
-  UINT16: 2,
-  FP16: 2,
-  BF16: 2,
-  INT32: 4,
-  UINT32: 4,
-  FP32: 4,
-  // An empty text is its length.
-  BYTES: 4,
 };
 
 /** Most bytes of one initial state. */
@@ -93,7 +78,9 @@ function stateOf(state: SequenceState, file: Uint8Array | undefined): SequenceSt
   const initial = state.initial_state[0];
   const dims = state.dims.map(toDim);
   const initialDims = initial?.dims.map(toDim) ?? dims.map((dim) => Math.max(dim, 1));
-  const bytes = initialDims.reduce((sum, dim) => sum * dim, ELEMENT_BYTES[datatype] ?? 8);
+  // An empty text is its length.
+  const elementBytes = datatype === 'BYTES' ? 4 : ELEMENT_BYTES[datatype];
+  const bytes = initialDims.reduce((sum, dim) => sum * dim, elementBytes);
   if (bytes > MAX_INITIAL_STATE_BYTES)
     throw invalidArgument(
       `initial_state for state input '${state.input_name}': expected at most ${MAX_INITIAL_STATE_BYTES} bytes, got ${bytes}`,

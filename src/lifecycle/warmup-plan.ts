@@ -9,26 +9,10 @@ import type { ConfigSource, ModelConfig, WarmupInput } from '../config/model-con
 import { configError } from '../config/read.ts';
 import { isInput, UNKNOWN_REQUEST } from '../config/validate-warmup.ts';
 import type { ModelFolder } from '../repository/source.ts';
-import { dataTypeOf } from './plan.ts';
+import { dataTypeOf, ELEMENT_BYTES } from './plan-values.ts';
 
 /** Of one input; the sample's requests share it. */
 const MAX_FILE_BYTES = 1024 * 1024 * 1024;
-
-const ELEMENT_BYTES: Readonly<Record<Exclude<DataType, 'BYTES'>, number>> = {
-  BOOL: 1,
-  UINT8: 1,
-  UINT16: 2,
-  UINT32: 4,
-  UINT64: 8,
-  INT8: 1,
-  INT16: 2,
-  INT32: 4,
-  INT64: 8,
-  FP16: 2,
-  FP32: 4,
-  FP64: 8,
-  BF16: 2,
-};
 
 /**
  * The warm-up samples of a complete, validated configuration with the content of their files.

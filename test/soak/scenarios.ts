@@ -4,6 +4,7 @@
 import { churn } from './churn.ts';
 import { kills, reloads, unloads } from './live-changes.ts';
 import { memoryPressure } from './memory-pressure.ts';
+import { mixed } from './mixed.ts';
 import { overload } from './overload.ts';
 import { rollingRestart } from './rolling-restart.ts';
 import { rowIntegrity } from './rows.ts';
@@ -21,5 +22,6 @@ export const scenarios: readonly Scenario[] = [
   unloads,
   kills,
   churn,
+  mixed,
   rollingRestart,
 ];

@@ -1,0 +1,144 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { askHttp } from '../support/http-client.ts';
+import { startNereid } from '../support/nereid.ts';
+import { TempRepository } from '../support/temp-repository.ts';
+import { until } from '../support/until.ts';
+import { GrpcInferClient, HttpInferClient, type InferClient } from './infer-clients.ts';
+import { Dice, type Effort, type Figures, Progress, type Scenario } from './scenario.ts';
+import { ServerFacts } from './server-facts.ts';
+
+const GOOD = ['plain', 'batched', 'chain'] as const;
+const BROKEN = ['no_backend', 'bad_field', 'lost'] as const;
+/** Threads, pools and caches that are made with the first requests stay. */
+const WARM_UP_CYCLES = 3;
+const REQUESTS = 200;
+const LEAVERS = 20;
+const CONNECTIONS = 8;
+const LARGE_COLUMNS = 256 * 1024;
+
+const IO = `input { name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }
+output { name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }`;
+
+const stepOf = (model: string, from: string, to: string): string =>
+  `step { model_name: "${model}" model_version: -1
+    input_map { key: "IN" value: "${from}" } output_map { key: "OUT" value: "${to}" } }`;
+
+async function addModels(repository: TempRepository): Promise<void> {
+  await repository.addIdentity('plain');
+  await repository.addIdentity(
+    'batched',
+    [1],
+    'dynamic_batching { max_queue_delay_microseconds: 200 } instance_group [{ count: 2 }]',
+  );
+  const ensemble = (name: string, steps: string): Promise<void> =>
+    repository.write(
+      `${name}/config.pbtxt`,
+      `platform: "ensemble" max_batch_size: 8\n${IO}\nensemble_scheduling { ${steps} }`,
+    );
+  await ensemble('chain', stepOf('plain', 'IN', 't') + stepOf('batched', 't', 'OUT'));
+  await ensemble('lost', stepOf('nobody', 'IN', 'OUT'));
+  for (const name of ['chain', 'lost']) await repository.write(`${name}/1/.keep`, '');
+  await repository.add('no_backend', 'no_such_backend');
+  await repository.addIdentity('bad_field', [1], 'nonsense: 1');
+}
+
+/** @param effort `count` cycles of loads, requests of every kind, failed loads, clients that leave, unloads */
+async function run({ count, seed, log }: Effort): Promise<Figures> {
+  using repository = new TempRepository();
+  await addModels(repository);
+  await using server = await startNereid({
+    args: [
+      `--model-repository=${repository.path}`,
+      '--model-control-mode=explicit',
+      '--extended-metrics=true',
+    ],
+  });
+  const { http, grpc } = server.endpoints;
+  const facts = new ServerFacts(server);
+  const dice = new Dice(seed);
+  const progress = new Progress(log);
+  const ask = async (model: string, verb: string): Promise<number> =>
+    (await askHttp(http, 'POST', `/v2/repository/models/${model}/${verb}`)).status;
+
+  const infer = async (client: InferClient, ok: number, columns: number): Promise<void> => {
+    const shape = [1 + dice.roll(3), columns] as const;
+    const data = Buffer.alloc(shape[0] * columns * 4, dice.roll(256));
+    const answer = await client.infer({ model: dice.pick(GOOD), shape, data });
+    assert.equal(answer.status, ok, answer.error);
+    assert.ok(answer.data.equals(data));
+  };
+  const leave = async (client: InferClient): Promise<void> => {
+    const leaving = new AbortController();
+    const rows = { model: dice.pick(GOOD), shape: [1, 64], data: Buffer.alloc(256) } as const;
+    const call = client.infer(rows, { signal: leaving.signal });
+    setImmediate(() => leaving.abort());
+    // Who was quicker is open.
+    await call.catch(() => undefined);
+  };
+
+  const cycle = async (): Promise<void> => {
+    for (const model of GOOD) assert.equal(await ask(model, 'load'), 200);
+    const overHttp = new HttpInferClient(http, CONNECTIONS);
+    const overGrpc = new GrpcInferClient(grpc);
+    const both = [
+      [overHttp, 200],
+      [overGrpc, 0],
+    ] as const;
+    for (const [client, ok] of both) {
+      const each = Array.from({ length: REQUESTS }, () => infer(client, ok, 1 + dice.roll(64)));
+      await Promise.all(each);
+      await infer(client, ok, LARGE_COLUMNS);
+      await Promise.all(Array.from({ length: LEAVERS }, () => leave(client)));
+    }
+    for (const model of BROKEN) assert.notEqual(await ask(model, 'load'), 200);
+    await overHttp[Symbol.asyncDispose]();
+    await overGrpc[Symbol.asyncDispose]();
+    for (const model of [...GOOD].reverse()) assert.equal(await ask(model, 'unload'), 200);
+  };
+
+  /** What is held when nothing is loaded and nobody is connected. */
+  const held = () => ({ files: facts.files(), threads: facts.threads() });
+  const settle = async (): Promise<void> => {
+    await until(async () => !(await facts.page()).includes('nv_inference_count{'));
+    await until(async () => (await facts.poolBytes()) === 0);
+  };
+
+  for (let i = 0; i < WARM_UP_CYCLES; i++) await cycle();
+  await settle();
+  await until(async () => (await facts.metric('nereid_connections')) <= 1);
+  const before = held();
+  const residentBefore = residentKib(server.pid);
+  for (let i = 1; i <= count; i++) {
+    await cycle();
+    await settle();
+    // A socket is closed some time after its client has gone.
+    await until(() => JSON.stringify(held()) === JSON.stringify(before));
+    progress.tell(
+      () => `${i} cycles, ${residentKib(server.pid) - residentBefore} KiB more resident`,
+    );
+  }
+  return {
+    cycles: count,
+    requests: count * 2 * (REQUESTS + 1),
+    failedLoads: count * BROKEN.length,
+    residentGrowthKib: residentKib(server.pid) - residentBefore,
+  };
+}
+
+/** Of the whole process, the heap of JavaScript included. */
+function residentKib(pid: number | undefined): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]);
+}
+
+export const mixed: Scenario = {
+  name: 'mixed',
+  about: 'after each cycle of loads, requests of every kind and unloads as much is held as before',
+  short: { seconds: 0, count: 5 },
+  perMinute: { count: 40 },
+  run,
+};

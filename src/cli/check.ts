@@ -10,6 +10,7 @@ import { checkRepositories } from '../check/repository-check.ts';
 import type { CheckTools } from '../check/version-check.ts';
 import { configSchema } from '../config/json-schema.ts';
 import { defaultOptions } from '../config/options.ts';
+import { isCloudPath } from '../repository/cloud/cloud-path.ts';
 import { Server } from '../server/server.ts';
 import { type Output, stdout, styled } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
@@ -68,6 +69,12 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
   }
   if (positionals.length === 0)
     throw new UsageError('nereid check: expected a repository', 'check');
+  const cloud = positionals.find(isCloudPath);
+  if (cloud !== undefined)
+    throw new UsageError(
+      `nereid check: expected a folder of this machine, got '${cloud}': copy it to one first`,
+      'check',
+    );
   if (!FORMATS.includes(values.format))
     throw new UsageError(
       `nereid check: expected --format=text or --format=json, got '${values.format}'`,

@@ -186,18 +186,18 @@ describe('the npm package', () => {
     assert.deepEqual(readdirSync(cache), []);
   });
 
-  // Nothing listens on port 1.
+  // Nothing listens on port 2, and fetch does not refuse it as it does port 1.
   const stores = [
     [
       'nereid-s3',
-      's3://127.0.0.1:1/bucket',
+      's3://127.0.0.1:2/bucket',
       { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' },
     ],
-    ['nereid-gcs', 'gs://bucket', { STORAGE_EMULATOR_HOST: '127.0.0.1:1' }],
+    ['nereid-gcs', 'gs://bucket', { STORAGE_EMULATOR_HOST: '127.0.0.1:2' }],
     [
       'nereid-azure',
       'as://account/container',
-      { AZURE_STORAGE_CONNECTION_STRING: 'BlobEndpoint=http://127.0.0.1:1/account' },
+      { AZURE_STORAGE_CONNECTION_STRING: 'BlobEndpoint=http://127.0.0.1:2/account' },
     ],
   ] as const;
   for (const [name, url, env] of stores) {

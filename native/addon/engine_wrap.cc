@@ -108,7 +108,9 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
       .memory_limit_bytes = static_cast<size_t>(reader.Integer("memoryLimitBytes")),
       .allow_inline = reader.Text("inlineExecution") != "off",
       .metrics = ReadMetricsOptions(reader),
-      .allow_client_memory = reader.Bool("allowClientShm")};
+      .allow_client_memory = reader.Bool("allowClientShm"),
+      .response_cache_bytes =
+          static_cast<size_t>(std::max<int64_t>(reader.IntegerOr("responseCacheBytes", 0), 0))};
   if (!reader.status().ok()) {
     Throw(env, reader.status());
     return;

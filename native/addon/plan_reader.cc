@@ -253,6 +253,7 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   plan.model_file = reader.Text("modelFile");
   plan.max_batch_size = reader.Integer("maxBatchSize");
   plan.decoupled = reader.Bool("decoupled");
+  plan.response_cache = reader.Has("responseCache") && reader.Bool("responseCache");
   const int64_t instances = reader.Integer("instanceCount");
   RETURN_IF_ERROR(reader.status());
   if (instances < 1 || instances > kMaxInstances) {

@@ -76,6 +76,9 @@ Napi::Object ToObject(Napi::Env env, const engine::Engine::NamedSample& sample) 
   object.Set("computeInput", ToObject(env, statistics.compute_input));
   object.Set("computeInfer", ToObject(env, statistics.compute_infer));
   object.Set("computeOutput", ToObject(env, statistics.compute_output));
+  const metrics::CacheStatistics cache = statistics.cache.value_or(metrics::CacheStatistics{});
+  object.Set("cacheHit", ToObject(env, cache.hit));
+  object.Set("cacheMiss", ToObject(env, cache.miss));
   object.Set("batches", Batches(env, statistics));
   object.Set("failures", Failures(env, statistics));
   object.Set("responses", Responses(env, statistics));

@@ -155,6 +155,7 @@ struct ModelPlan {
   std::optional<EnsemblePlan> ensemble;  // present: runs nothing itself, has no backend
   int32_t instance_count = 1;
   bool decoupled = false;
+  bool response_cache = false;  // answers may come from the response cache, where there is one
   std::map<std::string, std::string> parameters;
   std::map<std::string, std::string> metric_tags;
   // Bounds of nv_inference_first_response_histogram_ms, ascending; empty = Triton's.

@@ -16,6 +16,9 @@ Engine::Engine(const EngineOptions& options)
     : options_(options),
       budget_(std::make_shared<base::MemoryBudget>(options.memory_limit_bytes)),
       regions_(options.allow_client_memory ? std::make_unique<shm::RegionRegistry>() : nullptr),
+      cache_(options.response_cache_bytes == 0
+                 ? nullptr
+                 : std::make_shared<cache::ResponseCache>(options.response_cache_bytes)),
       table_(base::MakeRef<DispatchTable>()) {}
 
 Engine::~Engine() { Stop(); }
@@ -86,6 +89,9 @@ base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
 
 base::Result<ModelHandle> Engine::Load(core::ModelPlan plan) {
   ASSIGN_OR_RETURN(Loaded loaded, Build(std::move(plan)));
+  if (cache_ && cache::MayCache(loaded.model->plan())) {
+    loaded.model = cache::MakeCachedModel(std::move(loaded.model), cache_, options_.metrics);
+  }
   std::lock_guard lock(mutex_);
   const ModelHandle handle = next_handle_++;
   models_.emplace(handle, std::move(loaded));

@@ -12,6 +12,7 @@
 #include "backend/backend.h"
 #include "base/memory_budget.h"
 #include "base/status.h"
+#include "cache/cached_model.h"
 #include "engine/dispatch_table.h"
 #include "ensemble/ensemble.h"
 #include "metrics/metrics_options.h"
@@ -32,6 +33,7 @@ struct EngineOptions {
   bool allow_inline = true;
   metrics::MetricsOptions metrics{};
   bool allow_client_memory = false;  // --allow-client-shm
+  size_t response_cache_bytes = 0;   // --cache-config; 0 = there is none
 };
 
 // Keeps backends, loaded versions and the published table. Knows no protocol and no socket.
@@ -83,7 +85,7 @@ class Engine {
  private:
   struct Loaded {
     base::Ref<model::Servable> model;
-    ensemble::Ensemble* ensemble = nullptr;  // the same, if it is one
+    ensemble::Ensemble* ensemble = nullptr;  // behind it, if it is one
     base::Ref<ensemble::Hold> hold;
     std::shared_ptr<ensemble::Hold::Gone> released;  // nobody but the engine uses it any more
   };
@@ -98,6 +100,7 @@ class Engine {
   const EngineOptions options_;
   const std::shared_ptr<base::MemoryBudget> budget_;
   const std::unique_ptr<shm::RegionRegistry> regions_;
+  const std::shared_ptr<cache::ResponseCache> cache_;  // null: there is none
   std::vector<std::unique_ptr<backend::Backend>> backends_;
   mutable std::mutex mutex_;
   std::map<ModelHandle, Loaded> models_;  // guarded by mutex_

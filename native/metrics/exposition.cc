@@ -62,6 +62,60 @@ constexpr LatencyFamily kLatencies[kStages] = {
      &ModelStatistics::compute_output},
 };
 
+void AppendCacheCounters(std::span<const ModelSample> samples, std::string& out) {
+  const auto append = [&](std::string_view name, std::string_view help, auto value) {
+    bool has_family = false;
+    for (const ModelSample& sample : samples) {
+      if (!sample.statistics().cache) continue;
+      if (!has_family) AppendFamily(out, name, help, "counter");
+      has_family = true;
+      sample.AppendTo(out, name, value(*sample.statistics().cache));
+    }
+  };
+  append("nv_cache_num_hits_per_model", "Number of cache hits per model",
+         [](const CacheStatistics& cache) { return cache.hit.count; });
+  append("nv_cache_hit_duration_per_model", "Total cache hit duration per model, in microseconds",
+         [](const CacheStatistics& cache) { return Micros(cache.hit); });
+  append("nv_cache_num_misses_per_model", "Number of cache misses per model",
+         [](const CacheStatistics& cache) { return cache.miss.count; });
+  append("nv_cache_miss_duration_per_model",
+         "Total cache miss (insert+lookup) duration per model, in microseconds",
+         [](const CacheStatistics& cache) { return Micros(cache.miss); });
+}
+
+struct CacheFamily {
+  std::string_view summary;
+  std::string_view help;
+  Duration CacheStatistics::* duration;
+  std::vector<double> CacheStatistics::* quantiles;
+};
+
+constexpr CacheFamily kCacheSummaries[] = {
+    {"nv_cache_hit_summary_per_model",
+     "Summary of cache hit counts/durations per model, in microseconds.", &CacheStatistics::hit,
+     &CacheStatistics::hit_summary},
+    {"nv_cache_miss_summary_per_model",
+     "Summary of cache miss counts/durations per model, in microseconds.", &CacheStatistics::miss,
+     &CacheStatistics::miss_summary},
+};
+
+void AppendCacheSummary(std::span<const ModelSample> samples, const CacheFamily& family,
+                        std::span<const std::string> labels, std::string& out) {
+  bool has_family = false;
+  for (const ModelSample& sample : samples) {
+    if (!sample.statistics().cache) continue;
+    if (!has_family) AppendFamily(out, family.summary, family.help, "summary");
+    has_family = true;
+    const CacheStatistics& cache = *sample.statistics().cache;
+    const Duration& duration = cache.*family.duration;
+    sample.AppendTo(out, std::string(family.summary) + "_count", duration.count);
+    sample.AppendTo(out, std::string(family.summary) + "_sum", Micros(duration));
+    for (size_t i = 0; i < labels.size(); ++i) {
+      sample.AppendWith(out, family.summary, labels[i], (cache.*family.quantiles)[i]);
+    }
+  }
+}
+
 }  // namespace
 
 void AppendModelCounters(std::span<const ModelSample> samples, const MetricsOptions& options,
@@ -82,6 +136,7 @@ void AppendModelCounters(std::span<const ModelSample> samples, const MetricsOpti
         out, samples, family.counter, family.counter_help, "counter",
         [&](const ModelSample& sample) { return Micros(sample.statistics().*family.duration); });
   }
+  AppendCacheCounters(samples, out);
 }
 
 void AppendModelGauges(std::span<const ModelSample> samples, std::string& out) {
@@ -137,13 +192,20 @@ void AppendSummaries(std::span<const ModelSample> samples, const MetricsOptions&
     const std::string count = std::string(family.summary) + "_count";
     const std::string sum = std::string(family.summary) + "_sum";
     for (const ModelSample& sample : samples) {
+      // Triton has none of whole requests where answers may come from the cache.
+      if (sample.statistics().cache && &family == kLatencies) continue;
       const Duration& duration = sample.statistics().*family.duration;
       sample.AppendTo(out, count, duration.count);
       sample.AppendTo(out, sum, Micros(duration));
+      // Ensembles keep none.
+      if (sample.statistics().summaries.empty()) continue;
       for (size_t i = 0; i < labels.size(); ++i) {
         sample.AppendWith(out, family.summary, labels[i], sample.statistics().summaries[stage][i]);
       }
     }
+  }
+  for (const CacheFamily& family : kCacheSummaries) {
+    AppendCacheSummary(samples, family, labels, out);
   }
 }
 

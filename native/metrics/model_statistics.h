@@ -35,6 +35,14 @@ struct QueueState {
   double predicted_wait_seconds = 0;  // rows × time per row / instances that may run at once
 };
 
+// Of a model whose answers are cached.
+struct CacheStatistics {
+  Duration hit;                      // lookups that found an answer
+  Duration miss;                     // others, with what keeping the answer took
+  std::vector<double> hit_summary;   // µs by quantile; empty unless they are on
+  std::vector<double> miss_summary;  // the same
+};
+
 // Counters of one model version. The model's lock guards it; a copy taken under that lock is
 // consistent: success + failure + pending = received.
 struct ModelStatistics {
@@ -59,6 +67,7 @@ struct ModelStatistics {
   std::vector<std::vector<double>> summaries;  // µs by Stage and quantile; empty unless they are on
   std::vector<ResponseStatistics> responses;   // by index; decoupled models only
   std::optional<BoundedHistogram> first_response_ms{};  // decoupled models only
+  std::optional<CacheStatistics> cache{};
 };
 
 }  // namespace serving::metrics

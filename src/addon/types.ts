@@ -227,6 +227,8 @@ export interface ModelPlan {
   /** number of instances (leases), at least 1 */
   readonly instanceCount: number;
   readonly decoupled: boolean;
+  /** its answers may come from the response cache; absent = no */
+  readonly responseCache?: boolean;
   /** `parameters { key value { string_value } }` of the configuration, for the backend */
   readonly parameters: Readonly<Record<string, string>>;
   /** extra Prometheus labels, already prefixed with `_` */
@@ -470,6 +472,8 @@ export interface EngineOptions {
   readonly onnxRuntimeLibrary: string;
   /** ceiling of all request, tensor and response bytes */
   readonly memoryLimitBytes: number;
+  /** of answers that are kept for models that want it, beside the memory limit; absent or 0 = none */
+  readonly responseCacheBytes?: number;
   /** --http-max-input-size */
   readonly httpMaxInputBytes: number;
   /** --grpc-max-response-pool-size: responses of one stream on their way; 2^31 - 1 = any number */
@@ -709,6 +713,9 @@ export interface ModelStatistics {
   readonly computeInput: DurationStat;
   readonly computeInfer: DurationStat;
   readonly computeOutput: DurationStat;
+  /** look-ups in the response cache that found an answer; others, with what keeping the answer took */
+  readonly cacheHit: DurationStat;
+  readonly cacheMiss: DurationStat;
   readonly batches: readonly {
     readonly batchSize: bigint;
     readonly computeInput: DurationStat;

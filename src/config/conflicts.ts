@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ServerOptions } from './options.ts';
+import { findCacheProblem } from './response-cache.ts';
 import { findMissingTlsFile } from './tls-files.ts';
 
 const TAKES_LOAD_MODEL = new Set<string>(['explicit', 'on-demand']);
@@ -20,6 +21,8 @@ export function findConflict(options: ServerOptions): string | undefined {
       'Please provide one or the other.'
     );
   }
+  const cacheProblem = findCacheProblem(options);
+  if (cacheProblem !== undefined) return cacheProblem;
   if (options.jwtJwksUrl !== '' && options.jwtJwksFile !== '') {
     return 'Error: --jwt-jwks-url and --jwt-jwks-file were both given. Please provide one or the other.';
   }

@@ -87,7 +87,7 @@ const FIELDS: readonly Row[] = [
   ],
   [
     'response_cache',
-    'no response cache is configured, as in Triton by default',
+    'answers are kept only where --cache-config gives the server a cache',
     (c) => when(c.response_cache?.enable === true, 'response_cache'),
   ],
 ];

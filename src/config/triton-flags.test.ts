@@ -380,8 +380,8 @@ const rows: readonly Row[] = [
   {
     id: 'F-70',
     flag: 'cache-config',
-    sets: ['cacheConfig', [], [{ name: 'local', key: 'size', value: '1' }]],
-    good: 'local,size=1',
+    sets: ['cacheConfig', [], [{ name: 'local', key: 'size', value: '4096' }]],
+    good: 'local,size=4096',
     bad: [
       'local,size=',
       "--cache-config option format is '<cache name>,<setting>=<value>'. Got local,size=",
@@ -474,8 +474,8 @@ const rows: readonly Row[] = [
   {
     id: 'F-86',
     flag: 'response-cache-byte-size',
-    sets: ['responseCacheBytes', undefined, 5],
-    good: '5',
+    sets: ['responseCacheBytes', undefined, 4096],
+    good: '4096',
     bad: NO_NUMBER,
   },
   { id: 'F-87', flag: 'trace-file', sets: ['traceFile', '', 'a.json'], good: 'a.json' },
@@ -554,8 +554,8 @@ describe('deprecated flags', () => {
     ]);
     assert.deepEqual(refuse(['--trace-rate=x']).warnings.length, 1);
     assert.deepEqual(refuse(['--response-cache-byte-size=x']).warnings, []);
-    assert.deepEqual(accept(['--response-cache-byte-size=100']).warnings, [
-      "Warning: '--response-cache-byte-size' has been deprecated! This will default to the 'local' cache implementation with the provided byte size for its config. Please use '--cache-config' instead. The equivalent --cache-config CLI args would be: '--cache-config=local,size=100'",
+    assert.deepEqual(accept(['--response-cache-byte-size=4096']).warnings, [
+      "Warning: '--response-cache-byte-size' has been deprecated! This will default to the 'local' cache implementation with the provided byte size for its config. Please use '--cache-config' instead. The equivalent --cache-config CLI args would be: '--cache-config=local,size=4096'",
     ]);
   });
 

@@ -38,6 +38,8 @@ function statistics(inferenceCount: bigint): ModelStatistics {
     computeInput: none,
     computeInfer: none,
     computeOutput: none,
+    cacheHit: none,
+    cacheMiss: none,
     failures: { rejected: 0n, canceled: 0n, backend: 0n, other: 0n },
     batches: [],
     responses: [],

@@ -53,8 +53,6 @@ export interface StatisticsRow {
   readonly memory_usage: readonly never[];
 }
 
-const NONE: StatisticDuration = { count: 0n, ns: 0n };
-
 /** Counters per served version, one consistent reading. */
 export class StatisticsQueries {
   readonly #engine: Pick<Engine, 'snapshot'>;
@@ -107,8 +105,8 @@ function rowOf(model: ModelStatistics): StatisticsRow {
       compute_input: duration(model.computeInput),
       compute_infer: duration(model.computeInfer),
       compute_output: duration(model.computeOutput),
-      cache_hit: NONE,
-      cache_miss: NONE,
+      cache_hit: duration(model.cacheHit),
+      cache_miss: duration(model.cacheMiss),
     },
     response_stats: Object.fromEntries(
       model.responses.map((one, index) => [String(index), responseOf(one)]),

@@ -80,6 +80,7 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     ...(ensemble === undefined ? {} : { ensemble }),
     instanceCount: countInstances(config),
     decoupled: config.model_transaction_policy?.decoupled === true,
+    ...(config.response_cache?.enable === true ? { responseCache: true } : {}),
     parameters: parametersOf(config, defaults.backendConfig),
     metricTags: {
       ...(files.namespace === undefined ? {} : { namespace: files.namespace }),

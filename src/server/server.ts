@@ -14,6 +14,7 @@ import type {
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
+import { responseCacheBytes } from '../config/response-cache.ts';
 import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
 import { LogSettingsVerbs } from '../control/log-settings.ts';
 import { ModelQueries } from '../control/models.ts';
@@ -458,6 +459,7 @@ function engineOptions(
     enableTestBackends: options.enableTestBackends,
     onnxRuntimeLibrary,
     memoryLimitBytes: memoryLimitOf(options),
+    responseCacheBytes: responseCacheBytes(options),
     httpMaxInputBytes: options.httpMaxInputBytes,
     grpcMaxResponsePoolSize: options.grpcMaxResponsePoolSize,
     grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,

@@ -318,6 +318,8 @@ export function statisticsOf(name: string, version: number): ModelStatistics {
     computeInput: none,
     computeInfer: none,
     computeOutput: none,
+    cacheHit: none,
+    cacheMiss: none,
     batches: [
       {
         batchSize: 2n,

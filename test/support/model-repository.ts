@@ -13,6 +13,7 @@ const SOURCES = [
   'test/fixtures/streams',
   'test/fixtures/queues',
   'test/fixtures/ensembles',
+  'test/fixtures/cached',
 ];
 
 /**

@@ -14,6 +14,8 @@ export interface TritonWheel {
   readonly binary: string;
   readonly libraries: string;
   readonly backends: string;
+  /** Folder of the caches that `--cache-config` may name. */
+  readonly caches: string;
   /** Folder of the interpreter that runs the Python backend's stub. */
   readonly pythonBin: string;
 }
@@ -55,6 +57,7 @@ export async function prepareTriton(python: string, workDir: string): Promise<Tr
     binary: join(triton, 'bin', 'tritonserver'),
     libraries: join(dirname(root), 'nvidia_pytriton.libs'),
     backends,
+    caches: join(triton, 'caches'),
     pythonBin: dirname(python),
   };
 }
@@ -97,6 +100,7 @@ async function startOnFreePorts(
     command: wheel.binary,
     args: [
       `--backend-directory=${wheel.backends}`,
+      `--cache-directory=${wheel.caches}`,
       // Small regions: every model instance has its own, and most tensors here are tiny.
       `--backend-config=python,shm-region-prefix-name=${prefix}`,
       '--backend-config=python,shm-default-byte-size=1048576',

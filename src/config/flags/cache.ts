@@ -14,21 +14,18 @@ export interface CacheOptions {
 /** Before any flag is read; the defaults of the flags follow. */
 export const emptyCacheOptions: CacheOptions = { cacheConfig: [], responseCacheBytes: undefined };
 
-const NO_CACHE = 'this server has no response cache yet';
-
 export const cacheFlags: readonly Flag<CacheOptions>[] = [
   {
     name: 'cache-config',
     group: 'Response cache',
     value: '<cache,setting=value>',
-    help: 'Setting of a cache, as local,size=1048576.',
+    help: 'Setting of the response cache: local,size=BYTES keeps answers of models with response_cache { enable: true }.',
     repeats: true,
-    withoutEffect: NO_CACHE,
     set: (draft, value) => {
       draft.cacheConfig = [...draft.cacheConfig, cacheSetting(value)];
     },
   },
-  ignored('cache-directory', 'Response cache', '<path>', NO_CACHE),
+  ignored('cache-directory', 'Response cache', '<path>', 'the local cache is part of the server'),
 ];
 
 export const deprecatedCacheFlags: readonly Flag<CacheOptions>[] = [
@@ -37,7 +34,6 @@ export const deprecatedCacheFlags: readonly Flag<CacheOptions>[] = [
     group: 'Deprecated',
     value: '<integer>',
     help: 'Use --cache-config=local,size=bytes.',
-    withoutEffect: NO_CACHE,
     deprecated: (value) => {
       const bytes = size(value);
       return (

@@ -1,0 +1,96 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/ref.h"
+#include "cache/siphash.h"
+#include "core/infer_response.h"
+
+namespace serving::cache {
+
+// One kept answer: its tensors in one block, which responses look into without a copy. Immutable.
+//
+// Threads: any. Owns the block; what it takes counts against the cache until the last response that
+// looks at it is gone.
+class Answer final : public base::Buffer {
+ public:
+  // Adds the outputs to a response, which keeps the answer alive.
+  void FillIn(core::InferResponse& response) const;
+  size_t charged_bytes() const { return charged_; }
+
+ private:
+  friend class ResponseCache;
+  Answer() = default;
+  ~Answer() override;
+
+  std::vector<core::OutputTensor> outputs_;  // without owners
+  core::ResponseParameters parameters_;
+  size_t charged_ = 0;
+  std::shared_ptr<std::atomic<size_t>> used_;  // of the cache
+};
+
+// Answers of all models under 128-bit keys: the least recently asked for go first when there is no
+// room. In shards with a lock each, which hold their part of the bytes.
+//
+// Threads: every function from any. A lock is held for a look-up in a table, never while bytes are
+// copied.
+class ResponseCache {
+ public:
+  explicit ResponseCache(size_t limit_bytes);
+
+  // Secret of this process: whoever makes keys with it cannot be given two requests of one key.
+  const std::array<uint64_t, 2>& secret() const { return secret_; }
+  // Of one loaded version; never used twice.
+  uint64_t NextOwner() { return next_owner_.fetch_add(1, std::memory_order_relaxed); }
+
+  // Null when there is none.
+  base::Ref<Answer> Find(const Hash128& key);
+  // Copies the answer. Passed over when it is larger than its shard may be, when what responses
+  // still look at leaves no room, or when there is one already.
+  void Insert(const Hash128& key, uint64_t owner, const core::InferResponse& response);
+  void Forget(uint64_t owner);
+
+  size_t limit_bytes() const { return limit_; }
+  // Of kept answers, and of those that were let go while responses look at them.
+  size_t used_bytes() const { return used_->load(std::memory_order_relaxed); }
+  size_t entries() const;
+
+ private:
+  struct Entry {
+    Hash128 key;
+    uint64_t owner;
+    base::Ref<Answer> answer;
+  };
+  struct KeyHash {
+    size_t operator()(const Hash128& key) const { return key.low; }
+  };
+  struct Shard {
+    mutable std::mutex mutex;
+    std::list<Entry> entries;                                                 // newest first
+    std::unordered_map<Hash128, std::list<Entry>::iterator, KeyHash> by_key;  // guarded by mutex
+    size_t bytes = 0;                                                         // guarded by mutex
+  };
+
+  Shard& ShardOf(const Hash128& key) { return shards_[key.high % shards_.size()]; }
+  base::Ref<Answer> Copy(const core::InferResponse& response, size_t bytes) const;
+
+  const size_t limit_;
+  const std::array<uint64_t, 2> secret_;
+  std::shared_ptr<std::atomic<size_t>> used_ = std::make_shared<std::atomic<size_t>>(0);
+  std::atomic<uint64_t> next_owner_{1};
+  std::vector<Shard> shards_;
+};
+
+}  // namespace serving::cache

@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cache/response_cache.h"
+
+#include <algorithm>
+#include <numeric>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "testing/buffers.h"
+
+namespace serving::cache {
+namespace {
+
+using serving::testing::TextOf;
+
+std::span<const std::byte> BytesOf(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+core::InferResponse Response(std::string_view bytes) {
+  core::InferResponse response;
+  core::OutputTensor& output = response.outputs.emplace_back();
+  output.slot = 3;
+  output.data_type = tensor::DataType::kUint8;
+  output.shape.Append(static_cast<int64_t>(bytes.size()));
+  output.view = {.data = BytesOf(bytes).data(), .size = bytes.size()};
+  response.is_final = true;
+  return response;
+}
+
+Hash128 Key(uint64_t number) { return {number, number}; }
+
+std::string Read(ResponseCache& cache, uint64_t key) {
+  const auto answer = cache.Find(Key(key));
+  if (!answer) return "";
+  core::InferResponse response;
+  answer->FillIn(response);
+  return std::string(TextOf(response.outputs.at(0).view));
+}
+
+// Vectors of the reference implementation: the key 00 … 0f, inputs of 0 and 1 bytes.
+TEST(SipHash, IsTheReferences) {
+  const std::array<uint64_t, 2> key{0x0706050403020100, 0x0f0e0d0c0b0a0908};
+  const std::array<uint8_t, 1> input{0};
+  const auto hash = [&](size_t size) {
+    SipHash state(key);
+    state.Add(std::as_bytes(std::span(input).first(size)));
+    return state.Finish();
+  };
+  EXPECT_EQ(hash(0), (Hash128{0xe6a825ba047f81a3, 0x930255c71472f66d}));
+  EXPECT_EQ(hash(1), (Hash128{0x44af996bd8c187da, 0x45fc229b11597634}));
+}
+
+TEST(SipHash, IsTheSameInWhateverPiecesTheBytesCome) {
+  std::string text(100, '\0');
+  std::iota(text.begin(), text.end(), char{1});
+  SipHash whole({1, 2});
+  whole.Add(BytesOf(text));
+  const Hash128 expected = whole.Finish();
+  for (size_t first = 0; first <= text.size(); ++first) {
+    for (const size_t second : {size_t{0}, size_t{1}, size_t{7}, size_t{8}, size_t{9}}) {
+      const size_t middle = std::min(first + second, text.size());
+      SipHash parts({1, 2});
+      parts.Add(BytesOf(text).first(first));
+      parts.Add(BytesOf(text).subspan(first, middle - first));
+      parts.Add(BytesOf(text).subspan(middle));
+      ASSERT_EQ(parts.Finish(), expected) << first << " " << second;
+    }
+  }
+}
+
+TEST(ResponseCache, GivesBackWhatItWasGiven) {
+  ResponseCache cache(1 << 20);
+  core::InferResponse response = Response("some bytes");
+  response.parameters.push_back({"p", int64_t{7}});
+  cache.Insert(Key(1), 1, response);
+  EXPECT_FALSE(cache.Find(Key(2)));
+  const auto answer = cache.Find(Key(1));
+  ASSERT_TRUE(answer);
+  core::InferResponse copy;
+  answer->FillIn(copy);
+  ASSERT_EQ(copy.outputs.size(), 1u);
+  EXPECT_EQ(copy.outputs[0].slot, 3u);
+  EXPECT_EQ(copy.outputs[0].data_type, tensor::DataType::kUint8);
+  EXPECT_EQ(copy.outputs[0].shape, response.outputs[0].shape);
+  EXPECT_EQ(TextOf(copy.outputs[0].view), "some bytes");
+  EXPECT_NE(copy.outputs[0].view.data, response.outputs[0].view.data);
+  ASSERT_EQ(copy.parameters.size(), 1u);
+  EXPECT_EQ(copy.parameters[0].name, "p");
+}
+
+TEST(ResponseCache, LetsTheLeastRecentlyAskedForGo) {
+  ResponseCache cache(11'500);
+  const std::string bytes(2'000, 'x');
+  for (uint64_t i = 0; i < 4; ++i) cache.Insert(Key(i), 1, Response(bytes));
+  ASSERT_EQ(cache.entries(), 4u);
+  EXPECT_TRUE(cache.Find(Key(0)));
+  cache.Insert(Key(9), 1, Response(bytes));
+  EXPECT_TRUE(cache.Find(Key(0)));
+  EXPECT_FALSE(cache.Find(Key(1)));
+  EXPECT_TRUE(cache.Find(Key(9)));
+}
+
+TEST(ResponseCache, KeepsAnAnswerThatIsLookedAtAndCountsIt) {
+  ResponseCache cache(10'000);
+  cache.Insert(Key(1), 1, Response(std::string(8'000, 'a')));
+  auto held = cache.Find(Key(1));
+  ASSERT_TRUE(held);
+  // Its place in the table is taken, its bytes are not free yet.
+  cache.Insert(Key(2), 1, Response(std::string(8'000, 'b')));
+  EXPECT_FALSE(cache.Find(Key(1)));
+  EXPECT_FALSE(cache.Find(Key(2)));
+  EXPECT_GT(cache.used_bytes(), 8'000u);
+  core::InferResponse response;
+  held->FillIn(response);
+  held.Reset();
+  EXPECT_EQ(TextOf(response.outputs[0].view), std::string(8'000, 'a'));
+  response.Reset();
+  EXPECT_EQ(cache.used_bytes(), 0u);
+  cache.Insert(Key(2), 1, Response(std::string(8'000, 'b')));
+  EXPECT_EQ(Read(cache, 2), std::string(8'000, 'b'));
+}
+
+TEST(ResponseCache, PassesOverWhatIsTooLarge) {
+  ResponseCache cache(10'000);
+  cache.Insert(Key(1), 1, Response("small"));
+  cache.Insert(Key(2), 1, Response(std::string(10'000, 'x')));
+  EXPECT_FALSE(cache.Find(Key(2)));
+  EXPECT_EQ(Read(cache, 1), "small");
+}
+
+TEST(ResponseCache, ForgetsTheAnswersOfOneOwner) {
+  ResponseCache cache(size_t{64} << 20);
+  for (uint64_t i = 0; i < 100; ++i) cache.Insert(Key(i), i % 2, Response("x"));
+  cache.Forget(1);
+  EXPECT_EQ(cache.entries(), 50u);
+  for (uint64_t i = 0; i < 100; ++i) EXPECT_EQ(Read(cache, i), i % 2 == 0 ? "x" : "");
+  cache.Forget(0);
+  EXPECT_EQ(cache.used_bytes(), 0u);
+}
+
+TEST(ResponseCache, NeverHoldsMoreThanItMayOrAnswersWithAnothersBytes) {
+  ResponseCache cache(200'000);
+  std::vector<std::thread> threads;
+  for (uint64_t seed = 0; seed < 4; ++seed) {
+    threads.emplace_back([&, seed] {
+      uint64_t state = seed + 1;
+      std::vector<base::Ref<Answer>> held(8);
+      for (int i = 0; i < 20'000; ++i) {
+        state = state * 6364136223846793005 + 1442695040888963407;
+        const uint64_t key = (state >> 33) % 300;
+        const std::string expected(key * 7, static_cast<char>('a' + key % 26));
+        if (const auto answer = cache.Find(Key(key))) {
+          core::InferResponse response;
+          answer->FillIn(response);
+          ASSERT_EQ(TextOf(response.outputs[0].view), expected);
+          held[static_cast<size_t>(i) % held.size()] = answer;
+        } else {
+          cache.Insert(Key(key), key % 3, Response(expected));
+        }
+        ASSERT_LE(cache.used_bytes(), 400'000u);
+        if (i % 1'000 == 0) cache.Forget(key % 3);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(cache.used_bytes(), cache.limit_bytes());
+  for (const uint64_t owner : {0, 1, 2}) cache.Forget(owner);
+  EXPECT_EQ(cache.entries(), 0u);
+  EXPECT_EQ(cache.used_bytes(), 0u);
+}
+
+}  // namespace
+}  // namespace serving::cache

@@ -3,6 +3,7 @@
 
 #include "metrics/exposition.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace serving::metrics {
@@ -188,12 +189,16 @@ void AppendSummaries(std::span<const ModelSample> samples, const MetricsOptions&
   }
   for (size_t stage = 0; stage < kStages; ++stage) {
     const LatencyFamily& family = kLatencies[stage];
+    // Triton has none of whole requests where answers may come from the cache.
+    const auto is_shown = [&](const ModelSample& sample) {
+      return !sample.statistics().cache || &family != kLatencies;
+    };
+    if (std::ranges::none_of(samples, is_shown)) continue;
     AppendFamily(out, family.summary, family.summary_help, "summary");
     const std::string count = std::string(family.summary) + "_count";
     const std::string sum = std::string(family.summary) + "_sum";
     for (const ModelSample& sample : samples) {
-      // Triton has none of whole requests where answers may come from the cache.
-      if (sample.statistics().cache && &family == kLatencies) continue;
+      if (!is_shown(sample)) continue;
       const Duration& duration = sample.statistics().*family.duration;
       sample.AppendTo(out, count, duration.count);
       sample.AppendTo(out, sum, Micros(duration));

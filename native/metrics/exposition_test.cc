@@ -104,6 +104,41 @@ double At(const Page& page, const std::string& key) {
   return found == page.samples.end() ? -1.0 : found->second;
 }
 
+TEST(Exposition, GivesCountersAndSummariesOfTheCacheForModelsThatHaveOne) {
+  const core::ModelPlan plain = Plan("plain");
+  const core::ModelPlan cached = Plan("cached");
+  MetricsOptions options;
+  options.summary_latencies = true;
+  options.summary_quantiles = {0.5};
+  ModelStatistics kept = Busy();
+  kept.summaries.assign(kStages, {1});
+  const ModelStatistics other = kept;
+  kept.cache = {.hit = {.count = 3, .ns = 4'500},
+                .miss = {.count = 2, .ns = 9'999},
+                .hit_summary = {1},
+                .miss_summary = {5}};
+  const Page page = Parse(Render({{plain, other, 0}, {cached, kept, 0}}, options));
+  EXPECT_EQ(page.complaints, std::vector<std::string>());
+  const std::string labels = R"({model="cached",version="1"})";
+  EXPECT_EQ(At(page, "nv_cache_num_hits_per_model" + labels), 3);
+  EXPECT_EQ(At(page, "nv_cache_hit_duration_per_model" + labels), 4);
+  EXPECT_EQ(At(page, "nv_cache_num_misses_per_model" + labels), 2);
+  EXPECT_EQ(At(page, "nv_cache_miss_duration_per_model" + labels), 9);
+  EXPECT_EQ(At(page, "nv_cache_hit_summary_per_model_count" + labels), 3);
+  EXPECT_EQ(At(page, "nv_cache_miss_summary_per_model_sum" + labels), 9);
+  EXPECT_EQ(page.types.at("nv_cache_num_hits_per_model"), "counter");
+  EXPECT_EQ(page.types.at("nv_cache_miss_summary_per_model"), "summary");
+  const std::string plain_labels = R"({model="plain",version="1"})";
+  EXPECT_EQ(At(page, "nv_cache_num_hits_per_model" + plain_labels), -1);
+  EXPECT_EQ(At(page, "nv_inference_request_summary_us_count" + plain_labels), 7);
+  EXPECT_EQ(At(page, "nv_inference_request_summary_us_count" + labels), -1);
+  EXPECT_EQ(At(page, "nv_inference_queue_summary_us_count" + labels), 7);
+  const Page alone = Parse(Render({{cached, kept, 0}}, options));
+  EXPECT_FALSE(alone.types.contains("nv_inference_request_summary_us"));
+  EXPECT_FALSE(
+      Parse(Render({{plain, other, 0}}, options)).types.contains("nv_cache_num_hits_per_model"));
+}
+
 TEST(Exposition, GivesEveryFamilyOfTritonForEveryVersion) {
   const core::ModelPlan first = Plan("a");
   const core::ModelPlan second = Plan("a", 2);

@@ -68,6 +68,14 @@ class Batch {
     return Allocate(bytes);
   }
 
+  // Hands a request back, before Complete: it gets no response of this execution and runs again,
+  // before the others of its sequence, with the states that this execution makes. Fails for models
+  // without iterative sequences.
+  virtual base::Status Reschedule(size_t request) {
+    (void)request;
+    return base::InvalidArgument("requests run again in models with iterative sequences only");
+  }
+
   // Ends the execution: exactly once, from any thread, last touch of the batch. OK = outputs() hold
   // every wanted output; an error is every request's answer.
   virtual void Complete(base::Status status) = 0;

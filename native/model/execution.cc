@@ -224,9 +224,19 @@ base::Status Execution::CopyInput(uint32_t slot, backend::BatchInput& target) {
   return {};
 }
 
+base::Status Execution::Reschedule(size_t request) {
+  if (taker_ == nullptr) return Batch::Reschedule(request);
+  returned_.resize(owned_.size());
+  returned_[request] = std::make_unique<core::InferResponse>();
+  return {};
+}
+
 void Execution::Complete(base::Status status) {
   times_.infer_end = std::chrono::steady_clock::now();
-  for (const core::RequestPtr& request : owned_) responses_.push_back(request->sink->NewResponse());
+  if (!status.ok()) returned_.clear();
+  for (size_t i = 0; i < owned_.size(); ++i) {
+    responses_.push_back(IsReturned(i) ? returned_[i].get() : owned_[i]->sink->NewResponse());
+  }
   if (status.ok()) status = Scatter();
   if (!status.ok()) PrepareErrors(status);
   times_.output_end = std::chrono::steady_clock::now();
@@ -326,6 +336,10 @@ void Execution::AddOutput(size_t index, uint32_t slot, const tensor::Shape& shap
 }
 
 void Execution::PrepareErrors(const base::Status& status) {
+  for (size_t i = 0; i < returned_.size(); ++i) {
+    if (IsReturned(i)) responses_[i] = owned_[i]->sink->NewResponse();
+  }
+  returned_.clear();
   for (core::InferResponse* response : responses_) {
     response->outputs.clear();
     response->status = status;
@@ -333,7 +347,22 @@ void Execution::PrepareErrors(const base::Status& status) {
   for (backend::BatchOutput& output : outputs_) output.owner.Reset();
 }
 
+// Each leaves the batch before its answers are sent.
+void Execution::HandBack() {
+  for (size_t i = returned_.size(); i-- > 0;) {
+    if (!IsReturned(i)) continue;
+    core::RequestPtr request = std::move(owned_[i]);
+    owned_.erase(owned_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (!responses_.empty()) {
+      responses_.erase(responses_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    taker_->TakeBack(std::move(request), *returned_[i]);
+  }
+  returned_.clear();
+}
+
 void Execution::Deliver() {
+  if (!returned_.empty()) HandBack();
   SendAll(owned_, responses_, wakers_);
   Clear();
   WakeAll(wakers_);

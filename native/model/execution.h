@@ -43,6 +43,14 @@ struct BatchAnswers {
 };
 void SendAnswers(BatchAnswers answers);
 
+// Takes requests that their backend hands back, on the thread that ends the batch, while the lease
+// is held. `response` holds what the execution made, of which no client hears.
+class RequestTaker {
+ public:
+  virtual ~RequestTaker() = default;
+  virtual void TakeBack(core::RequestPtr request, core::InferResponse& response) = 0;
+};
+
 // One lease's working place: gathers the requests of a batch into contiguous inputs, lends them to
 // the backend and scatters its outputs into one response per request. Reused for every batch of its
 // instance.
@@ -54,6 +62,9 @@ class Execution final : public backend::Batch {
             std::shared_ptr<base::MemoryBudget> budget, ExecutionListener* listener,
             bool only_copies_values = false);
 
+  // Null: no request runs again.
+  void SetTaker(RequestTaker* taker) { taker_ = taker; }
+
   void Add(core::RequestPtr request);
   bool empty() const { return owned_.empty(); }
 
@@ -61,6 +72,7 @@ class Execution final : public backend::Batch {
   void Run(backend::Instance& instance, base::Instant now);
 
   base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) override;
+  base::Status Reschedule(size_t request) override;
   void Complete(base::Status status) override;
   void CompleteAnswered() override;
 
@@ -90,6 +102,8 @@ class Execution final : public backend::Batch {
   void AddOutput(size_t index, uint32_t slot, const tensor::Shape& shape,
                  std::span<const std::byte> bytes);
   void PrepareErrors(const base::Status& status);
+  void HandBack();
+  bool IsReturned(size_t i) const { return i < returned_.size() && returned_[i] != nullptr; }
   void Clear();
 
   const core::ModelPlan& plan_;
@@ -103,6 +117,9 @@ class Execution final : public backend::Batch {
   std::vector<core::InferResponse*> responses_;  // one per request; empty when the backend answered
   std::vector<base::Waker*> wakers_;
   ExecutionTimes times_;
+  RequestTaker* taker_ = nullptr;
+  // By request: what is made for one that runs again; empty where none does.
+  std::vector<std::unique_ptr<core::InferResponse>> returned_;
 };
 
 // Finds the input of a request by slot; null when absent.

@@ -130,6 +130,7 @@ base::Status Model::MakeInstances(backend::Backend& backend, int first,
     lease->execution = std::make_unique<Execution>(
         plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this),
         backend.only_copies_values());
+    lease->execution->SetTaker(options.taker);
     leases_.push_back(std::move(lease));
   }
   return {};

@@ -36,6 +36,7 @@ struct ModelOptions {
   std::shared_ptr<base::MemoryBudget> budget;
   bool allow_inline = true;
   metrics::MetricsOptions metrics{};
+  RequestTaker* taker = nullptr;       // of requests that run again
   ValidateRequest validate = nullptr;  // of warm-up requests; null for plans that have none
 };
 

@@ -71,6 +71,7 @@ base::Result<base::Ref<SequenceModel>> SequenceModel::Load(core::ModelPlan plan,
   inner.decoupled = false;  // the responses are counted before the instances
   ModelOptions inner_options = options;
   inner_options.metrics = {};
+  if (model->plan_.sequence->is_iterative) inner_options.taker = model.get();
   for (int i = 0; i < model->plan_.instance_count; ++i) {
     ASSIGN_OR_RETURN(auto instance, Model::LoadInstance(inner, backend, shared, i, inner_options));
     model->instances_.emplace_back().model = std::move(instance);
@@ -359,6 +360,38 @@ void SequenceModel::Finish(const SequenceStep& step, const core::InferResponse& 
     CollectLocked(now, launch);
   }
   SettleLocked();
+}
+
+void SequenceModel::TakeBack(core::RequestPtr request, core::InferResponse& response) {
+  const RowSink& sink = static_cast<RowSink&>(*request->sink);
+  if (sink.is_empty) {
+    Launch launch;
+    FinishRow(sink.instance, launch);
+    return Start(launch, nullptr);
+  }
+  // A reference of its own: the request gets its client back.
+  const base::Ref<SequenceStep> step =
+      base::Ref<SequenceStep>::Share(static_cast<SequenceStep*>(request->sink.get()));
+  base::Status kept = TakeStates(*step, response);
+  if (!kept.ok()) return core::SendError(*step, std::move(kept));
+  SequenceTensors::Remove(*request, step->added);
+  step->Close(*request);
+  Launch launch;
+  const Instant now = steady_clock::now();
+  {
+    std::lock_guard lock(mutex_);
+    running_[step->sequence] = nullptr;
+    sequences_.Return(step->sequence, std::move(request));
+    if (is_direct()) {
+      if (--instances_[step->instance].running_rows == 0) {
+        CollectDirectLocked(step->instance, now, launch);
+      }
+    } else {
+      CollectLocked(now, launch);
+    }
+    SettleLocked();
+  }
+  Start(launch, nullptr);
 }
 
 void SequenceModel::FinishRow(uint32_t instance, Launch& launch) {

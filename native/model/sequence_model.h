@@ -36,7 +36,7 @@ namespace serving::model {
 //
 // Threads: as Servable; one more of its own ends idle sequences and sends delayed batches. One
 // short lock guards the sequences and the counters; no other is taken under it.
-class SequenceModel final : public Servable {
+class SequenceModel final : public Servable, private RequestTaker {
  public:
   static base::Result<base::Ref<SequenceModel>> Load(core::ModelPlan plan,
                                                      backend::Backend& backend,
@@ -75,6 +75,11 @@ class SequenceModel final : public Servable {
   void Start(Launch& launch, InlineAllowance* allowance);
   void Recycle(RowSink* sink) { returned_.Push(sink); }
 
+  // States of an answer go to the sequence; fails for one that the model cannot be given.
+  base::Status TakeStates(SequenceStep& step, core::InferResponse& response) const {
+    return tensors_.TakeStates(response, step.added, *step.memory);
+  }
+
  private:
   struct Instance {
     base::Ref<Model> model;
@@ -87,6 +92,7 @@ class SequenceModel final : public Servable {
   ~SequenceModel() override;
 
   void Watch();
+  void TakeBack(core::RequestPtr request, core::InferResponse& response) override;
 
   // Functions ending in Locked need mutex_.
   void AcceptLocked(core::RequestPtr request, base::Instant now, Launch& launch);

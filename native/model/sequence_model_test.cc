@@ -218,6 +218,8 @@ TEST(SequenceModel, RefusesInTritonsWords) {
   Harness model(Plan(true, 4));
   EXPECT_EQ(model.Send({}, kStart, 1).error(),
             "inference request to model 'm' must specify a non-zero or non-empty correlation ID");
+  EXPECT_EQ(model.Send(std::string_view(""), kStart, 1).error(),
+            "inference request to model 'm' must specify a non-zero or non-empty correlation ID");
   EXPECT_EQ(model.Send(uint64_t{77}, kNone, 1).error(),
             "inference request for sequence 77 to model 'm' must specify the START flag on the "
             "first request of the sequence");
@@ -393,6 +395,45 @@ TEST(SequenceModel, TextIdsAreTold) {
   EXPECT_EQ(model.Send(uint64_t{5}, kStart, 7).log(),
             R"({"batch":2,"rows":[{"START":0,"END":0,"READY":0,"CORRID":""},)"
             R"({"IN":7,"START":1,"END":0,"READY":1,"CORRID":"5"}]})");
+}
+
+TEST(SequenceModel, AnIterativeRequestRunsAgainWithItsState) {
+  for (const bool is_direct : {true, false}) {
+    core::ModelPlan plan = Plan(is_direct, 4);
+    plan.sequence->is_iterative = true;
+    plan.sequence->states.push_back(State(100));
+    plan.parameters["runs"] = "4";
+    Harness model(std::move(plan));
+    std::vector<Call> calls;
+    for (int i = 0; i < 10; ++i) calls.push_back(model.Send({}, kNone, 3));
+    for (const Call& call : calls) EXPECT_EQ(call.sum(), 112);
+    EXPECT_EQ(model.Send(A, kStart, 1).sum(), 104);
+    EXPECT_EQ(model.Send(A, kNone, 1).code(), base::StatusCode::kInvalidArgument);
+    const metrics::ModelStatistics statistics = model->Statistics();
+    EXPECT_EQ(statistics.success.count, 11u);
+    EXPECT_EQ(statistics.pending, 0u);
+    EXPECT_GE(statistics.execution_count, 8u);
+  }
+}
+
+TEST(SequenceModel, OnlyIterativeRequestsRunAgain) {
+  core::ModelPlan plan = Plan(false, 4);
+  plan.parameters["runs"] = "2";
+  Harness model(std::move(plan));
+  EXPECT_EQ(model.Send(A, kStart, 1).error(),
+            "requests run again in models with iterative sequences only");
+}
+
+TEST(SequenceModel, ARequestThatRunsAgainMayBeCancelled) {
+  core::ModelPlan plan = Plan(false, 4);
+  plan.sequence->is_iterative = true;
+  plan.parameters["runs"] = "1000000000";
+  Harness model(Closed(std::move(plan)));
+  const Call call = model.Send({}, kNone, 1);
+  model.AwaitAtGate(1);
+  call.sink->Cancel();
+  model.Open();
+  EXPECT_EQ(call.code(), base::StatusCode::kCancelled);
 }
 
 TEST(SequenceModel, LimitsWhatWaits) {

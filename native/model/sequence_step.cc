@@ -43,8 +43,12 @@ void SequenceStep::Open(core::InferRequest& request, uint32_t of_instance,
   queued = request.times.queued;
   started = steady_clock::now();
   removed_for = metrics::FailureReason::kBackend;
+  deadline_ = request.deadline;
   asker_ = request.sink.get();
-  if (const auto& counters = owner_.responses()) CountingSink::Wrap(request, counters, started);
+  // One that runs again is counted already.
+  const bool is_first = request.sequence_start || !owner_.plan().sequence->is_iterative;
+  if (const auto& counters = owner_.responses(); counters && is_first)
+    CountingSink::Wrap(request, counters, started);
   client_ = std::move(request.sink);
   if (owner_.is_direct()) {
     // A row that is dropped would put the rows behind it into the wrong places.
@@ -54,6 +58,13 @@ void SequenceStep::Open(core::InferRequest& request, uint32_t of_instance,
     ShareCancel(*client_);
   }
   request.sink = base::Ref<SequenceStep>::Adopt(this);
+}
+
+void SequenceStep::Close(core::InferRequest& request) {
+  request.sink = client_;
+  request.deadline = deadline_;
+  request.times.queued = queued;
+  request.sequence_start = request.sequence_end = false;
 }
 
 void SequenceStep::Dispose() {

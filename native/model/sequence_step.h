@@ -46,6 +46,8 @@ class SequenceStep final : public RowSink {
   // The request is answered here from now on.
   void Open(core::InferRequest& request, uint32_t of_instance, scheduler::SequenceIndex of_sequence,
             SequenceMemory& of_memory);
+  // The request has its client again, as if it had just come; its sequence goes on.
+  void Close(core::InferRequest& request);
 
   core::InferResponse* NewResponse() override { return client_->NewResponse(); }
   base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) override;
@@ -68,6 +70,7 @@ class SequenceStep final : public RowSink {
 
   base::Ref<core::ResponseSink> client_;
   const core::ResponseSink* asker_ = nullptr;  // as the model's caller knows it
+  base::Instant deadline_;
 };
 
 // A row of a direct batch that belongs to no request. Nobody reads its answer.

@@ -175,7 +175,8 @@ const SequenceTensors::Control* SequenceTensors::FindCorrelationId() const {
 
 base::Status SequenceTensors::CheckId(const core::CorrelationId& id) const {
   const auto* text = std::get_if<std::string_view>(&id);
-  const Control* control = text == nullptr ? nullptr : FindCorrelationId();
+  const bool is_text = text != nullptr && !text->empty();  // an empty one is none
+  const Control* control = is_text ? FindCorrelationId() : nullptr;
   if (control == nullptr || control->data_type == tensor::DataType::kBytes) return {};
   return base::InvalidArgument("inference request for sequence " + std::string(*text) +
                                " to model '" + model_ +

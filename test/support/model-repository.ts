@@ -12,6 +12,7 @@ const SOURCES = [
   'test/fixtures/broken',
   'test/fixtures/streams',
   'test/fixtures/queues',
+  'test/fixtures/sequences',
   'test/fixtures/ensembles',
   'test/fixtures/cached',
 ];

@@ -56,7 +56,7 @@ std::string ElementText(const BatchInput& input, int64_t row) {
 
 class SequenceTestModel final : public GatedModel {
  public:
-  SequenceTestModel(const core::ModelPlan& plan, bool is_closed, bool is_async)
+  SequenceTestModel(const core::ModelPlan& plan, int64_t runs, bool is_closed, bool is_async)
       : GatedModel(is_closed, is_async),
         has_rows_(plan.max_batch_size > 0),
         in_(FindTensor(plan.inputs, "IN")),
@@ -66,7 +66,8 @@ class SequenceTestModel final : public GatedModel {
         state_in_(FindTensor(plan.inputs, "STATE_IN")),
         out_(FindTensor(plan.outputs, "OUT")),
         log_(FindTensor(plan.outputs, "LOG")),
-        state_out_(FindTensor(plan.outputs, "STATE_OUT")) {
+        state_out_(FindTensor(plan.outputs, "STATE_OUT")),
+        runs_(runs) {
     for (const core::TensorPlan& input : plan.inputs) names_.push_back(input.tensor.name);
   }
 
@@ -90,7 +91,24 @@ class SequenceTestModel final : public GatedModel {
     base::Status status = Write(batch, out_, totals);
     if (status.ok()) status = Write(batch, state_out_, totals);
     if (status.ok()) status = WriteLog(batch, rows, log);
+    if (status.ok() && runs_ > 1) status = RunAgain(batch);
     batch.Complete(std::move(status));
+  }
+
+  // Requests that have not run often enough; they are known by the id of their sequence.
+  base::Status RunAgain(Batch& batch) {
+    for (size_t i = 0; i < batch.requests().size(); ++i) {
+      const auto row = static_cast<int64_t>(i);
+      if (!IsReady(batch, row)) continue;
+      {
+        std::lock_guard lock(mutex_);
+        int64_t& run = run_[ElementText(batch.inputs()[id_], row)];
+        if (IsTrue(batch, start_, row, false)) run = 0;
+        if (++run >= runs_) continue;
+      }
+      RETURN_IF_ERROR(batch.Reschedule(i));
+    }
+    return {};
   }
 
   static constexpr int32_t kFails = INT32_MIN;
@@ -171,9 +189,11 @@ class SequenceTestModel final : public GatedModel {
   const bool has_rows_;
   const size_t in_, start_, ready_, id_, state_in_;
   const size_t out_, log_, state_out_;
+  const int64_t runs_;
   std::vector<std::string> names_;
   std::mutex mutex_;
   int64_t batches_ = 0;                    // guarded by mutex_
+  std::map<std::string, int64_t> run_;     // by id; guarded by mutex_
   std::map<std::string, int32_t> totals_;  // by id, or by row without one; guarded by mutex_
 };
 
@@ -189,8 +209,15 @@ std::unique_ptr<Backend> MakeSequenceBackend() {
         }
         ASSIGN_OR_RETURN(const bool is_closed, FlagParameter(plan, "closed"));
         ASSIGN_OR_RETURN(const bool is_async, FlagParameter(plan, "async"));
+        ASSIGN_OR_RETURN(const int64_t runs, CountParameter(plan, "runs", 1));
+        if (runs > 1 && (FindTensor(plan.inputs, "CORRID") == kNone ||
+                         FindTensor(plan.inputs, "START") == kNone)) {
+          return base::InvalidArgument("sequence: model '" + plan.name +
+                                       "' runs its requests more than once: it needs the inputs "
+                                       "CORRID and START");
+        }
         return std::unique_ptr<BackendModel>(
-            std::make_unique<SequenceTestModel>(plan, is_closed, is_async));
+            std::make_unique<SequenceTestModel>(plan, runs, is_closed, is_async));
       });
 }
 

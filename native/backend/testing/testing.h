@@ -26,7 +26,7 @@ namespace serving::backend {
 //   else
 //               by row. OUT and STATE_OUT are the sum, LOG (BYTES, [1]) is JSON of the batch: what
 //               every row of every input held. A negative number fails its batch. Has a gate as
-//               `gate` has
+//               `gate` has. With `runs` (parameter) every request is handed back so often
 //
 // Control calls are one flat JSON object and answer one. `{}` asks every backend for its state.
 //   sleep   {"sleep_us":n,"sleep_us_per_row":n} → {"executed":n}

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -92,6 +93,9 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                       InstanceMethod("openRegion", &EngineWrap::OpenRegion),
                       InstanceMethod("snapshot", &EngineWrap::Snapshot),
                       InstanceMethod("setMetricsText", &EngineWrap::SetMetricsText),
+                      InstanceMethod("setHealthDetails", &EngineWrap::SetHealthDetails),
+                      InstanceMethod("memory", &EngineWrap::Memory),
+                      InstanceMethod("trimMemory", &EngineWrap::TrimMemory),
                       InstanceMethod("testControl", &EngineWrap::TestControl),
                       InstanceMethod("log", &EngineWrap::Log),
                       InstanceMethod("close", &EngineWrap::Close)});
@@ -442,6 +446,12 @@ Napi::Value EngineWrap::Snapshot(const Napi::CallbackInfo& info) {
 
 void EngineWrap::SetMetricsText(const Napi::CallbackInfo& info) {
   if (frontend_) frontend_->SetMetricsText(TextArgument(info[0]));
+}
+
+void EngineWrap::SetHealthDetails(const Napi::CallbackInfo& info) {
+  if (!frontend_) return;
+  frontend_->SetHealthDetails(info[0].IsString() ? std::optional(TextArgument(info[0]))
+                                                 : std::nullopt);
 }
 
 Napi::Value EngineWrap::TestControl(const Napi::CallbackInfo& info) {

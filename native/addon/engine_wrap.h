@@ -62,6 +62,9 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value OpenRegion(const Napi::CallbackInfo& info);
   Napi::Value Snapshot(const Napi::CallbackInfo& info);
   void SetMetricsText(const Napi::CallbackInfo& info);
+  void SetHealthDetails(const Napi::CallbackInfo& info);
+  Napi::Value Memory(const Napi::CallbackInfo& info);
+  Napi::Value TrimMemory(const Napi::CallbackInfo& info);
   Napi::Value TestControl(const Napi::CallbackInfo& info);
   void Log(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

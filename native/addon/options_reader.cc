@@ -50,6 +50,7 @@ frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader) {
   options.io_threads = threads > 0 ? static_cast<int>(std::min<int64_t>(threads, 8))
                                    : std::min(kMaxIoThreads, base::AllowedCpus());
   options.native_infer_path = reader.Text("inferPath") == "native";
+  options.diagnostics_api = reader.Bool("diagnosticsApi");
   options.json_health_bodies = reader.Bool("jsonHealthBodies");
   if (reader.Bool("real16Json")) options.real16_json = protocol::Real16Json::kTaken;
   options.max_input_bytes = static_cast<size_t>(reader.Integer("httpMaxInputBytes"));

@@ -305,6 +305,17 @@ base::Result<engine::DispatchTableRef> ReadTable(Napi::Value value, const engine
     if (!model.ok()) return reader.Merge(model.status());
     table->Add(ObjectReader(entry).Text("name"), model.Take());
   });
+  if (reader.Has("needs")) {
+    reader.ForEach("needs", [&](Napi::Value list) {
+      auto& models = table->needs.emplace_back();
+      if (!list.IsArray()) return reader.Fail("needs", "arrays of handles");
+      const auto handles = list.As<Napi::Array>();
+      for (uint32_t i = 0; i < handles.Length(); ++i) {
+        auto model = engine.Find(IntegerArgument(handles.Get(i)));
+        if (model) models.push_back(std::move(model));
+      }
+    });
+  }
   RETURN_IF_ERROR(reader.status());
   ASSIGN_OR_RETURN(table->ensembles, engine.Bind(ensembles));
   return engine::DispatchTableRef(std::move(table));

@@ -58,11 +58,26 @@ Napi::Array Responses(Napi::Env env, const metrics::ModelStatistics& statistics)
   return responses;
 }
 
+Napi::Array Instances(Napi::Env env, const metrics::ModelStatistics& statistics) {
+  Napi::Array instances = Napi::Array::New(env, statistics.instances.size());
+  uint32_t i = 0;
+  for (const metrics::InstanceState& instance : statistics.instances) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("state", std::string(metrics::ConditionName(instance.condition)));
+    object.Set("reason", instance.reason);
+    object.Set("failedAttempts", instance.failed_attempts);
+    object.Set("poisonings", static_cast<double>(instance.poisonings));
+    instances.Set(i++, object);
+  }
+  return instances;
+}
+
 }  // namespace
 
 Napi::Object ToObject(Napi::Env env, const engine::Engine::NamedSample& sample) {
   const metrics::ModelStatistics& statistics = sample.statistics;
   Napi::Object object = Napi::Object::New(env);
+  object.Set("handle", static_cast<double>(sample.handle));
   object.Set("name", sample.model->plan().name);
   object.Set("version", static_cast<double>(sample.model->plan().version));
   object.Set("received", Big(env, statistics.received));
@@ -82,6 +97,7 @@ Napi::Object ToObject(Napi::Env env, const engine::Engine::NamedSample& sample) 
   object.Set("batches", Batches(env, statistics));
   object.Set("failures", Failures(env, statistics));
   object.Set("responses", Responses(env, statistics));
+  object.Set("instances", Instances(env, statistics));
   return object;
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/buffer.h"
@@ -76,6 +77,11 @@ class Batch {
     return base::InvalidArgument("requests run again in models with iterative sequences only");
   }
 
+  // The instance must not run again (a device in a sticky error, a runtime that lost its state):
+  // before the execution ends. `reason` is for the operator. The model destroys the instance, asks
+  // its BackendModel for another and lets requests wait for that one.
+  void Poison(std::string reason) { poison_ = std::move(reason); }
+
   // Ends the execution: exactly once, from any thread, last touch of the batch. OK = outputs() hold
   // every wanted output; an error is every request's answer.
   virtual void Complete(base::Status status) = 0;
@@ -89,6 +95,7 @@ class Batch {
   std::vector<core::InferRequest*> requests_;
   int64_t rows_ = 0;
   base::BufferAllocator* allocator_ = nullptr;
+  std::string poison_;  // why the instance must not run again; empty = it may
 };
 
 // One executing copy. One thread at a time (whoever holds the lease), not always the same one.
@@ -99,11 +106,18 @@ class Instance {
   virtual void Execute(Batch& batch) = 0;
 };
 
-// One loaded version in a runtime. Threads: CreateInstance on the loading thread; Control on any.
+// One loaded version in a runtime. Threads: CreateInstance on the loading thread; RebuildInstance
+// on any, several at once; Control on any.
 class BackendModel {
  public:
   virtual ~BackendModel() = default;
   virtual base::Result<std::unique_ptr<Instance>> CreateInstance(int index) = 0;
+  // Takes the place of one that was poisoned; null when an attempt before has destroyed it.
+  virtual base::Result<std::unique_ptr<Instance>> RebuildInstance(
+      int index, std::unique_ptr<Instance> poisoned) {
+    poisoned.reset();
+    return CreateInstance(index);
+  }
   // The version is being stopped: executions that wait for somebody outside go on now. Any thread,
   // more than once.
   virtual void Unblock() {}

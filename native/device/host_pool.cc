@@ -60,6 +60,7 @@ class HostBuffer final : public base::Buffer {
   void Open(base::Ref<HostPool> pool, size_t charged) {
     pool_ = std::move(pool);
     charged_ = charged;
+    pool_->charged_bytes_.fetch_add(charged, std::memory_order_relaxed);
     next = nullptr;
     Revive();
   }
@@ -67,6 +68,7 @@ class HostBuffer final : public base::Buffer {
   bool ChargeTo(size_t bytes) override {
     if (bytes <= charged_) return true;
     if (!pool_->budget_->TryCharge(bytes - charged_)) return false;
+    pool_->charged_bytes_.fetch_add(bytes - charged_, std::memory_order_relaxed);
     charged_ = bytes;
     return true;
   }
@@ -77,6 +79,7 @@ class HostBuffer final : public base::Buffer {
   void Dispose() override {
     base::Ref<HostPool> pool = std::move(pool_);  // keeps the pool over Return
     pool->budget_->Release(charged_);
+    pool->charged_bytes_.fetch_sub(charged_, std::memory_order_relaxed);
     pool->Return(this);
   }
 

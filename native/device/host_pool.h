@@ -37,6 +37,8 @@ class HostPool final : public base::RefCounted, public base::BufferAllocator {
   void Trim();
   // Bytes kept for later. Any thread.
   size_t cached_bytes() const { return cached_bytes_.load(std::memory_order_relaxed); }
+  // Bytes that its buffers in use are charged with. Any thread; exact while nothing comes or goes.
+  size_t charged_bytes() const { return charged_bytes_.load(std::memory_order_relaxed); }
 
  private:
   friend class HostBuffer;
@@ -57,6 +59,7 @@ class HostPool final : public base::RefCounted, public base::BufferAllocator {
   std::vector<HostBuffer*> free_large_;
   base::MpscQueue<HostBuffer> returned_;
   std::atomic<size_t> cached_bytes_{0};
+  std::atomic<size_t> charged_bytes_{0};
 };
 
 // A charged buffer of its own, for any thread: aligned and padded as a pool's, freed when dropped.

@@ -215,5 +215,39 @@ TEST(AllocateAlone, ChargesAndGivesBack) {
   EXPECT_EQ(budget->used(), 0u);
 }
 
+TEST(HostPool, CountsWhatItsBuffersAreChargedWith) {
+  const auto budget = Budget(64 * kMiB);
+  const auto pool = base::MakeRef<HostPool>(budget);
+  const auto other = base::MakeRef<HostPool>(budget);
+  base::BufferRef small = pool->Allocate(100);
+  base::BufferRef body = pool->Reserve(8 * kMiB);
+  const base::BufferRef elsewhere = other->Allocate(kMiB);
+  EXPECT_EQ(pool->charged_bytes(), 100u);
+  ASSERT_TRUE(body->ChargeTo(kMiB));
+  ASSERT_TRUE(body->ChargeTo(3 * kMiB));
+  EXPECT_EQ(pool->charged_bytes(), 100 + 3 * kMiB);
+  EXPECT_EQ(budget->used(), pool->charged_bytes() + other->charged_bytes());
+  small.Reset();
+  body.Reset();
+  EXPECT_EQ(pool->charged_bytes(), 0u);
+  EXPECT_EQ(other->charged_bytes(), kMiB);
+}
+
+TEST(MemoryBudget, RemembersTheMostThatWasCharged) {
+  base::MemoryBudget budget(100);
+  ASSERT_TRUE(budget.TryCharge(60));
+  budget.Release(50);
+  EXPECT_EQ(budget.peak(), 60u);
+  EXPECT_EQ(budget.TakeRecentPeak(), 60u);
+  EXPECT_EQ(budget.TakeRecentPeak(), 10u);  // what is still charged
+  ASSERT_TRUE(budget.TryCharge(20));
+  EXPECT_FALSE(budget.TryCharge(90));
+  EXPECT_EQ(budget.TakeRecentPeak(), 30u);
+  EXPECT_EQ(budget.peak(), 60u);
+  budget.Release(30);
+  EXPECT_EQ(budget.TakeRecentPeak(), 30u);
+  EXPECT_EQ(budget.TakeRecentPeak(), 0u);
+}
+
 }  // namespace
 }  // namespace serving::device

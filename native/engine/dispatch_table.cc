@@ -68,6 +68,12 @@ base::Result<model::Servable*> DispatchTable::Resolve(std::string_view name,
   return UnknownVersion(name, version_text);
 }
 
+bool DispatchTable::IsServerReady() const {
+  return is_ready && !is_exiting && std::ranges::all_of(needs, [](const auto& list) {
+           return std::ranges::any_of(list, [](const auto& model) { return model->CanServe(); });
+         });
+}
+
 bool DispatchTable::Serves(std::string_view name) const {
   const auto found = models_.find(name);
   return found != models_.end() &&
@@ -81,11 +87,12 @@ base::Result<bool> DispatchTable::IsReady(std::string_view name,
     ASSIGN_OR_RETURN(version, ParseVersion(version_text));
   }
   ASSIGN_OR_RETURN(const DispatchModel* entry, FindModel(name));
-  if (!version) {
-    return std::ranges::any_of(entry->versions, &DispatchVersion::is_ready);
-  }
+  const auto is_ready = [](const DispatchVersion& known) {
+    return known.is_ready && (!known.model || known.model->CanServe());
+  };
+  if (!version) return std::ranges::any_of(entry->versions, is_ready);
   for (const DispatchVersion& known : entry->versions) {
-    if (known.version == *version) return known.is_ready;
+    if (known.version == *version) return is_ready(known);
   }
   return UnknownVersion(name, version_text);
 }

@@ -50,12 +50,17 @@ class DispatchTable final : public base::RefCounted {
   // Status of a request for a model that is not here.
   base::StatusCode unknown_model = base::StatusCode::kNotFound;
   std::vector<BoundEnsemble> ensembles;
+  // Readiness of the server needs of each list one model that can serve, too.
+  std::vector<std::vector<base::Ref<model::Servable>>> needs;
 
   void Add(std::string name, DispatchModel model) { models_[std::move(name)] = std::move(model); }
 
   // The model that serves `name` and `version` (decimal; empty = highest ready). Fails with
   // Triton's words.
   base::Result<model::Servable*> Resolve(std::string_view name, std::string_view version) const;
+
+  // Readiness of the server.
+  bool IsServerReady() const;
 
   // Whether any version is ready.
   bool Serves(std::string_view name) const;

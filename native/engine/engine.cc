@@ -78,7 +78,8 @@ base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
   const model::ModelOptions options{.budget = budget_,
                                     .allow_inline = options_.allow_inline,
                                     .metrics = options_.metrics,
-                                    .validate = &Validate};
+                                    .validate = &Validate,
+                                    .health_changed = [this] { OnHealthChanged(); }};
   if (plan.sequence) {
     ASSIGN_OR_RETURN(loaded.model, model::SequenceModel::Load(std::move(plan), *backend, options));
   } else {
@@ -114,6 +115,7 @@ base::Status Engine::Unload(ModelHandle handle) {
   loaded.released->Wait();
   loaded.model->Stop();
   if (loaded.ensemble != nullptr) loaded.ensemble->Bind(nullptr);
+  has_unloaded_ = true;
   return {};
 }
 
@@ -170,6 +172,25 @@ base::Result<base::Ref<const ensemble::Binding>> Engine::BindLocked(
   return entry->second;
 }
 
+void Engine::TrimModels() {
+  std::vector<base::Ref<model::Servable>> models;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [handle, loaded] : models_) models.push_back(loaded.model);
+  }
+  for (const auto& model : models) model->Trim();
+}
+
+void Engine::SetHealthListener(std::function<void()> listener) {
+  std::lock_guard lock(health_mutex_);
+  health_listener_ = std::move(listener);
+}
+
+void Engine::OnHealthChanged() {
+  std::lock_guard lock(health_mutex_);
+  if (health_listener_) health_listener_();
+}
+
 DispatchTableRef Engine::table() const {
   std::lock_guard lock(mutex_);
   return table_;
@@ -200,7 +221,7 @@ std::vector<Engine::NamedSample> Engine::Snapshot() const {
   std::vector<NamedSample> samples;
   {
     std::lock_guard lock(mutex_);
-    for (const auto& [handle, loaded] : models_) samples.push_back({loaded.model, {}});
+    for (const auto& [handle, loaded] : models_) samples.push_back({handle, loaded.model, {}});
   }
   for (NamedSample& sample : samples) sample.statistics = sample.model->Statistics();
   std::ranges::stable_sort(samples, {}, [](const NamedSample& sample) {

@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -67,11 +69,22 @@ class Engine {
   base::Result<std::vector<BoundEnsemble>> Bind(const std::vector<EnsembleSteps>& ensembles) const;
 
   struct NamedSample {
+    ModelHandle handle = 0;
     base::Ref<model::Servable> model;
     metrics::ModelStatistics statistics;
   };
   // Every loaded version, by name and version; of two builds of one the older first.
   std::vector<NamedSample> Snapshot() const;
+
+  // Memory that models keep for batches to come goes back to the system. Any thread; blocks
+  // shortly.
+  void TrimModels();
+  // An unload since the last call has left memory behind.
+  bool TakeUnloaded() { return has_unloaded_.exchange(false); }
+
+  // Called on any thread when a model can serve no longer, or can again; no lock is held but the
+  // one that makes the caller wait for a call under way. Null = nobody listens.
+  void SetHealthListener(std::function<void()> listener);
 
   // Lets every request end and joins every thread; nothing may be submitted after it. Blocks.
   // Idempotent.
@@ -91,6 +104,7 @@ class Engine {
   };
   using Bindings = std::map<ModelHandle, base::Ref<const ensemble::Binding>>;
 
+  void OnHealthChanged();
   base::Result<backend::Backend*> FindBackend(std::string_view name) const;
   base::Result<Loaded> Build(core::ModelPlan plan);
   base::Result<base::Ref<const ensemble::Binding>> BindLocked(
@@ -98,10 +112,13 @@ class Engine {
       Bindings& done) const;
 
   const EngineOptions options_;
+  std::atomic<bool> has_unloaded_{false};
   const std::shared_ptr<base::MemoryBudget> budget_;
   const std::unique_ptr<shm::RegionRegistry> regions_;
   const std::shared_ptr<cache::ResponseCache> cache_;  // null: there is none
   std::vector<std::unique_ptr<backend::Backend>> backends_;
+  std::mutex health_mutex_;                // never inside mutex_
+  std::function<void()> health_listener_;  // guarded by health_mutex_
   mutable std::mutex mutex_;
   std::map<ModelHandle, Loaded> models_;  // guarded by mutex_
   DispatchTableRef table_;                // guarded by mutex_

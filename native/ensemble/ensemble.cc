@@ -201,6 +201,17 @@ void Ensemble::Stop() {
   idle_.wait(lock, [this] { return inside_.size == 0 && door_.size == 0; });
 }
 
+bool Ensemble::CanServe() const {
+  base::Ref<const Binding> binding;
+  {
+    std::lock_guard lock(mutex_);
+    binding = binding_;
+  }
+  return binding && std::ranges::all_of(binding->steps(), [](const Binding::Step& step) {
+           return step.member.model->CanServe();
+         });
+}
+
 base::Result<std::string> Ensemble::Control(std::string_view) {
   return base::Unimplemented("an ensemble has no test controls");
 }

@@ -56,6 +56,8 @@ class Ensemble final : public model::Servable {
   void Stop() override;
   metrics::ModelStatistics Statistics() const override;
   double load_seconds() const override { return 0; }
+  bool CanServe() const override;
+  void Trim() override {}  // its steps' models have the memory
   base::Result<std::string> Control(std::string_view json) override;
 
   // ---- for runs

@@ -29,6 +29,8 @@ Frontend::Frontend(const FrontendOptions& options, engine::Engine& engine, Contr
       policy_(Policy::Open()),
       aliases_(RouteAliases::Make({})),
       host_metrics_(engine.metrics_options()) {
+  // Who watches health is told; a notice without a table.
+  engine.SetHealthListener([this] { NotifyThreads({}, [] {}); });
   if (options_.load_reports) load_meter_ = std::make_unique<LoadMeter>(engine, in_flight_);
 }
 
@@ -37,11 +39,16 @@ Frontend::~Frontend() {
   for (const auto& mailbox : mailboxes_) mailbox->Discard();
 }
 
-void Frontend::Attach(int thread_index, base::Ref<Mailbox> mailbox) {
+void Frontend::Attach(int thread_index, base::Ref<Mailbox> mailbox,
+                      base::Ref<device::HostPool> pool) {
   std::lock_guard lock(mutex_);
   const auto index = static_cast<size_t>(thread_index);
-  if (mailboxes_.size() <= index) mailboxes_.resize(index + 1);
+  if (mailboxes_.size() <= index) {
+    mailboxes_.resize(index + 1);
+    pools_.resize(index + 1);
+  }
   mailboxes_[index] = std::move(mailbox);
+  pools_[index] = std::move(pool);
 }
 
 base::Status Frontend::StartThreads() {
@@ -68,6 +75,7 @@ void Frontend::StopListening() {
 }
 
 void Frontend::Stop() {
+  engine_.SetHealthListener(nullptr);
   if (server_) server_->Stop();
   is_stopped_ = true;
   // Nobody looks any more: whoever waits for a table to be seen is told so.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "device/host_pool.h"
 #include "engine/engine.h"
 #include "frontend/access_log.h"
 #include "frontend/control_call.h"
@@ -33,6 +34,7 @@ struct FrontendOptions {
   net::Limits limits;
   bool native_infer_path = true;  // false: infer calls go to TypeScript too
   protocol::Real16Json real16_json = protocol::Real16Json::kRefused;
+  bool diagnostics_api = false;       // GET /v2/health/details
   bool json_health_bodies = false;    // KServe's bodies instead of Triton's empty ones
   size_t max_input_bytes = 64 << 20;  // --http-max-input-size
   // --grpc-infer-response-compression-level
@@ -91,9 +93,25 @@ class Frontend {
   void SetMetricsText(std::string text);
   std::string RenderMetrics();
 
+  // Members of the JSON object of /v2/health/details that TypeScript knows (nothing = those of
+  // before), and the word that its loop turns. Any thread.
+  void SetHealthDetails(std::optional<std::string> members);
+  std::string RenderHealthDetails(const engine::DispatchTable& table);
+
   // Requests from their head to the last byte of their answer. Any thread.
   size_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
   size_t connections() const { return server_ ? server_->connections() : 0; }
+
+  struct Memory {
+    size_t request_bytes = 0;  // bodies of requests and what was read from them
+    size_t idle_bytes = 0;     // kept for requests to come
+  };
+  // Of the I/O threads. Any thread.
+  Memory memory();
+  // Gives memory back to the system if little of it was used since the last call, or a model was
+  // unloaded; false = nothing was to be done. Blocks shortly; not on an I/O thread. One caller at a
+  // time.
+  bool TrimMemory();
 
   // For the I/O threads' handlers.
   const FrontendOptions& options() const { return options_; }
@@ -104,7 +122,7 @@ class Frontend {
   PolicyRef policy();
   trace::PlanRef tracing();
   RouteAliasesRef aliases();
-  void Attach(int thread_index, base::Ref<Mailbox> mailbox);
+  void Attach(int thread_index, base::Ref<Mailbox> mailbox, base::Ref<device::HostPool> pool);
 
  private:
   base::Status StartThreads();
@@ -118,17 +136,21 @@ class Frontend {
   std::mutex drain_mutex_;
   std::condition_variable drained_;
   std::mutex mutex_;
-  std::vector<base::Ref<Mailbox>> mailboxes_;  // by thread; guarded by mutex_
-  trace::PlanRef tracing_;                     // guarded by mutex_
+  std::vector<base::Ref<Mailbox>> mailboxes_;       // by thread; guarded by mutex_
+  std::vector<base::Ref<device::HostPool>> pools_;  // by thread; guarded by mutex_
+  trace::PlanRef tracing_;                          // guarded by mutex_
   trace::RecordQueue traces_;
   std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<LoadMeter> load_meter_;
   PolicyRef policy_;                           // guarded by mutex_
   RouteAliasesRef aliases_;                    // guarded by mutex_
   std::string metrics_text_;                   // guarded by mutex_
+  std::string health_details_;                 // guarded by mutex_
+  std::optional<base::Instant> heard_at_;      // from TypeScript; guarded by mutex_
   metrics::HostMetrics host_metrics_;          // guarded by mutex_
   std::atomic<size_t> metrics_page_bytes_{0};  // of the last page
-  bool is_stopped_ = false;
+  size_t left_by_allocator_ = 0;               // free bytes of the allocator after the last trim
+  std::atomic<bool> is_stopped_{false};
   std::unique_ptr<net::Server> server_;
 };
 

@@ -43,7 +43,8 @@ void IoHandler::AnswerHttpHealth(Call& call) {
   }
   if (table_->is_exiting) return answers_.Error(call, base::Unavailable("Server exiting"));
   if (call.kind == RouteKind::kReady) {
-    return answer(table_->is_ready, table_->is_ready ? R"({"ready":true})" : R"({"ready":false})");
+    const bool is_ready = table_->IsServerReady();
+    return answer(is_ready, is_ready ? R"({"ready":true})" : R"({"ready":false})");
   }
   const auto ready = table_->IsReady(call.model_name, call.model_version);
   if (!ready.ok()) return Unresolved(call, call.model_name, ready.status());
@@ -67,7 +68,7 @@ void IoHandler::AnswerGrpcHealth(Call& call) {
   const base::Status read = protocol::ReadGrpcInferRequest(call.body_bytes(), *pool_, *request);
   if (read.code() == base::StatusCode::kInternal) return answers_.Error(call, read);
   if (call.kind == RouteKind::kLive) return answers_.GrpcMessage(call, FieldOne(table_->is_live));
-  const bool is_ready = table_->is_ready && !table_->is_exiting;
+  const bool is_ready = table_->IsServerReady();
   if (call.kind == RouteKind::kReady) return answers_.GrpcMessage(call, FieldOne(is_ready));
   if (call.kind == RouteKind::kHealthCheck) {
     return answers_.GrpcMessage(call, FieldOne(is_ready ? kServing : kNotServing));
@@ -90,7 +91,7 @@ void IoHandler::StartWatch(Call& call, std::string_view service) {
 // does, so nothing gathers.
 void IoHandler::UpdateWatch(Call& call) {
   if (call.state == Call::State::kAnswered || call.stream->unsent_bytes() > 0) return;
-  const bool is_ready = table_->is_ready && !table_->is_exiting;
+  const bool is_ready = table_->IsServerReady();
   const ServingStatus status = !IsService(call.model_name) ? kServiceUnknown
                                : is_ready                  ? kServing
                                                            : kNotServing;

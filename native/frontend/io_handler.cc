@@ -45,7 +45,7 @@ IoHandler::IoHandler(Frontend& frontend, int index, base::Ref<base::Waker> waker
       answers_(*pool_, options_.server_timing, options_.real16_json, load_headers_.get()) {
   SetCurrentMailbox(mailbox_.get());
   // Attached first: a table published from here on comes as a notice as well.
-  frontend_.Attach(index, mailbox_);
+  frontend_.Attach(index, mailbox_, pool_);
   table_ = frontend_.engine().table();
   policy_ = frontend_.policy();
   tracing_ = frontend_.tracing();
@@ -145,6 +145,8 @@ void IoHandler::Serve(Call& call) {
       return SubmitGenerate(call);
     case RouteKind::kMetrics:
       return answers_.Http(call, 200, kMetricsText, frontend_.RenderMetrics());
+    case RouteKind::kHealthDetails:
+      return AnswerHealthDetails(call);
     case RouteKind::kNothing:
       return answers_.Http(call, 200, kMetricsText, {});
     case RouteKind::kStreamInfer:
@@ -245,6 +247,7 @@ void IoHandler::OnWake() {
     if (owned->policy) policy_ = owned->policy;
     if (owned->tracing) tracing_ = *owned->tracing;
     if (owned->aliases) aliases_ = owned->aliases;
+    if (owned->trims) Trim();
     // Seen is said after the turn: what was read under the old table has been submitted by then.
     unacknowledged_.push_back(std::move(owned->acknowledgement));
   }

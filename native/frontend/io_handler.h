@@ -140,6 +140,12 @@ class IoHandler final : public net::RequestHandler {
   void UpdateWatch(Call& call);
   void UpdateWatches();
 
+  // health_details.cc
+  void AnswerHealthDetails(Call& call);
+
+  // memory.cc
+  void Trim();
+
   void PostControl(Call& call);
   // Counts the call among those in flight, or not.
   void SetCounted(Call& call, bool is_counted);

@@ -32,7 +32,7 @@ double Growth(uint64_t before, uint64_t now) {
 
 LoadSample TakeSample(const std::vector<engine::Engine::NamedSample>& models, base::Instant now) {
   LoadSample sample{.at = now, .cpu_ns = ProcessCpuNs(), .ended = 0, .failed = 0, .models = {}};
-  for (const auto& [model, statistics] : models) {
+  for (const auto& [handle, model, statistics] : models) {
     sample.ended += statistics.success.count + statistics.fail.count;
     sample.failed += statistics.fail.count;
     const core::ModelPlan& plan = model->plan();

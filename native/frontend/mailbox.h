@@ -44,6 +44,7 @@ class Acknowledgement final : public base::RefCounted {
 // A new table, policy, set of aliases or tracing plan for one I/O thread; null or nothing = the one
 // it has stays.
 struct TableNotice {
+  bool trims = false;  // memory that is kept for requests to come goes back
   engine::DispatchTableRef table;
   PolicyRef policy;
   RouteAliasesRef aliases;

@@ -49,6 +49,10 @@ void IoHandler::StartHttp(Call& call, const net::RequestHead& head, const Route&
     StartHttpBody(call, head, limit);
     return;
   }
+  if (call.kind == RouteKind::kHealthDetails && !options_.diagnostics_api) {
+    answers_.Http(call, 404, kJson, R"({"error":"Not Found"})");
+    return;
+  }
   const bool is_generate =
       call.kind == RouteKind::kGenerate || call.kind == RouteKind::kGenerateStream;
   if (!AllowsMethod(*route.row, head.method)) {

@@ -35,6 +35,10 @@ constexpr RouteRow kRows[] = {
     Http(kGet, "/v2/health/ready", Api::kHealth, Scope::kPublic, RouteKind::kReady),
     Http(kGet, "/v2/models/{m}[/versions/{v}]/ready", Api::kHealth, Scope::kPublic,
          RouteKind::kModelReady),
+    // Answered here, 404 where it is off.
+    Http(kGet, "/v2/health/details", Api::kStatistics, Scope::kMetrics, RouteKind::kHealthDetails),
+    // TypeScript answers 404 where it is off.
+    Http(kGet, "/v2/memory", Api::kStatistics, Scope::kMetrics),
     Http(kGet, "/v2", Api::kMetadata, Scope::kInfer),
     // Pages and OpenAPI documents; TypeScript answers 404 where they are off.
     Http(kGet, "/v2/docs", Api::kDocs, Scope::kInfer),

@@ -26,6 +26,7 @@ enum class RouteKind : uint8_t {
   kLive,            // health, answered from the dispatch table
   kReady,
   kModelReady,
+  kHealthDetails,
   kHealthCheck,  // grpc.health.v1
   kHealthWatch,
   kStreamInfer,  // ModelStreamInfer

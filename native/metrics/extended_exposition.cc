@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+#include <algorithm>
 #include <string_view>
 
 #include "metrics/exposition.h"
@@ -97,6 +98,21 @@ void AppendQueues(std::span<const ModelSample> samples, std::string& out) {
                });
 }
 
+void AppendInstances(std::span<const ModelSample> samples, std::string& out) {
+  AppendFamily(
+      out, samples, "nereid_instances_serving", "Instances that take work.", "gauge",
+      [](const ModelSample& sample) {
+        return static_cast<uint64_t>(std::ranges::count(
+            sample.statistics().instances, InstanceCondition::kServing, &InstanceState::condition));
+      });
+  AppendFamily(out, samples, "nereid_instance_poisonings_total",
+               "Instances that their backend gave up on.", "counter",
+               [](const ModelSample& sample) { return sample.statistics().poisonings; });
+  AppendFamily(out, samples, "nereid_instance_rebuilds_total",
+               "Poisoned instances that were built anew.", "counter",
+               [](const ModelSample& sample) { return sample.statistics().rebuilds; });
+}
+
 }  // namespace
 
 double QueueSaturation(const core::ModelPlan& plan, const QueueState& queue) {
@@ -107,6 +123,7 @@ void AppendExtendedMetrics(std::span<const ModelSample> samples, const ServerSta
                            std::string& out) {
   if (!samples.empty()) AppendHistograms(samples, out);
   AppendQueues(samples, out);
+  AppendInstances(samples, out);
   AppendGauge(out, "nereid_connections", "Open connections of clients.", server.connections);
   AppendGauge(out, "nereid_requests",
               "Requests between their head and the last byte of their answer.", server.requests);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "metrics/bounded_histogram.h"
 #include "metrics/duration.h"
+#include "metrics/instance_state.h"
 #include "metrics/latency_histogram.h"
 #include "metrics/response_counters.h"
 #include "metrics/stage_summaries.h"
@@ -60,9 +61,14 @@ struct ModelStatistics {
   Duration compute_output;
   std::map<int64_t, BatchStatistics> batches;        // by rows of the execution
   uint64_t failures[4] = {};                         // by FailureReason
+  uint64_t poisonings = 0;                           // of its instances
+  uint64_t rebuilds = 0;                             // of poisoned instances, that succeeded
   std::array<LatencyHistogram, kStages> histograms;  // by Stage; empty unless they are on
 
   // Of a snapshot only.
+  std::vector<InstanceState> instances;  // of a model that runs
+  uint64_t tensor_bytes = 0;             // that its batches and answers hold
+  uint64_t idle_bytes = 0;               // kept for batches to come
   QueueState queue_state;
   std::vector<std::vector<double>> summaries;  // µs by Stage and quantile; empty unless they are on
   std::vector<ResponseStatistics> responses;   // by index; decoupled models only

@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -78,6 +80,12 @@ class Execution final : public backend::Batch {
 
   std::span<const core::RequestPtr> owned() const { return owned_; }
   const ExecutionTimes& times() const { return times_; }
+  // Where inputs are gathered and outputs lie. Trimmed by who holds the lease.
+  device::HostPool& pool() const { return *pool_; }
+
+  // Why the instance must not run again, since the last call; empty = it may.
+  std::string TakePoison() { return std::exchange(poison_, {}); }
+  bool is_poisoned() const { return !poison_.empty(); }
 
   // Sends the prepared responses and lets the requests go.
   void Deliver();

@@ -85,8 +85,8 @@ base::Result<base::Ref<Model>> Model::LoadInstance(
     std::shared_ptr<backend::BackendModel> backend_model, int instance,
     const ModelOptions& options) {
   const auto warmup = std::exchange(plan.warmup, {});
-  auto model = base::Ref<Model>::Adopt(
-      new Model(std::move(plan), std::move(backend_model), options.metrics));
+  auto model =
+      base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model), options));
   RETURN_IF_ERROR(model->MakeInstances(backend, instance, options));
   RETURN_IF_ERROR(model->WarmUp(warmup, backend, options));
   if (options.allow_inline && backend.may_run_inline(model->plan_)) {
@@ -98,7 +98,7 @@ base::Result<base::Ref<Model>> Model::LoadInstance(
 }
 
 Model::Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backend_model,
-             const metrics::MetricsOptions& metrics)
+             const ModelOptions& options)
     : Servable(std::move(plan)),
       backend_model_(std::move(backend_model)),
       // The backend of a decoupled model answers by itself, so its batches must not overlap.
@@ -106,13 +106,14 @@ Model::Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backen
           KeepsOrder(plan_) && plan_.decoupled ? 1 : static_cast<size_t>(plan_.instance_count)),
       batch_rows_(plan_.batching ? std::max<int64_t>(plan_.max_batch_size, 1) : 1),
       has_free_shapes_(HasFreeShapes(plan_)),
-      has_histograms_(metrics.extended),
-      is_measured_(metrics.extended || metrics.summary_latencies),
+      has_histograms_(options.metrics.extended),
+      is_measured_(options.metrics.extended || options.metrics.summary_latencies),
       counts_bytes_(is_measured_ || plan_.queue.max_queue_bytes != 0),
-      responses_(CountingSink::MakeCounters(plan_, metrics)),
+      responses_(CountingSink::MakeCounters(plan_, options.metrics)),
+      health_changed_(options.health_changed),
       queue_(plan_.queue),
-      summaries_(metrics.summary_latencies
-                     ? std::make_unique<metrics::StageSummaries>(metrics.summary_quantiles)
+      summaries_(options.metrics.summary_latencies
+                     ? std::make_unique<metrics::StageSummaries>(options.metrics.summary_quantiles)
                      : nullptr),
       load_control_(LoadControl::Make(plan_, batch_rows_)),
       order_(KeepsOrder(plan_) && lease_limit_ > 1
@@ -124,8 +125,9 @@ Model::~Model() { Stop(); }
 
 base::Status Model::MakeInstances(backend::Backend& backend, int first,
                                   const ModelOptions& options) {
+  first_instance_ = first;
   for (int i = 0; i < plan_.instance_count; ++i) {
-    auto lease = std::make_unique<Lease>();
+    auto lease = std::make_unique<Lease>(options.recovery);
     ASSIGN_OR_RETURN(lease->instance, backend_model_->CreateInstance(first + i));
     lease->execution = std::make_unique<Execution>(
         plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this),
@@ -189,10 +191,12 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
     DropDeadLocked(queue_.FirstOf(level), now, refusals);
     is_full = queue_.IsFull(level);
   }
-  if (is_stopping_ || is_full) {
+  if (refuses_ || is_full) {
     return RejectLocked(std::move(request),
-                        is_stopping_ ? SchedulerHasStopped() : QueueIsFull(plan_.queue), now,
-                        refusals);
+                        is_stopping_ ? SchedulerHasStopped()
+                        : refuses_   ? LostLocked()
+                                     : QueueIsFull(plan_.queue),
+                        now, refusals);
   }
   scheduler::QueuedRequest queued;
   queued.rows = request->batch_size;
@@ -343,6 +347,7 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     if (decision.send == 0 || !MayRunInlineLocked(decision.rows, allowance)) return;
     TakeBatchLocked(decision, *lease);
     lease->is_inline = true;
+    ++lease->inside;
     // A system call each, so only while there is a suspicion.
     const bool is_watched = inline_watch_ > 0;
     lock.unlock();
@@ -354,6 +359,9 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     const bool is_slow = is_too_long && is_watched && IsOwnDoing(before, UsageOfThisThread());
     allowance.left -= took;
     lock.lock();
+    --lease->inside;
+    if (lease->awaits_rebuild) [[unlikely]]
+      lease->work.notify_one();
     if (is_watched) --inline_watch_;
     if (is_too_long) inline_watch_ = kWatchedRuns;
     if (is_slow) inline_allowed_ = false;
@@ -367,7 +375,11 @@ void Model::InstanceLoop(size_t index) {
   for (;;) {
     lease.is_notified = false;
     if (lease.is_held || !MayStartLocked()) {
-      lease.work.wait(lock);
+      if (!lease.awaits_rebuild || lease.inside > 0) {
+        lease.work.wait(lock);
+      } else if (!Recover(lock, index)) {
+        return;
+      }
       continue;
     }
     const Instant now = steady_clock::now();
@@ -400,11 +412,16 @@ void Model::InstanceLoop(size_t index) {
 
 void Model::OnExecuted(int instance, const base::Status& status, bool) {
   Lease& lease = *leases_[static_cast<size_t>(instance)];
+  const bool is_poisoned = lease.execution->is_poisoned();
   {
     // Counted before the answer can be seen: a client that has its answer sees itself counted.
     std::lock_guard lock(mutex_);
     CountExecutionLocked(*lease.execution, status);
+    if (is_poisoned) [[unlikely]]
+      PoisonLocked(lease);
   }
+  if (is_poisoned) [[unlikely]]
+    TellHealth();
   if (order_) {
     DeliverInOrder(lease);
   } else {
@@ -413,7 +430,9 @@ void Model::OnExecuted(int instance, const base::Status& status, bool) {
   // The model may end as soon as the lease is free and nothing is pending: no member is touched
   // after the lock.
   std::lock_guard lock(mutex_);
-  lease.is_held = false;
+  lease.is_held = lease.awaits_rebuild = is_poisoned;
+  if (is_poisoned) [[unlikely]]
+    lease.work.notify_one();
   --held_;
   // Whoever runs inline goes on with the queue itself, and wakes a thread for what it leaves.
   const bool runner_goes_on = std::exchange(lease.is_inline, false);
@@ -512,6 +531,11 @@ metrics::ModelStatistics Model::Statistics() const {
     std::lock_guard lock(mutex_);
     const Instant now = steady_clock::now();
     copy = statistics_;
+    for (const auto& lease : leases_) {
+      copy.instances.push_back(lease->recovery.state());
+      copy.tensor_bytes += lease->execution->pool().charged_bytes();
+      copy.idle_bytes += lease->execution->pool().cached_bytes();
+    }
     copy.queue_state = QueueStateLocked(now);
     if (summaries_) copy.summaries = summaries_->Estimate(now);
   }
@@ -522,10 +546,27 @@ metrics::ModelStatistics Model::Statistics() const {
   return copy;
 }
 
+void Model::Trim() {
+  std::unique_lock lock(mutex_);
+  for (const auto& lease : leases_) {
+    if (lease->is_held || held_ >= lease_limit_ || is_stopping_) continue;
+    lease->is_held = true;
+    ++held_;
+    lock.unlock();
+    lease->execution->pool().Trim();
+    lock.lock();
+    lease->is_held = false;
+    --held_;
+    if (is_stopping_) idle_.notify_all();
+    // What came meanwhile may be for this instance alone, and its thread looks at it once more.
+    lease->work.notify_one();
+  }
+}
+
 void Model::Stop() {
   {
     std::unique_lock lock(mutex_);
-    is_stopping_ = true;
+    is_stopping_ = refuses_ = true;
     for (const auto& lease : leases_) lease->work.notify_one();
     lock.unlock();
     backend_model_->Unblock();

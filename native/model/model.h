@@ -3,7 +3,9 @@
 
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -23,6 +25,7 @@
 #include "model/execution.h"
 #include "model/inline_costs.h"
 #include "model/load_control.h"
+#include "model/recovery.h"
 #include "model/refusal.h"
 #include "model/servable.h"
 #include "model/warmup.h"
@@ -38,6 +41,9 @@ struct ModelOptions {
   metrics::MetricsOptions metrics{};
   RequestTaker* taker = nullptr;       // of requests that run again
   ValidateRequest validate = nullptr;  // of warm-up requests; null for plans that have none
+  RecoveryOptions recovery{};
+  // Called without a lock, on any thread, when CanServe may have changed.
+  std::function<void()> health_changed;
 };
 
 // One loaded version: its queue, its instances, its counters.
@@ -66,10 +72,12 @@ class Model final : public Servable, private ExecutionListener {
                     metrics::FailureReason reason) override;
   std::optional<base::Nanoseconds> QueueTimeout(const core::InferRequest& request) const override;
   void Stop() override;
+  void Trim() override;
   void Unblock() override { backend_model_->Unblock(); }
 
   metrics::ModelStatistics Statistics() const override;
   double load_seconds() const override { return load_seconds_; }
+  bool CanServe() const override { return can_serve_.load(std::memory_order_acquire); }
   base::Result<std::string> Control(std::string_view json) override {
     return backend_model_->Control(json);
   }
@@ -87,10 +95,16 @@ class Model final : public Servable, private ExecutionListener {
     bool is_inline = false;        // held by a submitting thread; guarded by mutex_
     bool is_notified =
         false;  // its thread has been woken and has not looked yet; guarded by mutex_
+    // Submitting threads that have not returned from the instance yet; guarded by mutex_.
+    int inside = 0;
+    bool awaits_rebuild = false;  // poisoned and answered: stays held; guarded by mutex_
+    Recovery recovery;            // guarded by mutex_
+
+    explicit Lease(const RecoveryOptions& options) : recovery(options) {}
   };
 
   Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backend_model,
-        const metrics::MetricsOptions& metrics);
+        const ModelOptions& options);
   ~Model() override;
 
   base::Status MakeInstances(backend::Backend& backend, int first, const ModelOptions& options);
@@ -130,6 +144,19 @@ class Model final : public Servable, private ExecutionListener {
   void CountResponses(Execution& execution, base::Instant now) const;
   metrics::QueueState QueueStateLocked(base::Instant now) const;
 
+  // model_recovery.cc
+  void PoisonLocked(Lease& lease);
+  // Rebuilds a poisoned instance or waits for the moment to; by its own thread. False: the model
+  // stops.
+  bool Recover(std::unique_lock<std::mutex>& lock, size_t index);
+  void UpdateHealthLocked();
+  // No instance serves and none will.
+  bool IsLostLocked() const;
+  base::Status LostLocked() const;
+  void RefuseQueueLocked(std::vector<Refusal>& refusals);
+  void TellHealth() const;
+  std::string Name(size_t index) const;  // of an instance, for the log
+
   const std::shared_ptr<backend::BackendModel> backend_model_;
   const size_t lease_limit_;    // leases that may be held at once
   const int64_t batch_rows_;    // no batch takes requests beyond this many rows
@@ -138,7 +165,9 @@ class Model final : public Servable, private ExecutionListener {
   const bool is_measured_;                                // has histograms or summaries
   const bool counts_bytes_;                               // of what waits
   const base::Ref<metrics::ResponseCounters> responses_;  // null unless the model is decoupled
+  const std::function<void()> health_changed_;
   double load_seconds_ = 0;
+  int first_instance_ = 0;  // of the backend's model
 
   mutable std::mutex mutex_;
   std::condition_variable idle_;                              // Stop: nothing pending
@@ -149,6 +178,8 @@ class Model final : public Servable, private ExecutionListener {
   const std::unique_ptr<LoadControl> load_control_;           // mostly null; guarded by mutex_
   size_t held_ = 0;                                           // leases held; guarded by mutex_
   bool is_stopping_ = false;                                  // guarded by mutex_
+  bool refuses_ = false;                                      // stops or is lost; guarded by mutex_
+  std::atomic<bool> can_serve_{true};                         // an instance serves
   const std::unique_ptr<scheduler::AnswerOrder<BatchAnswers>>
       order_;             // null unless answers leave in the order of arrival; guarded by mutex_
   int inline_watch_ = 0;  // inline runs to measure; guarded by mutex_

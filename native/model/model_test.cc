@@ -63,6 +63,31 @@ TEST(Model, AnswersWhatItIsAsked) {
   EXPECT_EQ(statistics.queued, 0u);
 }
 
+TEST(Model, GivesBackWhatItKeepsForBatches) {
+  core::ModelPlan plan = Batching(MakePlan("identity"));
+  plan.instance_count = 3;
+  ModelHarness model(std::move(plan), nullptr, false);
+  for (const Pending& pending : model.Enqueue(20)) EXPECT_TRUE(pending.is_echoed());
+  EXPECT_GT(model.Statistics().idle_bytes + model.Statistics().tensor_bytes, 0u);
+  // While an instance gives its answer back, it is not free to be trimmed.
+  while (model.Statistics().idle_bytes > 0) model->Trim();
+  EXPECT_EQ(model.Statistics().tensor_bytes, 0u);
+  EXPECT_TRUE(model.EnqueueOne().is_echoed());
+}
+
+TEST(Model, IsTrimmedWhileItWorks) {
+  ModelHarness model(Batching(MakePlan("identity")));
+  std::atomic<bool> is_over{false};
+  std::thread trimmer([&] {
+    while (!is_over) model->Trim();
+  });
+  for (int i = 0; i < 200; ++i) {
+    for (const Pending& pending : model.Enqueue(5)) EXPECT_TRUE(pending.is_echoed());
+  }
+  is_over = true;
+  trimmer.join();
+}
+
 TEST(Model, RunsOneRequestAtATimeWithoutBatching) {
   ModelHarness model(MakePlan("identity"));
   for (const Pending& pending : model.Enqueue(5)) pending.Wait();

@@ -498,6 +498,15 @@ void SequenceModel::Stop() {
   for (const Instance& instance : instances_) instance.model->Stop();
 }
 
+bool SequenceModel::CanServe() const {
+  return std::ranges::any_of(instances_,
+                             [](const Instance& instance) { return instance.model->CanServe(); });
+}
+
+void SequenceModel::Trim() {
+  for (const Instance& instance : instances_) instance.model->Trim();
+}
+
 metrics::ModelStatistics SequenceModel::Statistics() const {
   metrics::ModelStatistics statistics;
   {
@@ -513,6 +522,12 @@ metrics::ModelStatistics SequenceModel::Statistics() const {
     const metrics::ModelStatistics inner = instance.model->Statistics();
     if (!is_direct()) statistics.queued += inner.queued;
     SequenceCounters::AddBatches(inner, statistics);
+    statistics.poisonings += inner.poisonings;
+    statistics.rebuilds += inner.rebuilds;
+    statistics.tensor_bytes += inner.tensor_bytes;
+    statistics.idle_bytes += inner.idle_bytes;
+    statistics.instances.insert(statistics.instances.end(), inner.instances.begin(),
+                                inner.instances.end());
   }
   if (responses_) {
     statistics.responses = responses_->Statistics();

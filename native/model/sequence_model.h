@@ -50,6 +50,8 @@ class SequenceModel final : public Servable, private RequestTaker {
   }
   void Stop() override;
   void Unblock() override;
+  bool CanServe() const override;
+  void Trim() override;
   metrics::ModelStatistics Statistics() const override;
   double load_seconds() const override { return load_seconds_; }
   base::Result<std::string> Control(std::string_view json) override {

@@ -54,6 +54,12 @@ class Servable : public base::RefCounted {
   virtual metrics::ModelStatistics Statistics() const = 0;
   virtual double load_seconds() const = 0;
 
+  // An instance works, of each model that it needs. Never blocks for long.
+  virtual bool CanServe() const = 0;
+
+  // Gives memory back that is kept for batches to come. Takes free instances for a moment.
+  virtual void Trim() = 0;
+
   // Test door of its backend: JSON in, JSON out.
   virtual base::Result<std::string> Control(std::string_view json) = 0;
 

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -45,13 +46,17 @@ inline std::unique_ptr<backend::Backend> FindBackend(std::string_view name) {
 class ModelHarness {
  public:
   explicit ModelHarness(core::ModelPlan plan, std::unique_ptr<backend::Backend> backend = nullptr,
-                        bool allow_inline = true, metrics::MetricsOptions metrics = {})
+                        bool allow_inline = true, metrics::MetricsOptions metrics = {},
+                        model::RecoveryOptions recovery = {},
+                        std::function<void()> health_changed = {})
       : backend_(backend ? std::move(backend) : FindBackend(plan.backend)) {
-    model_ =
-        model::Model::Load(
-            std::move(plan), *backend_,
-            {.budget = Unlimited(), .allow_inline = allow_inline, .metrics = std::move(metrics)})
-            .Take();
+    model_ = model::Model::Load(std::move(plan), *backend_,
+                                {.budget = Unlimited(),
+                                 .allow_inline = allow_inline,
+                                 .metrics = std::move(metrics),
+                                 .recovery = recovery,
+                                 .health_changed = std::move(health_changed)})
+                 .Take();
   }
 
   model::Model& operator*() { return *model_; }

@@ -42,6 +42,9 @@ const ENGINE: Record<keyof Engine, true> = {
   openRegion: true,
   snapshot: true,
   setMetricsText: true,
+  setHealthDetails: true,
+  memory: true,
+  trimMemory: true,
   testControl: true,
   log: true,
   close: true,
@@ -69,6 +72,7 @@ const OPTIONS: EngineOptions = {
   maxStreamsPerConnection: 16,
   allowClientShm: false,
   controlTimeoutMs: 10_000,
+  diagnosticsApi: true,
   jsonHealthBodies: true,
   metrics: {
     counterLatencies: true,

@@ -273,6 +273,8 @@ export interface DispatchTable {
   readonly ready: boolean;
   /** true while the server drains: readiness answers 503 `Server exiting`; open connections are served to their end */
   readonly exiting: boolean;
+  /** the server is ready only while one build of each list has an instance that works, too: handles; absent = none */
+  readonly needs?: readonly (readonly number[])[];
   /** a call for a model that does not serve is a demand for it; absent = no */
   readonly onDemand?: boolean;
   /** gRPC's number for a request for a model that is not in the table; absent = NOT_FOUND */
@@ -497,6 +499,8 @@ export interface EngineOptions {
   readonly controlTimeoutMs: number;
   /** health answers carry KServe's JSON bodies when true, Triton's empty bodies when false */
   readonly jsonHealthBodies: boolean;
+  /** GET /v2/health/details is answered */
+  readonly diagnosticsApi: boolean;
   /** file of the access log, `-` = standard output, empty = none */
   readonly accessLog: string;
   /** the access log has a line for every so-manyth request; at least 1 */
@@ -700,6 +704,8 @@ export interface DurationStat {
 
 /** Counters of one model version, all read under one lock: success + failure + pending = received. */
 export interface ModelStatistics {
+  /** as `load` returned it */
+  readonly handle: number;
   readonly name: string;
   readonly version: number;
   readonly received: bigint;
@@ -738,6 +744,17 @@ export interface ModelStatistics {
     readonly emptyResponse: DurationStat;
     readonly cancel: DurationStat;
   }[];
+  /** empty for an ensemble */
+  readonly instances: readonly InstanceState[];
+}
+
+/** Where one instance of a model stands; native/metrics/instance_state.h says what the states mean. */
+export interface InstanceState {
+  readonly state: 'serving' | 'poisoned' | 'rebuilding' | 'lost';
+  /** empty while it serves */
+  readonly reason: string;
+  readonly failedAttempts: number;
+  readonly poisonings: number;
 }
 
 export interface EngineSnapshot {
@@ -746,6 +763,33 @@ export interface EngineSnapshot {
   readonly inFlight: number;
   readonly memoryUsedBytes: number;
   readonly memoryLimitBytes: number;
+}
+
+/** Bytes that native holds; exact while nothing comes or goes. */
+export interface MemoryUse {
+  readonly limitBytes: number;
+  /** of requests, tensors and answers */
+  readonly usedBytes: number;
+  /** the most they ever were */
+  readonly peakBytes: number;
+  /** the part of requests: their bodies, and what was read from them */
+  readonly requestBytes: number;
+  /** kept for requests to come */
+  readonly idleBytes: number;
+  readonly models: readonly {
+    readonly name: string;
+    readonly version: number;
+    /** the part of its batches and their outputs */
+    readonly tensorBytes: number;
+    /** kept for batches to come */
+    readonly idleBytes: number;
+  }[];
+  /** mallinfo2: pieces in use, free pieces that may have no pages, and mappings of their own */
+  readonly allocator: {
+    readonly usedBytes: number;
+    readonly freeBytes: number;
+    readonly mappedBytes: number;
+  };
 }
 
 /** One engine: I/O threads, models, listeners. Made by `binding.createEngine`; ended by `close`. */
@@ -806,6 +850,14 @@ export interface Engine {
   snapshot(): EngineSnapshot;
   /** text block appended to `/metrics`; TypeScript renews it at most once a second */
   setMetricsText(text: string): void;
+  /** members of the JSON object of `/v2/health/details`, absent = those of before; a sign of life in any case */
+  setHealthDetails(members?: string): void;
+  memory(): MemoryUse;
+  /**
+   * Gives memory back to the system if little of it was used since the last call, or a model was unloaded.
+   * @returns false = nothing was to be done
+   */
+  trimMemory(): Promise<boolean>;
   /** the `/v2/test/{model}` door: JSON in, JSON out. Rejects unless the engine was made with enableTestBackends. */
   testControl(handle: number, json: string): Promise<string>;
   log(

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { LogSettingsVerbs } from './log-settings.ts';
+import type { MemoryQueries } from './memory.ts';
 import type { ModelQueries } from './models.ts';
 import type { RepositoryVerbs } from './repository.ts';
 import type { ServerMetadata } from './server.ts';
@@ -13,6 +14,7 @@ import type { TraceVerbs } from './trace.ts';
 export interface ControlService {
   readonly metadata: ServerMetadata;
   readonly models: ModelQueries;
+  readonly memory: MemoryQueries;
   readonly repository: RepositoryVerbs;
   readonly sharedMemory: SharedMemory;
   readonly statistics: StatisticsQueries;

@@ -25,6 +25,7 @@ it('tells each build once when two repositories serve one name and version', asy
 function statistics(inferenceCount: bigint): ModelStatistics {
   const none = { count: 0n, ns: 0n };
   return {
+    handle: 1,
     name: 'both',
     version: 1,
     received: inferenceCount,
@@ -43,5 +44,6 @@ function statistics(inferenceCount: bigint): ModelStatistics {
     failures: { rejected: 0n, canceled: 0n, backend: 0n, other: 0n },
     batches: [],
     responses: [],
+    instances: [],
   };
 }

@@ -29,6 +29,8 @@ export interface HttpHandlerOptions {
   readonly kserve?: KServeApi | undefined;
   /** present when pages and OpenAPI documents are on */
   readonly docs?: DocsApi | undefined;
+  /** GET /v2/memory */
+  readonly diagnostics?: boolean;
   /** the `/v2/test` door; absent unless test backends are on */
   readonly testDoor?:
     | ((model: string, version: string, json: string) => Promise<string>)
@@ -68,7 +70,11 @@ export async function handleHttp(
 }
 
 /** What is off does not exist. */
-function isOff({ kind }: Route, { docs, kserve, testDoor }: HttpHandlerOptions): boolean {
+function isOff(
+  { kind }: Route,
+  { diagnostics, docs, kserve, testDoor }: HttpHandlerOptions,
+): boolean {
+  if (kind === 'memory') return diagnostics !== true;
   if (kind === 'test-backend') return testDoor === undefined;
   if (kind === 'docs') return docs === undefined;
   return kind === 'kserve' && kserve === undefined;
@@ -92,6 +98,8 @@ async function answer(
       const rows = control.statistics.read(route.model, route.version);
       return jsonReply(`{"model_stats":${writeJson(rows)}}`);
     }
+    case 'memory':
+      return jsonReply(writeJson(control.memory.read()));
     case 'log-settings':
       if (call.method === 'POST') {
         control.logSettings.update(readLogChanges(readJsonObject(call.body, 'required')));

@@ -100,6 +100,49 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   UnloadRequest: object({
     parameters: object({ unload_dependents: { type: 'boolean' } }),
   }),
+  HealthDetails: object(
+    {
+      live: { type: 'boolean' },
+      ready: { type: 'boolean' },
+      exiting: { type: 'boolean' },
+      memory: object({ used_bytes: integer, limit_bytes: integer }),
+      instances: list(
+        object({
+          model: text,
+          version: text,
+          index: integer,
+          state: { enum: ['serving', 'poisoned', 'rebuilding', 'lost'] },
+          reason: text,
+          failed_attempts: integer,
+          poisonings: integer,
+        }),
+      ),
+      event_loop: object({ age_ms: { type: ['integer', 'null'] } }),
+      policy: { enum: ['off', 'all', 'known', 'any', 'listed'] },
+      listed: list(text),
+      waits_for: list(text),
+      models: list(object({ name: text, version: text, state: text, reason: text }, ['name'])),
+    },
+    ['live', 'ready', 'exiting', 'memory', 'instances', 'event_loop'],
+  ),
+  Memory: object({
+    limit_bytes: integer,
+    used_bytes: integer,
+    peak_bytes: integer,
+    kinds: object({ requests_bytes: integer, tensors_bytes: integer, other_bytes: integer }),
+    idle_bytes: integer,
+    models: list(
+      object({
+        name: text,
+        version: text,
+        tensors_bytes: integer,
+        idle_bytes: integer,
+        loaded_bytes: integer,
+      }),
+    ),
+    process: { type: 'object', additionalProperties: integer },
+    allocator: { type: 'object', additionalProperties: integer },
+  }),
   Models: object({ models: list(text) }),
   Predictions: object({ predictions: { type: 'array' }, outputs: {} }),
   PredictRequest: object({ instances: { type: 'array' }, inputs: {} }),
@@ -121,6 +164,11 @@ export const WORDS: ReadonlyMap<string, RouteWords> = new Map<string, RouteWords
   ['GET /v2', { summary: 'The server', response: 'ServerMetadata' }],
   ['GET /v2/health/live', { summary: 'Whether the server lives' }],
   ['GET /v2/health/ready', { summary: 'Whether every model asked for serves' }],
+  [
+    'GET /v2/health/details',
+    { summary: 'Why the server and its models are ready or not', response: 'HealthDetails' },
+  ],
+  ['GET /v2/memory', { summary: 'What holds memory', response: 'Memory' }],
   ['GET /v2/models/{m}[/versions/{v}]/ready', { summary: 'Whether the model serves' }],
   ['GET /v2/models/{m}[/versions/{v}]', { summary: 'The model', response: 'ModelMetadata' }],
   [

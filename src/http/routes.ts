@@ -10,6 +10,7 @@ export type Route =
   | { readonly kind: 'model-config'; readonly model: string; readonly version: string }
   | { readonly kind: 'infer'; readonly model: string; readonly version: string }
   | { readonly kind: 'statistics'; readonly model: string; readonly version: string }
+  | { readonly kind: 'memory' }
   | { readonly kind: 'log-settings' }
   /** model empty: the settings of the server */
   | { readonly kind: 'trace-settings'; readonly model: string }
@@ -69,6 +70,7 @@ export function matchRoute(path: string): RouteMatch | undefined {
   if (path === '/v2/models/stats') {
     return { route: { kind: 'statistics', model: '', version: '' }, methods: GET };
   }
+  if (path === '/v2/memory') return { route: { kind: 'memory' }, methods: GET };
   if (path === '/v2/logging') return { route: { kind: 'log-settings' }, methods: GET_OR_POST };
   if (path === '/v2/trace/setting') {
     return { route: { kind: 'trace-settings', model: '' }, methods: GET_OR_POST };

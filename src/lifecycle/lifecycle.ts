@@ -16,6 +16,7 @@ import { attemptLoad } from './attempts.ts';
 import { Dependencies } from './dependencies.ts';
 import { MemberError, membersOf, wireMembers } from './ensembles.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
+import { impairments } from './instance-health.ts';
 import { buildReasons, failedToPoll } from './load-failure.ts';
 import { buildVersion, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
 import type { IndexRow, ModelState, ServedVersion } from './model-state.ts';
@@ -36,6 +37,8 @@ export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
   readonly strictReadiness: boolean;
   /** absent = all */
   readonly readinessPolicy?: ReadinessPolicy;
+  /** models or readiness changed; called often */
+  readonly changed?: () => void;
   /** models of one name from several repositories are served, to those who need no name */
   readonly namespacing: boolean;
   /** calls for models that do not serve ask for them; absent = no */
@@ -203,11 +206,12 @@ export class ModelLifecycle {
       duplicates.add(key);
       rows.set(key, [{ name, state: 'UNAVAILABLE', reason: DUPLICATE_REASON }]);
     }
+    const impaired = impairments(this.#options.engine);
     for (const { id, state } of this.#models.all()) {
       const key = keyOf(id);
       const isServed = state.served().length > 0;
       const isListed = rows.has(key) ? !duplicates.has(key) : state.isWanted;
-      if (isServed || isListed) rows.set(key, state.rows());
+      if (isServed || isListed) rows.set(key, state.rows(impaired));
     }
     return [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, list]) => list);
   }
@@ -365,8 +369,8 @@ export class ModelLifecycle {
     model.isStray = stored === undefined;
     const { state } = model;
     const isOverride = override.config !== undefined;
-    if (!isOverride && state.served().length > 0 && model.fingerprint === folder.fingerprint)
-      return;
+    const isSame = !isOverride && model.fingerprint === folder.fingerprint;
+    if (isSame && state.served().length > 0 && !this.#isLost(state)) return;
     const draft = this.#draft(model, folder, override, stored);
     model.members = membersOf(draft.config);
     model.config = override.config;
@@ -376,6 +380,7 @@ export class ModelLifecycle {
       throw this.#failure('InvalidArgument', `load failed for model '${name}': ${reason}\n`);
     }
     state.beginLoad(draft.versions.map((one) => one.version));
+    this.#options.changed?.();
     if (!state.isSatisfied) await this.#publisher.publish();
     for (const { version } of draft.versions) log.info(`loading: ${name}:${version}`);
     const { built, failed, fetched } = await this.#build(id, draft);
@@ -498,10 +503,19 @@ export class ModelLifecycle {
     return new ServeError(code, message, cause === undefined ? undefined : { cause });
   }
 
+  /** A build whose instances are all lost serves nothing until it is built anew. */
+  #isLost(state: ModelState): boolean {
+    const impaired = impairments(this.#options.engine);
+    return state.served().some(({ handle }) => impaired.get(handle)?.isLost === true);
+  }
+
   #table(): DispatchTable {
+    this.#options.changed?.();
+    const { isReady, needs } = this.readiness();
     return {
       live: true,
-      ready: this.isReady,
+      ready: isReady,
+      needs,
       exiting: this.#exiting.signal.aborted,
       ...(this.#options.onDemand === true ? { onDemand: true } : {}),
       unknownModel: grpcNumber(this.#namespaces.unknownCode),

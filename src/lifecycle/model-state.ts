@@ -4,6 +4,7 @@
 import type { DispatchModel, ModelPlan } from '../addon/types.ts';
 import { grpcNumber } from '../base/status.ts';
 import type { ModelConfig } from '../config/model-config.ts';
+import type { Impairment } from './instance-health.ts';
 
 /**
  * States of one version, by Triton's names:
@@ -175,17 +176,21 @@ export class ModelState {
     return !this.isWanted || this.served().length > 0;
   }
 
-  rows(): IndexRow[] {
+  /** @param impaired builds by handle that do not serve as they should */
+  rows(impaired: ReadonlyMap<number, Impairment> = new Map()): IndexRow[] {
     const rows = [...this.#versions]
       .sort(([a], [b]) => a - b)
-      .map(
-        ([version, { state, reason }]): IndexRow => ({
+      .map(([version, entry]): IndexRow => {
+        const impairment = impaired.get(entry.served?.handle ?? -1);
+        const reason = entry.reason === '' ? impairment?.reason : entry.reason;
+        const isOut = entry.state === 'READY' && impairment?.canServe === false;
+        return {
           name: this.name,
           version,
-          state,
-          ...(reason === '' ? {} : { reason }),
-        }),
-      );
+          state: isOut ? 'UNAVAILABLE' : entry.state,
+          ...(reason === undefined ? {} : { reason }),
+        };
+      });
     if (rows.length > 0) return rows;
     if (this.#problem === '') return [{ name: this.name }];
     return [{ name: this.name, state: 'UNAVAILABLE', reason: this.#problem }];

@@ -152,6 +152,11 @@ export class OnDemand {
     }
   }
 
+  /** What a model took when it was last loaded; undefined = it was not. */
+  loadedBytes(name: string): number | undefined {
+    return this.#costs.get(name);
+  }
+
   get #budget(): string {
     return `--on-demand-memory-mb=${Math.round(this.#options.budgetBytes / MIB)}`;
   }

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { statisticsOf } from '../../test/support/fake-engine.ts';
 import { makeLifecycle } from '../../test/support/make-lifecycle.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
 import type { ReadinessPolicy } from '../config/flags/repository.ts';
@@ -54,14 +55,41 @@ describe('readiness', () => {
 
   it('needs an instance that works of each build that counts', async () => {
     using all = await start({ kind: 'all' }, ['good', 'other']);
-    const handles = all.lifecycle.allServed().map(({ handle }) => handle);
-    assert.deepEqual(
-      all.lifecycle.readiness().needs,
-      handles.map((handle) => [handle]),
-    );
+    // In whatever order they were loaded.
+    assert.deepEqual([...all.lifecycle.readiness().needs].sort(), [[1], [2]]);
     using any = await start({ kind: 'any' }, ['good', 'other']);
-    assert.deepEqual(any.lifecycle.readiness().needs, [
-      any.lifecycle.allServed().map(({ handle }) => handle),
-    ]);
+    assert.deepEqual(
+      any.lifecycle.readiness().needs.map((list) => [...list].sort()),
+      [[1, 2]],
+    );
+  });
+});
+
+describe('instances that do not serve', () => {
+  const instance = { reason: 'gone', failedAttempts: 1, poisonings: 1 };
+
+  it('show in the index, and a load builds anew when all of them are lost', async () => {
+    using fixture = await start({ kind: 'all' }, ['good']);
+    const { engine, lifecycle } = fixture;
+    const handle = lifecycle.served('good')[0]?.handle ?? 0;
+    const row = async () => (await lifecycle.index()).find(({ name }) => name === 'good');
+    const set = (...states: ('serving' | 'poisoned' | 'lost')[]): void => {
+      const instances = states.map((state) => ({ ...instance, state }));
+      engine.statistics = [{ ...statisticsOf('good', 1), handle, instances }];
+    };
+    set('serving', 'poisoned');
+    assert.deepEqual(await row(), {
+      name: 'good',
+      version: 1,
+      state: 'READY',
+      reason: 'instance 1 is poisoned: gone',
+    });
+    set('poisoned', 'lost');
+    assert.equal((await row())?.state, 'UNAVAILABLE');
+    await lifecycle.load('good');
+    assert.equal(lifecycle.served('good')[0]?.handle, handle);
+    set('lost', 'lost');
+    await lifecycle.load('good');
+    assert.notEqual(lifecycle.served('good')[0]?.handle, handle);
   });
 });

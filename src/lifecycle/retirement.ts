@@ -11,6 +11,8 @@ import type { ModelState, ServedVersion } from './model-state.ts';
 export interface RetirementOptions {
   readonly engine: Pick<Engine, 'unload'>;
   readonly log: Pick<Log, 'info' | 'error'>;
+  /** the state of a model changed */
+  readonly changed?: () => void;
 }
 
 /** Takes builds apart that serve no longer: each once the last request has left it. */
@@ -35,13 +37,14 @@ export class Retirement {
     builds: readonly ServedVersion[],
     staged?: Pick<StagedModel, 'remove'>,
   ): void {
-    const { engine, log } = this.#options;
+    const { engine, log, changed } = this.#options;
     const all: Promise<void>[] = [];
     for (const build of builds) {
       const gone = this.#drains
         .run(() => engine.unload(build.handle))
         .then(() => {
           state.destroyed(build);
+          changed?.();
           log.info(`successfully unloaded '${state.name}' version ${build.version}`);
         })
         .catch((thrown: unknown) => {

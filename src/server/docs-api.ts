@@ -24,6 +24,7 @@ export function docsApi(
 }
 
 function isOn({ pattern }: RouteRow, options: ServerOptions): boolean {
+  if (pattern === '/v2/health/details' || pattern === '/v2/memory') return options.diagnosticsApi;
   const kind = matchRoute(pattern.replace(/\[[^\]]*\]/g, ''))?.route.kind;
   if (kind === 'test-backend') return options.enableTestBackends;
   return kind !== 'kserve' || options.kserveApi;

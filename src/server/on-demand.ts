@@ -28,7 +28,7 @@ const NO_BYTES = new Uint8Array(0);
 
 /**
  * Answers native's demands for models from now on.
- * @returns what loads a model by its name; undefined when the mode is another
+ * @returns undefined when the mode is another
  */
 export function startOnDemand({
   options,
@@ -36,7 +36,7 @@ export function startOnDemand({
   lifecycle,
   namespaces,
   log,
-}: Parts): ((name: string) => Promise<void>) | undefined {
+}: Parts): OnDemand | undefined {
   if (options.modelControlMode !== 'on-demand') return undefined;
   const onDemand = new OnDemand({
     lifecycle,
@@ -72,5 +72,5 @@ export function startOnDemand({
   engine.onDemand((demands) => {
     for (const demand of demands) void answer(demand);
   });
-  return (name) => onDemand.demand(name);
+  return onDemand;
 }

@@ -16,7 +16,9 @@ import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
 import { responseCacheBytes } from '../config/response-cache.ts';
 import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
+import { HealthDetails } from '../control/health-details.ts';
 import { LogSettingsVerbs } from '../control/log-settings.ts';
+import { MemoryQueries } from '../control/memory.ts';
 import { ModelQueries } from '../control/models.ts';
 import { RepositoryVerbs } from '../control/repository.ts';
 import { SagemakerModels } from '../control/sagemaker.ts';
@@ -40,6 +42,7 @@ import { Certificates, readTls } from './certificates.ts';
 import { docsApi } from './docs-api.ts';
 import { lazyPredictor, loadInferPath } from './infer-paths.ts';
 import { keepaliveOf } from './keepalive.ts';
+import { MemoryKeeper } from './memory-keeper.ts';
 import { memoryLimitOf } from './memory-limit.ts';
 import { startOnDemand } from './on-demand.ts';
 import { packageVersion } from './package-version.ts';
@@ -93,6 +96,8 @@ export class Server implements AsyncDisposable {
   readonly #staging = new Staging();
   readonly #sources: Sources;
   readonly #access: AccessControl;
+  readonly #health: HealthDetails | undefined;
+  readonly #memory: MemoryKeeper;
   #handlers: HttpHandlerOptions;
   readonly #certificates: Certificates;
   /** chosen at the start */
@@ -134,10 +139,18 @@ export class Server implements AsyncDisposable {
       readinessPolicy: options.readinessPolicy,
       namespacing: options.modelNamespacing,
       onDemand: options.modelControlMode === 'on-demand',
+      changed: () => this.#health?.changed(),
       staging: this.#staging,
       allowOverrideCode: options.allowOverrideCode,
       log,
     });
+    this.#health = options.diagnosticsApi
+      ? new HealthDetails({
+          engine: this.engine,
+          lifecycle: this.lifecycle,
+          policy: options.strictReadiness ? options.readinessPolicy : undefined,
+        })
+      : undefined;
     const namespaces = new Namespaces(sources, options.modelNamespacing);
     this.#poller = new RepositoryPoller({
       namespaces,
@@ -146,7 +159,8 @@ export class Server implements AsyncDisposable {
       log,
     });
     this.#tracing = makeTracing(options, this.engine, log);
-    const demand = startOnDemand({
+    this.#memory = new MemoryKeeper(this.engine);
+    const onDemand = startOnDemand({
       options,
       engine: this.engine,
       lifecycle: this.lifecycle,
@@ -155,7 +169,15 @@ export class Server implements AsyncDisposable {
     });
     this.control = {
       metadata: serverMetadata(options.program, options.id, packageVersion()),
-      models: new ModelQueries(this.lifecycle, options.modelProperties, demand),
+      models: new ModelQueries(
+        this.lifecycle,
+        options.modelProperties,
+        onDemand && ((name) => onDemand.demand(name)),
+      ),
+      memory: new MemoryQueries({
+        engine: this.engine,
+        loadedBytes: (name) => onDemand?.loadedBytes(name),
+      }),
       repository: new RepositoryVerbs(this.lifecycle, options.modelControlMode),
       sharedMemory: new SharedMemory(this.engine, options.allowClientShm),
       statistics: new StatisticsQueries(this.engine, this.lifecycle),
@@ -180,6 +202,7 @@ export class Server implements AsyncDisposable {
         ? { models: this.control.models, predictor: lazyPredictor(this) }
         : undefined,
       docs: options.apiDocs ? docsApi(options, this.control, binding.routes) : undefined,
+      diagnostics: options.diagnosticsApi,
       testDoor: options.enableTestBackends
         ? (model, version, json) => this.#testControl(model, version, json)
         : undefined,
@@ -301,6 +324,8 @@ export class Server implements AsyncDisposable {
     });
     (await this.#metrics?.catch(() => undefined))?.[Symbol.dispose]();
     this.#access[Symbol.dispose]();
+    this.#health?.[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
     await this.engine.close();
     await this.#staging[Symbol.asyncDispose]();
     await this.#sources[Symbol.asyncDispose]();
@@ -467,6 +492,7 @@ function engineOptions(
     keepHeaderNames: options.httpHeaderForwardPattern !== '',
     ...LIMITS,
     jsonHealthBodies: options.jsonHealthBodies,
+    diagnosticsApi: options.diagnosticsApi,
     metrics,
     real16Json: options.real16Json,
     logVerbose: options.logVerbose,

@@ -17,6 +17,7 @@ import type {
   ListenOptions,
   ListenResult,
   LogOptions,
+  MemoryUse,
   ModelDemand,
   ModelInspection,
   ModelPlan,
@@ -77,6 +78,16 @@ export class FakeEngine implements Engine {
   readonly traces: TraceRecord[] = [];
   readonly logOptions: LogOptions[] = [];
   metricsText = '';
+  healthDetails = '';
+  memoryUse: MemoryUse = {
+    limitBytes: 0,
+    usedBytes: 0,
+    peakBytes: 0,
+    requestBytes: 0,
+    idleBytes: 0,
+    models: [],
+    allocator: { usedBytes: 0, freeBytes: 0, mappedBytes: 0 },
+  };
   inspection: ModelInspection = { inputs: [], outputs: [] };
   /** version → error that `load` rejects with */
   readonly loadErrors = new Map<string, Error>();
@@ -266,6 +277,18 @@ export class FakeEngine implements Engine {
     };
   }
 
+  memory(): MemoryUse {
+    return this.memoryUse;
+  }
+
+  async trimMemory(): Promise<boolean> {
+    return false;
+  }
+
+  setHealthDetails(members?: string): void {
+    this.healthDetails = members ?? this.healthDetails;
+  }
+
   setMetricsText(text: string): void {
     this.metricsText = text;
   }
@@ -305,6 +328,7 @@ export const BIG_NS = 2n ** 63n + 1n;
 export function statisticsOf(name: string, version: number): ModelStatistics {
   const none = { count: 0n, ns: 0n };
   return {
+    handle: 0,
     name,
     version,
     received: 0n,
@@ -330,5 +354,6 @@ export function statisticsOf(name: string, version: number): ModelStatistics {
     ],
     failures: { rejected: 0n, canceled: 0n, backend: 0n, other: 0n },
     responses: [],
+    instances: [],
   };
 }

@@ -45,6 +45,15 @@ TEST(ElementType, IsTheSameThereAndBack) {
   EXPECT_EQ(ElementTypeName(1000), "type 1000");
 }
 
+TEST(IsFatal, IsWhatOutlivesARequest) {
+  EXPECT_TRUE(IsFatal({11, "the execution provider failed"}));
+  EXPECT_TRUE(IsFatal({5, "engine error"}));
+  EXPECT_TRUE(IsFatal({1, "CUDA failure 700: an illegal memory access was encountered ; GPU=0"}));
+  EXPECT_FALSE(IsFatal({1, "CUDA failure 2: out of memory ; GPU=0"}));
+  EXPECT_FALSE(IsFatal({6, "Non-zero status code returned while running Gather node."}));
+  EXPECT_FALSE(IsFatal({2, "Got invalid dimensions for input"}));
+}
+
 TEST(WithoutFolders, KeepsTheLastNameOnly) {
   EXPECT_EQ(WithoutFolders("Load model from /a/b/model.onnx failed:reason"),
             "Load model from model.onnx failed:reason");

@@ -13,9 +13,22 @@ Failure TakeFailure(const Api& api, Status* raw) {
   return failure;
 }
 
+bool IsFatal(const Failure& failure) {
+  constexpr int kEngineError = 5;  // OrtErrorCode, ORT_ENGINE_ERROR and ORT_EP_FAIL
+  constexpr int kProviderFailed = 11;
+  if (failure.code == kEngineError || failure.code == kProviderFailed) return true;
+  // `CUDA failure 700: an illegal memory access was encountered`, with one of several codes.
+  constexpr std::string_view kCuda = "CUDA failure ";
+  const size_t at = failure.message.find(kCuda);
+  if (at == std::string::npos) return false;
+  return !std::string_view(failure.message).substr(at + kCuda.size()).starts_with("2:");
+}
+
 base::Status ToStatus(const Api& api, Status* raw) {
-  if (raw == nullptr) return {};
-  const Failure failure = TakeFailure(api, raw);
+  return raw == nullptr ? base::Status() : ToStatus(TakeFailure(api, raw));
+}
+
+base::Status ToStatus(const Failure& failure) {
   return base::Internal("onnx runtime error " + std::to_string(failure.code) + ": " +
                         failure.message);
 }

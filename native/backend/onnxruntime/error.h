@@ -18,9 +18,15 @@ struct Failure {
 };
 Failure TakeFailure(const Api& api, Status* raw);
 
+// The session must not run again: its execution provider or its engine failed, or CUDA reported an
+// error that sticks to the context. Running out of memory, bad values and the like are a matter of
+// one request.
+bool IsFatal(const Failure& failure);
+
 // `onnx runtime error N: …` with code Internal, as Triton answers every failure of the library. OK
 // for null.
 base::Status ToStatus(const Api& api, Status* raw);
+base::Status ToStatus(const Failure& failure);
 
 // Without file names: `Load model from /a/b/model.onnx failed:` becomes `Load model from model.onnx
 // failed:`, since a client may read the text.

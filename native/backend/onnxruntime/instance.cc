@@ -59,9 +59,14 @@ base::Status OrtInstance::Run(Batch& batch) {
   RETURN_IF_ERROR(WrapInputs(batch));
   RETURN_IF_ERROR(PlaceOutputs(batch));
   const Api& api = session_->api();
-  RETURN_IF_ORT_ERROR(api, api.Run(session_->raw(), nullptr, input_names_.data(),
-                                   input_values_.data(), input_values_.size(), output_names_.data(),
-                                   output_values_.size(), output_values_.data()));
+  Status* const failed = api.Run(session_->raw(), nullptr, input_names_.data(),
+                                 input_values_.data(), input_values_.size(), output_names_.data(),
+                                 output_values_.size(), output_values_.data());
+  if (failed != nullptr) {
+    const Failure failure = TakeFailure(api, failed);
+    if (IsFatal(failure)) batch.Poison(failure.message);
+    return ToStatus(failure);
+  }
   return CollectOutputs(batch);
 }
 

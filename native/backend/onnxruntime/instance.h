@@ -31,6 +31,7 @@ class OrtInstance final : public Instance {
   OrtInstance(const LoadedModel& model, std::shared_ptr<const Session> session)
       : model_(model), session_(std::move(session)) {}
   void Execute(Batch& batch) override;
+  const std::shared_ptr<const Session>& session() const { return session_; }
 
  private:
   base::Status Run(Batch& batch);

@@ -42,6 +42,7 @@ class OrtModel final : public BackendModel {
   OrtModel(ort::LoadedModel model, std::shared_ptr<const Session> session, std::string model_file,
            const ort::SessionSettings& settings)
       : model_(std::move(model)),
+        library_(session->shared_library()),
         session_(std::move(session)),
         model_file_(std::move(model_file)),
         settings_(settings),
@@ -51,15 +52,36 @@ class OrtModel final : public BackendModel {
   base::Result<std::unique_ptr<Instance>> CreateInstance(int index) override {
     std::shared_ptr<const Session> session = session_;
     if (index > 0 && !shares_session_) {
-      ASSIGN_OR_RETURN(session, Session::Open(session_->shared_library(), model_file_, settings_));
+      ASSIGN_OR_RETURN(session, Session::Open(library_, model_file_, settings_));
     }
-    return std::unique_ptr<Instance>(
-        std::make_unique<ort::OrtInstance>(model_, std::move(session)));
+    return MakeInstance(std::move(session));
+  }
+
+  // Always a new session; instances that shared the poisoned one share the new one.
+  base::Result<std::unique_ptr<Instance>> RebuildInstance(
+      int, std::unique_ptr<Instance> poisoned) override {
+    std::lock_guard lock(mutex_);
+    if (poisoned && static_cast<ort::OrtInstance&>(*poisoned).session() == session_) {
+      session_.reset();
+    }
+    // Its memory is free, perhaps a device's, before there is a second one.
+    poisoned.reset();
+    if (session_ && shares_session_) return MakeInstance(session_);
+    ASSIGN_OR_RETURN(std::shared_ptr<const Session> session,
+                     Session::Open(library_, model_file_, settings_));
+    if (shares_session_) session_ = session;
+    return MakeInstance(std::move(session));
   }
 
  private:
+  std::unique_ptr<Instance> MakeInstance(std::shared_ptr<const Session> session) const {
+    return std::make_unique<ort::OrtInstance>(model_, std::move(session));
+  }
+
   const ort::LoadedModel model_;
-  const std::shared_ptr<const Session> session_;
+  const std::shared_ptr<const ort::Library> library_;
+  std::mutex mutex_;                        // one instance is rebuilt at a time
+  std::shared_ptr<const Session> session_;  // of the first instance, or all; guarded by mutex_
   const std::string model_file_;
   const ort::SessionSettings settings_;
   const bool shares_session_;

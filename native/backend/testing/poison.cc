@@ -22,7 +22,7 @@ class PoisonModel final : public TestModel {
   void Execute(Batch& batch) override {
     base::Status status;
     try {
-      status = Decide();
+      status = Decide(batch);
     } catch (const std::exception& error) {
       status = base::Internal(error.what());
     }
@@ -40,19 +40,44 @@ class PoisonModel final : public TestModel {
       throws_ = action == "throw";
     } else if (action == "always" || action == "heal") {
       is_always_ = action == "always";
-      remaining_ = 0;
+      remaining_ = poisonings_ = broken_rebuilds_ = 0;
+    } else if (action == "poison") {
+      poisonings_ = count;
+    } else if (action == "break_rebuilds") {
+      broken_rebuilds_ = count;
     } else if (!action.empty()) {
-      return base::InvalidArgument("poison: unknown action '" + action +
-                                   "', expected fail, throw, always or heal");
+      return base::InvalidArgument(
+          "poison: unknown action '" + action +
+          "', expected fail, throw, always, heal, poison or break_rebuilds");
     }
     return "{\"failed\":" + std::to_string(failed_) + ",\"executed\":" + std::to_string(executed_) +
-           "}";
+           ",\"rebuilt\":" + std::to_string(rebuilt_) + "}";
+  }
+
+  base::Result<std::unique_ptr<Instance>> RebuildInstance(
+      int index, std::unique_ptr<Instance> poisoned) override {
+    poisoned.reset();
+    {
+      std::lock_guard lock(mutex_);
+      if (broken_rebuilds_ > 0) {
+        --broken_rebuilds_;
+        return base::Internal("a rebuild fails as it was told");
+      }
+      ++rebuilt_;
+    }
+    return CreateInstance(index);
   }
 
  private:
-  base::Status Decide() {
+  base::Status Decide(Batch& batch) {
     std::lock_guard lock(mutex_);
     ++executed_;
+    if (poisonings_ > 0) {
+      --poisonings_;
+      ++failed_;
+      batch.Poison(message_);
+      return base::Internal(message_);
+    }
     if (remaining_ == 0 && !is_always_) return {};
     ++failed_;
     if (remaining_ > 0) {
@@ -63,12 +88,15 @@ class PoisonModel final : public TestModel {
   }
 
   std::mutex mutex_;
-  bool is_always_;         // guarded by mutex_
-  bool throws_ = false;    // guarded by mutex_
-  int64_t remaining_ = 0;  // executions that fail yet; guarded by mutex_
-  int64_t failed_ = 0;     // guarded by mutex_
-  int64_t executed_ = 0;   // guarded by mutex_
-  std::string message_;    // guarded by mutex_
+  bool is_always_;               // guarded by mutex_
+  bool throws_ = false;          // guarded by mutex_
+  int64_t remaining_ = 0;        // executions that fail yet; guarded by mutex_
+  int64_t poisonings_ = 0;       // executions that poison their instance yet; guarded by mutex_
+  int64_t broken_rebuilds_ = 0;  // guarded by mutex_
+  int64_t rebuilt_ = 0;          // guarded by mutex_
+  int64_t failed_ = 0;           // guarded by mutex_
+  int64_t executed_ = 0;         // guarded by mutex_
+  std::string message_;          // guarded by mutex_
 };
 
 }  // namespace

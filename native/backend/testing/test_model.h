@@ -48,7 +48,7 @@ class TestModel : public BackendModel {
  public:
   virtual void Execute(Batch& batch) = 0;
 
-  base::Result<std::unique_ptr<Instance>> CreateInstance(int) final {
+  base::Result<std::unique_ptr<Instance>> CreateInstance(int) override {
     return std::unique_ptr<Instance>(std::make_unique<SharingInstance>(*this));
   }
 

@@ -188,7 +188,7 @@ TEST(Poison, FailsAndThrowsAsOftenAsTold) {
     EXPECT_EQ(batch.Run(*poison.instance).message(), "told to");
     EXPECT_TRUE(batch.Run(*poison.instance).ok());
   }
-  EXPECT_EQ(poison.Control("{}"), R"({"failed":4,"executed":7})");
+  EXPECT_EQ(poison.Control("{}"), R"({"failed":4,"executed":7,"rebuilt":0})");
 }
 
 core::ModelPlan StreamPlan() {

@@ -25,6 +25,8 @@ export interface ExecutionOptions {
   readonly kserveApi: boolean;
   /** pages and OpenAPI documents */
   readonly apiDocs: boolean;
+  /** `GET /v2/health/details` and `GET /v2/memory` */
+  readonly diagnosticsApi: boolean;
   /** `properties` in model metadata */
   readonly modelProperties: boolean;
   /** 0 = min(4, CPUs the process may use) */
@@ -43,6 +45,7 @@ export const emptyExecutionOptions: ExecutionOptions = {
   real16Json: false,
   kserveApi: false,
   apiDocs: false,
+  diagnosticsApi: false,
   modelProperties: false,
   ioThreads: 0,
   inferPath: 'native',
@@ -161,6 +164,16 @@ export const executionFlags: readonly Flag<ExecutionOptions>[] = [
     defaults: { tritonserver: 'false', nereid: 'true' },
     set: (draft, value) => {
       draft.modelProperties = bool(value);
+    },
+  },
+  {
+    name: 'diagnostics-api',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: 'Answer GET /v2/health/details (why the server or a model is not ready) and GET /v2/memory (what holds memory).',
+    defaults: { tritonserver: 'false', nereid: 'true' },
+    set: (draft, value) => {
+      draft.diagnosticsApi = bool(value);
     },
   },
   {

@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { MemoryReport } from '../../src/control/memory.ts';
+import { askHttp } from '../support/http-client.ts';
+import { startNereid } from '../support/nereid.ts';
+import { TempRepository } from '../support/temp-repository.ts';
+import { until } from '../support/until.ts';
+
+const MIB = 1024 * 1024;
+
+/** Models of raw bytes; each executes once it is told to. */
+async function start() {
+  const repository = new TempRepository();
+  const gate = 'parameters { key: "closed" value { string_value: "true" } }';
+  await repository.add('held', 'gate', [1], `${gate} instance_group [{ count: 1 }]`);
+  await repository.addIdentity('m');
+  const server = await startNereid({
+    executable: 'nereid',
+    args: [
+      `--model-repository=${repository.path}`,
+      '--enable-test-backends',
+      '--model-control-mode=explicit',
+      '--load-model=*',
+      '--io-threads=2',
+      '--memory-limit=1073741824',
+      '--max-queue-bytes=0',
+    ],
+  });
+  const { http } = server.endpoints;
+  const post = async (path: string, body: string): Promise<void> => {
+    const { status, body: text } = await askHttp(http, 'POST', path, { body });
+    assert.equal(status, 200, text);
+  };
+  return {
+    http,
+    memory: async (): Promise<MemoryReport> => {
+      const { status, body } = await askHttp(http, 'GET', '/v2/memory');
+      assert.equal(status, 200);
+      return JSON.parse(body) as MemoryReport;
+    },
+    tell: (control: object) => post('/v2/test/held', JSON.stringify(control)),
+    load: (model: string) => post(`/v2/repository/models/${model}/load`, '{}'),
+    unload: (model: string) => post(`/v2/repository/models/${model}/unload`, '{}'),
+    async infer(model: string, bytes: number): Promise<void> {
+      const elements = bytes / 4;
+      const json = JSON.stringify({
+        inputs: [
+          {
+            name: 'IN',
+            datatype: 'INT32',
+            shape: [1, elements],
+            parameters: { binary_data_size: bytes },
+          },
+        ],
+        parameters: { binary_data_output: true },
+      });
+      const response = await fetch(`http://${http}/v2/models/${model}/infer`, {
+        method: 'POST',
+        headers: { 'inference-header-content-length': String(json.length) },
+        body: Buffer.concat([Buffer.from(json), Buffer.alloc(bytes, 7)]),
+      });
+      const answer = await response.arrayBuffer();
+      assert.equal(response.status, 200);
+      assert.ok(answer.byteLength > bytes);
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await server.stop();
+      repository[Symbol.dispose]();
+    },
+  };
+}
+
+describe('GET /v2/memory', () => {
+  it('says who holds what, to the byte', async () => {
+    await using server = await start();
+    const before = await server.memory();
+    assert.equal(before.limit_bytes, 1_073_741_824);
+    assert.equal(before.used_bytes, 0);
+    assert.deepEqual(
+      before.models.map(({ name, version }) => [name, version]),
+      [
+        ['held', '1'],
+        ['m', '1'],
+      ],
+    );
+    assert.ok(before.process.rss_bytes > MIB && before.allocator.used_bytes > MIB);
+    const held = [1, 2, 3].map(() => server.infer('held', MIB));
+    await server.tell({ action: 'await', waiting: 1 });
+    let during = before;
+    await until(async () => {
+      during = await server.memory();
+      return during.kinds.requests_bytes >= 3 * MIB;
+    });
+    // Three bodies with their heads; the call that asks holds nothing.
+    assert.ok(during.kinds.requests_bytes < 3 * MIB + 4096, String(during.kinds.requests_bytes));
+    assert.equal(
+      during.used_bytes,
+      during.kinds.requests_bytes + during.kinds.tensors_bytes + during.kinds.other_bytes,
+    );
+    await server.tell({ action: 'open' });
+    await Promise.all(held);
+    let after = during;
+    await until(async () => {
+      after = await server.memory();
+      return after.used_bytes === 0;
+    });
+    assert.ok(after.peak_bytes >= 3 * MIB);
+    assert.deepEqual(after.kinds, { requests_bytes: 0, tensors_bytes: 0, other_bytes: 0 });
+  });
+
+  it('is the same at the same point of every cycle of load, infer and unload', async () => {
+    await using server = await start();
+    for (let cycle = 0; cycle < 20; cycle++) {
+      await server.load('m');
+      await Promise.all([1, 4096, MIB].map((size) => server.infer('m', 4 * size)));
+      await server.unload('m');
+      await until(async () => {
+        const { used_bytes, models } = await server.memory();
+        return used_bytes === 0 && models.length === 1;
+      });
+    }
+  });
+
+  it('is off where Triton has nothing', async () => {
+    using repository = new TempRepository();
+    await using server = await startNereid({ args: [`--model-repository=${repository.path}`] });
+    const answer = await askHttp(server.endpoints.http, 'GET', '/v2/memory');
+    assert.deepEqual([answer.status, answer.body], [404, '{"error":"Not Found"}']);
+  });
+});
+
+describe('an idle server', () => {
+  it('gives back what 64 requests of 8 MiB held', async () => {
+    await using server = await start();
+    // What is made once is there: code, threads, buffers of JavaScript.
+    await server.infer('m', MIB);
+    const before = (await server.memory()).process.rss_bytes;
+    const held = Array.from({ length: 64 }, () => server.infer('held', 8 * MIB));
+    await until(async () => (await server.memory()).kinds.requests_bytes >= 512 * MIB);
+    const during = (await server.memory()).process.rss_bytes;
+    await server.tell({ action: 'open' });
+    await Promise.all(held);
+    assert.ok(during >= before + 400 * MIB, `${during} with 512 MiB in flight, ${before} before`);
+    // Within 32 MiB, which leaves room for what JavaScript does meanwhile.
+    await until(async () => {
+      const { idle_bytes, process } = await server.memory();
+      return idle_bytes === 0 && process.rss_bytes < before + 32 * MIB;
+    });
+  });
+});

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { Client, credentials } from '@grpc/grpc-js';
 import { GrpcClient } from '../support/grpc-client.ts';
 import { askHttp, inferBody } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
@@ -124,9 +125,10 @@ async function startFragile(instances: number, ...flags: string[]) {
       ...flags,
     ],
   });
-  const { http, metrics } = server.endpoints;
+  const { http, grpc, metrics } = server.endpoints;
   return {
     http,
+    grpc,
     tell: async (control: object): Promise<void> => {
       const body = JSON.stringify(control);
       assert.equal((await askHttp(http, 'POST', '/v2/test/fragile', { body })).status, 200);
@@ -191,6 +193,32 @@ describe('a poisoned instance', () => {
     assert.equal(await status(http, '/v2/models/fragile/ready'), 200);
     assert.equal(await status(http, '/v2/health/ready'), 200);
     assert.equal((await server.instances())[0]?.state, 'serving');
+  });
+
+  it('is told to who watches, over grpc.health.v1', async () => {
+    await using server = await startFragile(1);
+    const client = new Client(server.grpc, credentials.createInsecure());
+    const raw = (bytes: Buffer): Buffer => bytes;
+    const watch = client.makeServerStreamRequest(
+      '/grpc.health.v1.Health/Watch',
+      raw,
+      raw,
+      Buffer.alloc(0),
+    );
+    watch.on('error', () => undefined);
+    // Field 1 of HealthCheckResponse: 1 = SERVING, 2 = NOT_SERVING.
+    const seen: number[] = [];
+    watch.on('data', (message: Buffer) => seen.push(message[1] ?? 0));
+    await until(() => seen.length === 1);
+    await server.tell({ action: 'break_rebuilds', count: 1000 });
+    await server.tell({ action: 'poison' });
+    assert.equal((await infer(server.http, 'fragile')).status, 500);
+    await until(() => seen.length === 2);
+    await server.tell({ action: 'heal' });
+    await until(() => seen.length === 3);
+    assert.deepEqual(seen, [1, 2, 1]);
+    watch.cancel();
+    client.close();
   });
 
   it('leaves a server ready whose policy does not wait for it', async () => {

@@ -144,10 +144,10 @@ describe('an idle server', () => {
     await server.tell({ action: 'open' });
     await Promise.all(held);
     assert.ok(during >= before + 400 * MIB, `${during} with 512 MiB in flight, ${before} before`);
-    // Within 32 MiB, which leaves room for what JavaScript does meanwhile.
+    // Less than 4 MiB are worth keeping; the rest leaves room for what JavaScript does meanwhile.
     await until(async () => {
       const { idle_bytes, process } = await server.memory();
-      return idle_bytes === 0 && process.rss_bytes < before + 32 * MIB;
+      return idle_bytes < 4 * MIB && process.rss_bytes < before + 32 * MIB;
     });
   });
 });

@@ -195,6 +195,8 @@ class CachedModel final : public model::Servable {
     desk_->cache->Forget(desk_->owner);
   }
   void Unblock() override { model_->Unblock(); }
+  bool CanServe() const override { return model_->CanServe(); }
+  void Trim() override { model_->Trim(); }
   metrics::ModelStatistics Statistics() const override {
     metrics::ModelStatistics statistics = model_->Statistics();
     desk_->AddTo(statistics);

@@ -217,6 +217,7 @@ void IoHandler::CancelRequests(Call& call) {
     call.messages->ForEach([](StreamRequest& request) {
       if (request.sink) request.sink->Cancel();
     });
+    Flush();  // what this turn has gathered is in no queue yet
     call.messages->ForEach([](StreamRequest& request) {
       if (!request.sink) return;
       request.model->RemoveQueued(request.sink.get(), base::Cancelled("Request is cancelled"),
@@ -224,6 +225,7 @@ void IoHandler::CancelRequests(Call& call) {
     });
   } else if (call.sink) {
     call.sink->Cancel();
+    Flush();
     call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
                              metrics::FailureReason::kCanceled);
   } else if (call.control_expires != base::kNever && call.state != Call::State::kAnswered) {

@@ -25,6 +25,36 @@ base::StatusCode ToCode(int64_t number) {
                                     : base::StatusCode::kInternal;
 }
 
+core::PaddingPlan ReadPadding(ObjectReader& tensor, size_t rank) {
+  ObjectReader reader(tensor.Get("padding"), "tensor.padding");
+  core::PaddingPlan padding;
+  const int64_t axis = reader.Integer("axis");
+  padding.buckets = reader.Integers("buckets");
+  padding.value = reader.Number("value");
+  padding.max_waste_percent = reader.Integer("maxWastePercent");
+  if (axis < 0 || static_cast<uint64_t>(axis) >= rank) reader.Fail("axis", "a dimension");
+  padding.axis = static_cast<uint32_t>(axis);
+  if (padding.buckets.empty() || padding.buckets[0] < 1 ||
+      !std::ranges::is_sorted(padding.buckets)) {
+    reader.Fail("buckets", "sizes above 0, ascending");
+  }
+  if (padding.max_waste_percent < 1 || padding.max_waste_percent > 99) {
+    reader.Fail("maxWastePercent", "1 to 99");
+  }
+  tensor.Merge(reader.status());
+  return padding;
+}
+
+core::UnpaddingPlan ReadUnpadding(ObjectReader& tensor, size_t rank) {
+  ObjectReader reader(tensor.Get("unpadding"), "tensor.unpadding");
+  const int64_t axis = reader.Integer("axis");
+  const int64_t input = reader.Integer("input");
+  if (axis < 0 || static_cast<uint64_t>(axis) >= rank) reader.Fail("axis", "a dimension");
+  tensor.Merge(reader.status());
+  return {.axis = static_cast<uint32_t>(axis),
+          .input = static_cast<uint32_t>(std::clamp<int64_t>(input, 0, UINT32_MAX))};
+}
+
 base::Result<core::TensorPlan> ReadTensor(Napi::Value value) {
   ObjectReader reader(value, "tensor");
   core::TensorPlan plan;
@@ -49,6 +79,10 @@ base::Result<core::TensorPlan> ReadTensor(Napi::Value value) {
     RETURN_IF_ERROR(reader.status());
     plan.scattered_by = static_cast<uint32_t>(std::clamp<int64_t>(slot, 0, UINT32_MAX));
   }
+  const size_t rank = plan.tensor.dims.rank();
+  if (reader.Has("padding")) plan.padding = ReadPadding(reader, rank);
+  if (reader.Has("unpadding")) plan.unpadding = ReadUnpadding(reader, rank);
+  RETURN_IF_ERROR(reader.status());
   return plan;
 }
 
@@ -213,6 +247,11 @@ void ReadRagged(ObjectReader& plan, core::ModelPlan& read) {
     if (output.scattered_by && *output.scattered_by >= read.inputs.size()) {
       plan.Fail("outputs", "slots of inputs as scatteredBy");
     }
+    if (!output.unpadding) continue;
+    const uint32_t input = output.unpadding->input;
+    if (input >= read.inputs.size() || !read.inputs[input].padding) {
+      plan.Fail("outputs", "slots of padded inputs as unpadding.input");
+    }
   }
 }
 
@@ -252,6 +291,7 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   plan.backend = reader.Text("backend");
   plan.model_file = reader.Text("modelFile");
   plan.max_batch_size = reader.Integer("maxBatchSize");
+  plan.max_request_rows = reader.IntegerOr("maxRequestRows", 0);
   plan.decoupled = reader.Bool("decoupled");
   plan.response_cache = reader.Has("responseCache") && reader.Bool("responseCache");
   const int64_t instances = reader.Integer("instanceCount");

@@ -18,6 +18,20 @@ namespace serving::core {
 
 // Mirrors src/addon/types.ts; read once per load by addon/plan_reader.
 
+// One free dimension of an input, filled up so that requests of different sizes share a batch.
+struct PaddingPlan {
+  uint32_t axis = 0;              // without the rows
+  std::vector<int64_t> buckets;   // sizes to fill up to, ascending; what is larger stays as it is
+  double value = 0;               // of the added elements; strings are empty
+  int64_t max_waste_percent = 0;  // of the filled up tensor, in 1 … 99; beyond it stays as it is
+};
+
+// An output that has the padded dimension of an input: each request gets it at its own size.
+struct UnpaddingPlan {
+  uint32_t axis = 0;   // of the output, without the rows
+  uint32_t input = 0;  // slot of an input with padding
+};
+
 struct TensorPlan {
   tensor::TensorDescriptor tensor;       // dims exclude the batch dimension, -1 is free
   bool optional = false;                 // inputs only
@@ -29,6 +43,8 @@ struct TensorPlan {
   // Outputs only: the input whose shapes say which part of the output is whose; its free
   // dimensions are those of that input.
   std::optional<uint32_t> scattered_by;
+  std::optional<PaddingPlan> padding;      // inputs only
+  std::optional<UnpaddingPlan> unpadding;  // outputs only
 };
 
 enum class BatchInputKind : uint8_t {
@@ -143,8 +159,10 @@ struct ModelPlan {
   std::string name;
   int64_t version = 1;
   std::string backend;
-  std::string model_file;           // absolute; empty for backends without one
-  int64_t max_batch_size = 0;       // 0 = no batch dimension
+  std::string model_file;      // absolute; empty for backends without one
+  int64_t max_batch_size = 0;  // 0 = no batch dimension
+  // Requests of more rows than max_batch_size, up to this many, are split; 0 = they are refused.
+  int64_t max_request_rows = 0;
   std::vector<TensorPlan> inputs;   // slot i is inputs[i]
   std::vector<TensorPlan> outputs;  // slot i is outputs[i]
   // The backend sees batch_inputs[i] as slot inputs.size() + i.

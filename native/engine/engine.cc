@@ -9,6 +9,7 @@
 
 #include "engine/validate.h"
 #include "model/sequence_model.h"
+#include "model/splitter.h"
 
 namespace serving::engine {
 
@@ -82,8 +83,14 @@ base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
                                     .health_changed = [this] { OnHealthChanged(); }};
   if (plan.sequence) {
     ASSIGN_OR_RETURN(loaded.model, model::SequenceModel::Load(std::move(plan), *backend, options));
+    return loaded;
+  }
+  ASSIGN_OR_RETURN(base::Ref<model::Model> model,
+                   model::Model::Load(std::move(plan), *backend, options));
+  if (model->plan().max_request_rows > 0) {
+    loaded.model = base::MakeRef<model::Splitter>(std::move(model), budget_);
   } else {
-    ASSIGN_OR_RETURN(loaded.model, model::Model::Load(std::move(plan), *backend, options));
+    loaded.model = std::move(model);
   }
   return loaded;
 }

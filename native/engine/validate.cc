@@ -203,9 +203,10 @@ base::Status CheckBatch(const ModelPlan& plan, InferRequest& request) {
                                  "'");
     }
   }
-  if (request.batch_size > plan.max_batch_size) {
-    return Refuse(request, "inference request batch-size must be <= " +
-                               std::to_string(plan.max_batch_size) + " for '" + plan.name + "'");
+  const int64_t most = std::max(plan.max_batch_size, plan.max_request_rows);
+  if (request.batch_size > most) {
+    return Refuse(request, "inference request batch-size must be <= " + std::to_string(most) +
+                               " for '" + plan.name + "'");
   }
   if (request.batch_size < 1) {
     return Refuse(request, "inference request batch-size must be >= 1 for '" + plan.name +

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "metrics/exposition.h"
 
@@ -113,6 +114,23 @@ void AppendInstances(std::span<const ModelSample> samples, std::string& out) {
                [](const ModelSample& sample) { return sample.statistics().rebuilds; });
 }
 
+// Of models that pad only.
+void AppendPadding(std::span<const ModelSample> samples, std::string& out) {
+  const auto append = [&](std::string_view name, std::string_view help,
+                          uint64_t PaddingStatistics::* bytes) {
+    bool is_first = true;
+    for (const ModelSample& sample : samples) {
+      if (!sample.statistics().padding) continue;
+      if (std::exchange(is_first, false)) AppendFamily(out, name, help, "counter");
+      sample.AppendTo(out, name, *sample.statistics().padding.*bytes);
+    }
+  };
+  append("nereid_padding_input_bytes_total", "Bytes of inputs that are filled up to a common size.",
+         &PaddingStatistics::input_bytes);
+  append("nereid_padding_added_bytes_total", "Bytes that filling inputs up has added.",
+         &PaddingStatistics::added_bytes);
+}
+
 }  // namespace
 
 double QueueSaturation(const core::ModelPlan& plan, const QueueState& queue) {
@@ -124,6 +142,7 @@ void AppendExtendedMetrics(std::span<const ModelSample> samples, const ServerSta
   if (!samples.empty()) AppendHistograms(samples, out);
   AppendQueues(samples, out);
   AppendInstances(samples, out);
+  AppendPadding(samples, out);
   AppendGauge(out, "nereid_connections", "Open connections of clients.", server.connections);
   AppendGauge(out, "nereid_requests",
               "Requests between their head and the last byte of their answer.", server.requests);

@@ -44,6 +44,12 @@ struct CacheStatistics {
   std::vector<double> miss_summary;  // the same
 };
 
+// Bytes of inputs whose requests were filled up to a common size, and what was added.
+struct PaddingStatistics {
+  uint64_t input_bytes = 0;
+  uint64_t added_bytes = 0;
+};
+
 // Counters of one model version. The model's lock guards it; a copy taken under that lock is
 // consistent: success + failure + pending = received.
 struct ModelStatistics {
@@ -64,6 +70,7 @@ struct ModelStatistics {
   uint64_t poisonings = 0;                           // of its instances
   uint64_t rebuilds = 0;                             // of poisoned instances, that succeeded
   std::array<LatencyHistogram, kStages> histograms;  // by Stage; empty unless they are on
+  std::optional<PaddingStatistics> padding;          // models that pad only
 
   // Of a snapshot only.
   std::vector<InstanceState> instances;  // of a model that runs

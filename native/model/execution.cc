@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "model/padding.h"
 #include "model/ragged.h"
 #include "tensor/bytes_tensor.h"
 
@@ -107,6 +108,7 @@ Execution::Execution(const core::ModelPlan& plan, int instance, size_t input_ali
       input_alignment_(input_alignment),
       only_copies_values_(only_copies_values),
       is_ragged_(IsRagged(plan)),
+      has_padding_(HasPadding(plan)),
       listener_(listener),
       pool_(base::MakeRef<device::HostPool>(std::move(budget))) {
   inputs_.resize(plan.inputs.size() + plan.batch_inputs.size());
@@ -137,8 +139,29 @@ base::Status Execution::Gather() {
         requests_, [&](const core::InferRequest* request) { return WantsOutput(*request, slot); });
   }
   const size_t count = plan_.inputs.size();
-  for (uint32_t slot = 0; slot < count; ++slot) RETURN_IF_ERROR(GatherInput(slot));
+  if (has_padding_) padding_ = {};
+  for (uint32_t slot = 0; slot < count; ++slot) {
+    RETURN_IF_ERROR(has_padding_ ? GatherPadded(slot) : GatherInput(slot));
+  }
   return is_ragged_ ? GatherRagged() : base::Status();
+}
+
+base::Status Execution::GatherPadded(uint32_t slot) {
+  const core::InputTensor* first = FindInput(*requests_[0], slot);
+  if (!plan_.inputs[slot].padding || first == nullptr) return GatherInput(slot);
+  if (!NeedsPadding(plan_, slot, requests_)) {
+    for (const core::InferRequest* request : requests_) {
+      padding_.input_bytes += FindInput(*request, slot)->byte_size;
+    }
+    return GatherInput(slot);
+  }
+  backend::BatchInput& target = inputs_[slot];
+  target.present = true;
+  target.owner.Reset();
+  target.data_type = first->data_type;
+  target.shape = first->shape;
+  if (plan_.max_batch_size > 0) target.shape.Set(0, rows_);
+  return PadInput(plan_, slot, requests_, *pool_, target, padding_);
 }
 
 base::Status Execution::GatherRagged() {
@@ -297,7 +320,11 @@ base::Status Execution::ScatterOutput(uint32_t slot) {
     if (WantsOutput(request, slot)) {
       tensor::Shape shape = output.shape;
       if (has_rows) shape.Set(0, request.batch_size);
-      AddOutput(i, slot, shape, rest.first(size));
+      if (has_padding_ && plan_.outputs[slot].unpadding) {
+        RETURN_IF_ERROR(AddUnpadded(i, slot, shape, rest.first(size)));
+      } else {
+        AddOutput(i, slot, shape, rest.first(size));
+      }
     }
     rest = rest.subspan(size);
   }
@@ -324,8 +351,8 @@ base::Status Execution::ScatterOutputByInput(uint32_t slot) {
   return {};
 }
 
-void Execution::AddOutput(size_t index, uint32_t slot, const tensor::Shape& shape,
-                          std::span<const std::byte> bytes) {
+core::OutputTensor& Execution::AddOutput(size_t index, uint32_t slot, const tensor::Shape& shape,
+                                         std::span<const std::byte> bytes) {
   const backend::BatchOutput& output = outputs_[slot];
   core::OutputTensor& part = responses_[index]->outputs.emplace_back();
   part.slot = slot;
@@ -333,6 +360,15 @@ void Execution::AddOutput(size_t index, uint32_t slot, const tensor::Shape& shap
   part.shape = shape;
   part.view = {.data = bytes.data(), .size = bytes.size()};
   part.owner = output.owner;
+  return part;
+}
+
+base::Status Execution::AddUnpadded(size_t index, uint32_t slot, const tensor::Shape& shape,
+                                    std::span<const std::byte> bytes) {
+  ASSIGN_OR_RETURN(CutTensor cut, Unpad(plan_, slot, *requests_[index], shape, bytes, *pool_));
+  core::OutputTensor& part = AddOutput(index, slot, cut.shape, cut.bytes);
+  if (cut.owner) part.owner = std::move(cut.owner);
+  return {};
 }
 
 void Execution::PrepareErrors(const base::Status& status) {

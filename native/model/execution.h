@@ -17,6 +17,7 @@
 #include "core/infer_response.h"
 #include "core/model_plan.h"
 #include "device/host_pool.h"
+#include "metrics/model_statistics.h"
 
 namespace serving::model {
 
@@ -86,6 +87,8 @@ class Execution final : public backend::Batch {
   // Why the instance must not run again, since the last call; empty = it may.
   std::string TakePoison() { return std::exchange(poison_, {}); }
   bool is_poisoned() const { return !poison_.empty(); }
+  // Of this batch.
+  const metrics::PaddingStatistics& padding() const { return padding_; }
 
   // Sends the prepared responses and lets the requests go.
   void Deliver();
@@ -95,6 +98,8 @@ class Execution final : public backend::Batch {
  private:
   base::Status Gather();
   base::Status GatherInput(uint32_t slot);
+  // An input that may have to be filled up first.
+  base::Status GatherPadded(uint32_t slot);
   // Ragged inputs in one dimension, and the tensors made from the batch.
   base::Status GatherRagged();
   // A single request's input in one aligned piece is used where it is.
@@ -107,8 +112,11 @@ class Execution final : public backend::Batch {
   base::Status Scatter();
   base::Status ScatterOutput(uint32_t slot);
   base::Status ScatterOutputByInput(uint32_t slot);
-  void AddOutput(size_t index, uint32_t slot, const tensor::Shape& shape,
-                 std::span<const std::byte> bytes);
+  core::OutputTensor& AddOutput(size_t index, uint32_t slot, const tensor::Shape& shape,
+                                std::span<const std::byte> bytes);
+  // Cut back to the size that the request has itself.
+  base::Status AddUnpadded(size_t index, uint32_t slot, const tensor::Shape& shape,
+                           std::span<const std::byte> bytes);
   void PrepareErrors(const base::Status& status);
   void HandBack();
   bool IsReturned(size_t i) const { return i < returned_.size() && returned_[i] != nullptr; }
@@ -119,6 +127,7 @@ class Execution final : public backend::Batch {
   const size_t input_alignment_;
   const bool only_copies_values_;
   const bool is_ragged_;
+  const bool has_padding_;
   ExecutionListener* const listener_;
   base::Ref<device::HostPool> pool_;
   std::vector<core::RequestPtr> owned_;
@@ -128,6 +137,7 @@ class Execution final : public backend::Batch {
   RequestTaker* taker_ = nullptr;
   // By request: what is made for one that runs again; empty where none does.
   std::vector<std::unique_ptr<core::InferResponse>> returned_;
+  metrics::PaddingStatistics padding_;
 };
 
 // Finds the input of a request by slot; null when absent.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "model/counting_sink.h"
+#include "model/padding.h"
 #include "model/shapes.h"
 #include "scheduler/queue_policy.h"
 
@@ -119,7 +120,10 @@ Model::Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backen
       order_(KeepsOrder(plan_) && lease_limit_ > 1
                  ? std::make_unique<scheduler::AnswerOrder<BatchAnswers>>(kUnansweredBatches *
                                                                           lease_limit_)
-                 : nullptr) {}
+                 : nullptr),
+      parts_(plan_.max_request_rows > 0 ? std::make_unique<metrics::ModelStatistics>() : nullptr) {
+  if (HasPadding(plan_)) statistics_.padding.emplace();
+}
 
 Model::~Model() { Stop(); }
 
@@ -180,6 +184,10 @@ void Model::Submit(RequestChain chain, InlineAllowance* allowance) {
 void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Refusal>& refusals) {
   ++statistics_.received;
   ++statistics_.pending;
+  if (parts_ && request->is_part) {
+    ++parts_->received;
+    ++parts_->pending;
+  }
   request->times.queued = now;
   if (load_control_) {
     base::Status status = AdmitLocked(*request, now, refusals);
@@ -235,7 +243,7 @@ uint64_t Model::ShapeKey(const core::InferRequest& request) const {
     if (input == nullptr || plan_.inputs[slot].is_ragged) continue;
     const size_t first = plan_.max_batch_size > 0 ? 1 : 0;
     for (size_t axis = first; axis < input->shape.rank(); ++axis) {
-      mix(static_cast<uint64_t>(input->shape[axis]));
+      mix(static_cast<uint64_t>(BatchedDim(plan_.inputs[slot], axis - first, input->shape[axis])));
     }
   }
   return key;
@@ -283,6 +291,11 @@ void Model::CountEndLocked(const core::InferRequest& request, metrics::FailureRe
   --statistics_.pending;
   ++statistics_.failures[static_cast<size_t>(reason)];
   statistics_.fail.Add(now - request.times.queued);
+  if (parts_ && request.is_part) {
+    --parts_->pending;
+    ++parts_->failures[static_cast<size_t>(reason)];
+    parts_->fail.Add(now - request.times.queued);
+  }
   if (statistics_.pending == 0) idle_.notify_all();
 }
 
@@ -462,6 +475,7 @@ void Model::CountExecutionLocked(const Execution& execution, const base::Status&
   const ExecutionTimes& times = execution.times();
   const auto count = static_cast<uint64_t>(execution.owned().size());
   statistics_.pending -= count;
+  if (parts_) CountPartsLocked(execution, status);
   if (!status.ok()) {
     statistics_.failures[static_cast<size_t>(metrics::FailureReason::kBackend)] += count;
     for (const auto& request : execution.owned()) {
@@ -488,6 +502,29 @@ void Model::CountExecutionLocked(const Execution& execution, const base::Status&
   statistics_.last_inference_ms = base::WallClockMs();
   if (is_measured_) MeasureExecutionLocked(execution);
   if (load_control_) load_control_->Learn(execution.rows(), times);
+  if (statistics_.padding) {
+    statistics_.padding->input_bytes += execution.padding().input_bytes;
+    statistics_.padding->added_bytes += execution.padding().added_bytes;
+  }
+}
+
+// What CountExecutionLocked adds for requests that are parts of others.
+void Model::CountPartsLocked(const Execution& execution, const base::Status& status) {
+  const ExecutionTimes& times = execution.times();
+  for (const auto& request : execution.owned()) {
+    if (!request->is_part) continue;
+    --parts_->pending;
+    if (!status.ok()) {
+      ++parts_->failures[static_cast<size_t>(metrics::FailureReason::kBackend)];
+      parts_->fail.Add(times.output_end - request->times.queued);
+      continue;
+    }
+    parts_->success.Add(times.output_end - request->times.received);
+    parts_->queue.Add(times.compute_start - request->times.queued);
+    parts_->compute_input.Add(times.input_end - times.compute_start);
+    parts_->compute_infer.Add(times.infer_end - times.input_end);
+    parts_->compute_output.Add(times.output_end - times.infer_end);
+  }
 }
 
 void Model::MeasureExecutionLocked(const Execution& execution) {
@@ -525,7 +562,9 @@ metrics::QueueState Model::QueueStateLocked(Instant now) const {
                                     static_cast<double>(lease_limit_)};
 }
 
-metrics::ModelStatistics Model::Statistics() const {
+metrics::ModelStatistics Model::Statistics() const { return Statistics(nullptr); }
+
+metrics::ModelStatistics Model::Statistics(metrics::ModelStatistics* parts) const {
   metrics::ModelStatistics copy;
   {
     std::lock_guard lock(mutex_);
@@ -536,6 +575,7 @@ metrics::ModelStatistics Model::Statistics() const {
       copy.tensor_bytes += lease->execution->pool().charged_bytes();
       copy.idle_bytes += lease->execution->pool().cached_bytes();
     }
+    if (parts != nullptr && parts_) *parts = *parts_;
     copy.queue_state = QueueStateLocked(now);
     if (summaries_) copy.summaries = summaries_->Estimate(now);
   }

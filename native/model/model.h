@@ -76,6 +76,8 @@ class Model final : public Servable, private ExecutionListener {
   void Unblock() override { backend_model_->Unblock(); }
 
   metrics::ModelStatistics Statistics() const override;
+  // The same, and at the same moment how much of its counters is of requests that are parts.
+  metrics::ModelStatistics Statistics(metrics::ModelStatistics* parts) const;
   double load_seconds() const override { return load_seconds_; }
   bool CanServe() const override { return can_serve_.load(std::memory_order_acquire); }
   base::Result<std::string> Control(std::string_view json) override {
@@ -138,6 +140,7 @@ class Model final : public Servable, private ExecutionListener {
   void OnExecuted(int instance, const base::Status& status, bool answered) override;
   void DeliverInOrder(Lease& lease);
   void CountExecutionLocked(const Execution& execution, const base::Status& status);
+  void CountPartsLocked(const Execution& execution, const base::Status& status);
   // Histograms, summaries and the time per row, of a model that has any of them.
   void MeasureExecutionLocked(const Execution& execution);
   // Each request of a decoupled model counts its responses from here on.
@@ -181,8 +184,10 @@ class Model final : public Servable, private ExecutionListener {
   bool refuses_ = false;                                      // stops or is lost; guarded by mutex_
   std::atomic<bool> can_serve_{true};                         // an instance serves
   const std::unique_ptr<scheduler::AnswerOrder<BatchAnswers>>
-      order_;             // null unless answers leave in the order of arrival; guarded by mutex_
-  int inline_watch_ = 0;  // inline runs to measure; guarded by mutex_
+      order_;  // null unless answers leave in the order of arrival; guarded by mutex_
+  // Counters of parts only; null where requests are not split. Guarded by mutex_.
+  const std::unique_ptr<metrics::ModelStatistics> parts_;
+  int inline_watch_ = 0;         // inline runs to measure; guarded by mutex_
   bool inline_allowed_ = false;  // guarded by mutex_
   InlineCosts inline_costs_;     // set before threads start
   std::vector<std::unique_ptr<Lease>> leases_;

@@ -11,7 +11,7 @@ namespace serving::model {
 // Two requests to the model may differ in shape.
 bool HasFreeShapes(const core::ModelPlan& plan);
 
-// Both have the same inputs with the same dimensions, rows aside.
+// Both have the same inputs with the same dimensions once they are filled up, rows aside.
 bool HaveSameShapes(const core::ModelPlan& plan, const core::InferRequest& a,
                     const core::InferRequest& b);
 

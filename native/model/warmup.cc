@@ -27,9 +27,9 @@ using tensor::DataType;
 
 // What an execution of a sample is waited for: its end, and the final response of each request.
 // Any thread.
-class Answers final : public ExecutionListener {
+class SampleAnswers final : public ExecutionListener {
  public:
-  explicit Answers(size_t requests) : open_(requests + 1) {}
+  explicit SampleAnswers(size_t requests) : open_(requests + 1) {}
 
   void OnExecuted(int, const base::Status&, bool) override { Close(); }
   void Add(const core::InferResponse& response) {
@@ -71,7 +71,7 @@ class Answers final : public ExecutionListener {
 
 class WarmupSink final : public core::ResponseSink {
  public:
-  WarmupSink(Answers& answers, std::shared_ptr<base::MemoryBudget> budget)
+  WarmupSink(SampleAnswers& answers, std::shared_ptr<base::MemoryBudget> budget)
       : answers_(answers), budget_(std::move(budget)) {}
 
   core::InferResponse* NewResponse() override { return new core::InferResponse; }
@@ -85,7 +85,7 @@ class WarmupSink final : public core::ResponseSink {
   }
 
  private:
-  Answers& answers_;
+  SampleAnswers& answers_;
   const std::shared_ptr<base::MemoryBudget> budget_;
 };
 
@@ -196,7 +196,7 @@ base::Status Warmup::Run(backend::Backend& backend, backend::Instance& instance,
   for (const Sample& sample : samples_) {
     const auto requests = static_cast<size_t>(sample.plan->batch_size);
     for (int64_t run = 0; run < sample.plan->count; ++run) {
-      Answers answers(requests);
+      SampleAnswers answers(requests);
       Execution execution(plan_, index, backend.input_alignment(), budget_, &answers,
                           backend.only_copies_values());
       for (size_t i = 0; i < requests; ++i) {

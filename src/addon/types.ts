@@ -53,6 +53,29 @@ export interface TensorPlan {
   readonly ragged?: boolean;
   /** outputs only: index of the input whose shapes say which part is whose; absent = split by rows */
   readonly scatteredBy?: number;
+  /** inputs only: one free dimension is filled up so that different sizes share a batch; absent = no */
+  readonly padding?: PaddingPlan;
+  /** outputs only: carries the padded dimension of an input, at which each request gets its own size; absent = no */
+  readonly unpadding?: UnpaddingPlan;
+}
+
+/** How the sizes of one dimension of an input are made equal. */
+export interface PaddingPlan {
+  /** index into `dims` */
+  readonly axis: number;
+  /** sizes to fill up to, ascending; what is larger stays as it is */
+  readonly buckets: readonly number[];
+  /** of the added elements; added strings are empty */
+  readonly value: number;
+  /** added part of the whole, 1 … 99; what would be beyond it stays as it is */
+  readonly maxWastePercent: number;
+}
+
+export interface UnpaddingPlan {
+  /** index into `dims` of the output */
+  readonly axis: number;
+  /** index of an input with `padding` */
+  readonly input: number;
 }
 
 /** A tensor that the server makes for the model from the batch; no request has it. */
@@ -213,6 +236,8 @@ export interface ModelPlan {
   readonly modelFile: string;
   /** 0 = the model has no batch dimension */
   readonly maxBatchSize: number;
+  /** requests of up to this many rows are split where they have more than `maxBatchSize`; absent = refused */
+  readonly maxRequestRows?: number;
   readonly inputs: readonly TensorPlan[];
   readonly outputs: readonly TensorPlan[];
   /** absent = none */

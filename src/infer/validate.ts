@@ -111,9 +111,8 @@ function checkBatch(inputs: readonly InputTensor[], plan: ModelPlan, id: string)
     );
   }
   const rule = 'inference request batch-size must be';
-  if (batch > BigInt(plan.maxBatchSize)) {
-    throw coreError(id, `${rule} <= ${plan.maxBatchSize} for '${plan.name}'`);
-  }
+  const most = plan.maxRequestRows ?? plan.maxBatchSize;
+  if (batch > BigInt(most)) throw coreError(id, `${rule} <= ${most} for '${plan.name}'`);
   if (batch < 1n) throw coreError(id, `${rule} >= 1 for '${plan.name}', got ${batch}`);
 }
 

@@ -13,9 +13,11 @@ import type { ModelConfig, ModelInput, ModelOutput, QueuePolicy } from '../confi
 import type { BackendSetting } from '../config/options.ts';
 import { makeEnsemblePlan } from './ensemble-plan.ts';
 import { type Admission, loadParameters } from './load-parameters.ts';
+import { paddedInputs, unpaddedOutputs } from './padding-plan.ts';
 import { dataTypeOf, toDim, toInteger } from './plan-values.ts';
 import { batchInputs, scatteredBy } from './ragged-plan.ts';
 import { makeSequencePlan } from './sequence-plan.ts';
+import { maxRequestRows } from './split-plan.ts';
 
 /** What a plan takes from the server rather than from the model. */
 export interface PlanDefaults {
@@ -56,21 +58,27 @@ const SERVER_SETTINGS = new Set(['default-max-batch-size', 'cmdline']);
 export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDefaults): ModelPlan {
   const ensemble = makeEnsemblePlan(config, defaults.ensembleBytes ?? 0);
   const sequence = makeSequencePlan(config, files.initialStates ?? new Map());
+  const padded = paddedInputs(config);
+  const unpadded = unpaddedOutputs(config, padded);
+  const rows = maxRequestRows(config);
   return {
     name: config.name,
     version: files.version,
     backend: config.backend,
     modelFile: files.modelFile,
     maxBatchSize: config.max_batch_size,
+    ...(rows === undefined ? {} : { maxRequestRows: rows }),
     inputs: config.input.map((input) => ({
       ...tensorPlan(input, input.optional, []),
       ...(input.allow_ragged_batch ? { ragged: true } : {}),
+      ...padded.get(input.name),
     })),
     outputs: config.output.map((output) => {
       const source = scatteredBy(config, output);
       return {
         ...tensorPlan(output, false, files.labels.get(output.name) ?? []),
         ...(source === undefined ? {} : { scatteredBy: source }),
+        ...unpadded.get(output.name),
       };
     }),
     ...(config.batch_input.length === 0 ? {} : { batchInputs: batchInputs(config) }),

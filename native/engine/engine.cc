@@ -232,7 +232,8 @@ std::vector<Engine::NamedSample> Engine::Snapshot() const {
   }
   for (NamedSample& sample : samples) sample.statistics = sample.model->Statistics();
   std::ranges::stable_sort(samples, {}, [](const NamedSample& sample) {
-    return std::tie(sample.model->plan().name, sample.model->plan().version);
+    const core::ModelPlan& plan = sample.model->plan();
+    return std::tie(plan.name, plan.version, plan.metric_tags);
   });
   return samples;
 }

@@ -3,6 +3,7 @@
 
 #include "frontend/frontend.h"
 
+#include <tuple>
 #include <utility>
 
 #include "frontend/io_handler.h"
@@ -14,6 +15,10 @@ namespace {
 // thread 3 bits | generation 27 | slot 22: 52 bits, exact in a double.
 constexpr int kSlotBits = 22;
 constexpr int kGenerationBits = 27;
+
+bool HaveSameLabels(const core::ModelPlan& a, const core::ModelPlan& b) {
+  return std::tie(a.name, a.version, a.metric_tags) == std::tie(b.name, b.version, b.metric_tags);
+}
 
 }  // namespace
 
@@ -196,7 +201,7 @@ std::string Frontend::RenderMetrics() {
   for (auto& entry : snapshot) {
     const core::ModelPlan& plan = entry.model->plan();
     // The build that is to follow it has the same labels, and a page may have them once.
-    if (last != nullptr && last->name == plan.name && last->version == plan.version) continue;
+    if (last != nullptr && HaveSameLabels(*last, plan)) continue;
     last = &plan;
     samples.emplace_back(plan, std::move(entry.statistics), entry.model->load_seconds());
   }

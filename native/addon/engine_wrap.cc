@@ -19,6 +19,7 @@
 #include "addon/regions.h"
 #include "addon/snapshot.h"
 #include "addon/tls_reader.h"
+#include "addon/tuning.h"
 #include "addon/values.h"
 #include "backend/identity/identity.h"
 #include "backend/onnxruntime/onnxruntime.h"
@@ -96,6 +97,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                       InstanceMethod("setHealthDetails", &EngineWrap::SetHealthDetails),
                       InstanceMethod("memory", &EngineWrap::Memory),
                       InstanceMethod("trimMemory", &EngineWrap::TrimMemory),
+                      InstanceMethod("batching", &EngineWrap::Batching),
                       InstanceMethod("testControl", &EngineWrap::TestControl),
                       InstanceMethod("log", &EngineWrap::Log),
                       InstanceMethod("close", &EngineWrap::Close)});
@@ -452,6 +454,15 @@ void EngineWrap::SetHealthDetails(const Napi::CallbackInfo& info) {
   if (!frontend_) return;
   frontend_->SetHealthDetails(info[0].IsString() ? std::optional(TextArgument(info[0]))
                                                  : std::nullopt);
+}
+
+Napi::Value EngineWrap::Batching(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  const auto model = engine_->Find(IntegerArgument(info[0]));
+  if (!model) return Throw(env, base::NotFound("no such loaded model")), env.Undefined();
+  const auto view = model->ViewLoad();
+  return view ? ToObject(env, *view) : env.Undefined();
 }
 
 Napi::Value EngineWrap::TestControl(const Napi::CallbackInfo& info) {

@@ -65,6 +65,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   void SetHealthDetails(const Napi::CallbackInfo& info);
   Napi::Value Memory(const Napi::CallbackInfo& info);
   Napi::Value TrimMemory(const Napi::CallbackInfo& info);
+  Napi::Value Batching(const Napi::CallbackInfo& info);
   Napi::Value TestControl(const Napi::CallbackInfo& info);
   void Log(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

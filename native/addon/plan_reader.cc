@@ -310,6 +310,12 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   if (reader.Has("sequence")) {
     ASSIGN_OR_RETURN(plan.sequence, ReadSequence(reader.Get("sequence")));
   }
+  if (reader.Has("latencyTarget")) {
+    ObjectReader target(reader.Get("latencyTarget"), "plan.latencyTarget");
+    plan.latency_target = {.target = ToDuration(target.Integer("us")),
+                           .has_preferred_sizes = target.Bool("hasPreferredSizes")};
+    reader.Merge(target.status());
+  }
   if (reader.Has("ensemble")) {
     plan.ensemble = ReadEnsemble(reader, plan.inputs.size(), plan.outputs.size());
   }

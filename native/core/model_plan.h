@@ -68,6 +68,16 @@ struct BatchingPlan {
   std::vector<int64_t> preferred_batch_sizes;  // ascending, each in 1 … max_batch_size
   base::Nanoseconds max_queue_delay{0};
   bool preserve_ordering = false;
+  // Set by a latency target only: so many rows do not wait for more (0 = no such size), and a batch
+  // starts so long before the first of it expires.
+  int64_t enough_rows = 0;
+  base::Nanoseconds run_time{0};
+};
+
+// Batches are chosen from what is measured; the fields above are bounds.
+struct LatencyTargetPlan {
+  base::Nanoseconds target{0};
+  bool has_preferred_sizes = false;  // those of the plan are the only ones to wait for
 };
 
 // Rules of one queue.
@@ -167,7 +177,8 @@ struct ModelPlan {
   std::vector<TensorPlan> outputs;  // slot i is outputs[i]
   // The backend sees batch_inputs[i] as slot inputs.size() + i.
   std::vector<BatchInputPlan> batch_inputs;
-  std::optional<BatchingPlan> batching;  // absent = direct scheduler
+  std::optional<BatchingPlan> batching;             // absent = direct scheduler
+  std::optional<LatencyTargetPlan> latency_target;  // only with batching
   QueuePlan queue;
   std::optional<SequencePlan> sequence;  // present: its requests belong to sequences
   std::optional<EnsemblePlan> ensemble;  // present: runs nothing itself, has no backend

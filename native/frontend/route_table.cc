@@ -56,6 +56,8 @@ constexpr RouteRow kRows[] = {
     Http(kGet, "/v2/models/{m}[/versions/{v}]", Api::kMetadata, Scope::kInfer),
     Http(kGet, "/v2/models/{m}[/versions/{v}]/config", Api::kModelConfig, Scope::kInfer),
     Http(kGet, "/v2/models/{m}[/versions/{v}]/stats", Api::kStatistics, Scope::kMetrics),
+    // TypeScript answers 404 where it is off.
+    Http(kGet, "/v2/models/{m}[/versions/{v}]/batching", Api::kStatistics, Scope::kMetrics),
     Http(kGetOrPost, "/v2/models/{m}/trace/setting", Api::kTrace, Scope::kManage,
          RouteKind::kControl, kChanges),
     Http(kGetOrPost, "/v2/trace/setting", Api::kTrace, Scope::kManage, RouteKind::kControl,

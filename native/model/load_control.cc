@@ -29,13 +29,34 @@ base::Result<uint64_t> ClassOf(const core::InferRequest& request) {
   return request.priority;
 }
 
+// How long a choice stands at least: what it is made from does not change in less.
+constexpr std::chrono::milliseconds kChoiceStands(2);
+
+std::unique_ptr<core::ModelPlan> MakeTuned(const core::ModelPlan& plan) {
+  if (!plan.latency_target || !plan.batching) return nullptr;
+  auto tuned = std::make_unique<core::ModelPlan>();
+  tuned->max_batch_size = plan.max_batch_size;
+  tuned->batching.emplace().preserve_ordering = plan.batching->preserve_ordering;
+  return tuned;
+}
+
 }  // namespace
 
-std::unique_ptr<LoadControl> LoadControl::Make(const core::ModelPlan& plan, int64_t batch_rows) {
-  const bool is_wanted =
-      plan.queue.max_queue_bytes != 0 || plan.queue.predicts_wait || plan.queue.classes;
+LoadControl::LoadControl(const core::ModelPlan& plan, int64_t batch_rows, size_t instances)
+    : plan_(plan),
+      batch_rows_(batch_rows),
+      instances_(instances),
+      costs_(batch_rows),
+      tuned_(MakeTuned(plan)) {
+  choice_.max_rows = batch_rows;
+}
+
+std::unique_ptr<LoadControl> LoadControl::Make(const core::ModelPlan& plan, int64_t batch_rows,
+                                               size_t instances) {
+  const bool is_wanted = plan.queue.max_queue_bytes != 0 || plan.queue.predicts_wait ||
+                         plan.queue.classes || plan.latency_target;
   if (!is_wanted) return nullptr;
-  return std::unique_ptr<LoadControl>(new LoadControl(plan, batch_rows));
+  return std::unique_ptr<LoadControl>(new LoadControl(plan, batch_rows, instances));
 }
 
 base::Status LoadControl::Classify(scheduler::PriorityQueue& queue, core::InferRequest& request,
@@ -46,7 +67,7 @@ base::Status LoadControl::Classify(scheduler::PriorityQueue& queue, core::InferR
   return {};
 }
 
-base::Status LoadControl::Admit(const scheduler::PriorityQueue& queue, size_t instances,
+base::Status LoadControl::Admit(const scheduler::PriorityQueue& queue,
                                 const core::InferRequest& request, base::Instant now) const {
   const uint64_t level = queue.LevelOf(request.priority);
   if (plan_.queue.classes &&
@@ -54,7 +75,7 @@ base::Status LoadControl::Admit(const scheduler::PriorityQueue& queue, size_t in
     return QueueIsFull(plan_.queue);
   }
   const scheduler::AdmissionView view{
-      .queue = queue, .costs = costs_, .batch_rows = batch_rows_, .instances = instances};
+      .queue = queue, .costs = costs_, .batch_rows = batch_rows_, .instances = instances_};
   return scheduler::Admit(plan_, view, level,
                           {.rows = request.batch_size,
                            .bytes = core::InputBytes(request),
@@ -65,6 +86,42 @@ base::Status LoadControl::Admit(const scheduler::PriorityQueue& queue, size_t in
 
 void LoadControl::Learn(int64_t rows, const ExecutionTimes& times) {
   costs_.Add(rows, times.output_end - times.compute_start);
+  if (tuned_) Choose(times.output_end);
+}
+
+void LoadControl::CountArrival(int64_t rows, base::Instant now) {
+  if (!tuned_) return;
+  arrivals_.Add(rows, now);
+  Choose(now);
+}
+
+void LoadControl::Choose(base::Instant now) {
+  if (now - chosen_ < kChoiceStands) return;
+  chosen_ = now;
+  core::BatchingPlan& batching = *tuned_->batching;
+  scheduler::LatencyLimits limits{.target = plan_.latency_target->target,
+                                  .max_wait = plan_.batching->max_queue_delay,
+                                  .max_rows = batch_rows_,
+                                  .instances = instances_};
+  if (plan_.latency_target->has_preferred_sizes) {
+    limits.preferred = plan_.batching->preferred_batch_sizes;
+  }
+  choice_ = scheduler::ChooseBatch(costs_, arrivals_.At(now), limits);
+  tuned_->max_batch_size = choice_.max_rows;
+  batching.max_queue_delay = choice_.wait;
+  batching.enough_rows = choice_.wanted_rows;
+  batching.run_time = costs_.AtMost(choice_.wanted_rows).value_or(base::Nanoseconds(0));
+}
+
+void LoadControl::View(base::Instant now, LoadView& view) const {
+  view.costs = costs_.Points();
+  if (!tuned_) return;
+  view.target = plan_.latency_target->target;
+  view.rows_per_second = arrivals_.At(now);
+  view.max_rows = choice_.max_rows;
+  view.wanted_rows = {choice_.wanted_rows};
+  view.wait = choice_.wait;
+  view.reason = scheduler::Explain(choice_.reason);
 }
 
 }  // namespace serving::model

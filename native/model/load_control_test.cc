@@ -126,8 +126,51 @@ TEST_F(PredictedWait, LetsInWhereNothingIsKnown) {
   EXPECT_TRUE(late.is_echoed());
 }
 
+core::ModelPlan WithTarget(base::Nanoseconds target) {
+  core::ModelPlan plan = MakePlan("identity");
+  plan.batching.emplace();
+  plan.latency_target = {.target = target};
+  return plan;
+}
+
+TEST(ModelLatencyTarget, LearnsFromItsExecutions) {
+  ModelHarness model(WithTarget(hours(1)));
+  EXPECT_TRUE(model->ViewLoad()->costs.empty());
+  EXPECT_EQ(model->ViewLoad()->max_rows, 8);
+  for (int i = 0; i < 20; ++i) {
+    for (const Pending& pending : model.Enqueue(3, 2)) EXPECT_TRUE(pending.is_echoed());
+  }
+  const auto view = model->ViewLoad();
+  EXPECT_EQ(view->target, hours(1));
+  EXPECT_FALSE(view->costs.empty());
+  EXPECT_GT(view->rows_per_second, 0);
+  EXPECT_FALSE(view->reason.empty());
+  EXPECT_EQ(model.Statistics().inference_count, 120u);
+}
+
+TEST(ModelLatencyTarget, LimitsBatchesToWhatIsInTime) {
+  // No two runs fit, and single rows keep up: after some, no batch has more than one row.
+  core::ModelPlan plan = WithTarget(base::Nanoseconds(1));
+  plan.backend = "gate";
+  ModelHarness model(plan);
+  // A choice stands for a while, so the newest execution need not be in it.
+  for (int i = 0; i < 1'000'000 && model->ViewLoad()->max_rows != 1; ++i) model.EnqueueOne().Wait();
+  EXPECT_EQ(model->ViewLoad()->max_rows, 1);
+}
+
+TEST(ModelLatencyTarget, IsToldToBeOff) {
+  core::ModelPlan plan = MakePlan("identity");
+  plan.batching.emplace();
+  plan.batching->max_queue_delay = milliseconds(3);
+  plan.batching->preferred_batch_sizes = {2, 4};
+  const auto view = ModelHarness(plan)->ViewLoad();
+  EXPECT_FALSE(view->target);
+  EXPECT_EQ(view->wait, milliseconds(3));
+  EXPECT_EQ(view->wanted_rows, (std::vector<int64_t>{2, 4}));
+}
+
 TEST(LoadControl, IsNotMadeForAPlainModel) {
-  EXPECT_EQ(LoadControl::Make(MakePlan("identity"), 8), nullptr);
+  EXPECT_EQ(LoadControl::Make(MakePlan("identity"), 8, 1), nullptr);
 }
 
 }  // namespace

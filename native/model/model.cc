@@ -116,7 +116,10 @@ Model::Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backen
       summaries_(options.metrics.summary_latencies
                      ? std::make_unique<metrics::StageSummaries>(options.metrics.summary_quantiles)
                      : nullptr),
-      load_control_(LoadControl::Make(plan_, batch_rows_)),
+      load_control_(LoadControl::Make(plan_, batch_rows_, lease_limit_)),
+      batch_plan_(load_control_ && load_control_->batch_plan() != nullptr
+                      ? *load_control_->batch_plan()
+                      : plan_),
       order_(KeepsOrder(plan_) && lease_limit_ > 1
                  ? std::make_unique<scheduler::AnswerOrder<BatchAnswers>>(kUnansweredBatches *
                                                                           lease_limit_)
@@ -222,10 +225,11 @@ base::Status Model::AdmitLocked(core::InferRequest& request, Instant now,
                                 std::vector<Refusal>& refusals) {
   if (is_stopping_) return {};
   RETURN_IF_ERROR(load_control_->Classify(queue_, request, now));
-  base::Status status = load_control_->Admit(queue_, lease_limit_, request, now);
+  load_control_->CountArrival(request.batch_size, now);
+  base::Status status = load_control_->Admit(queue_, request, now);
   if (status.ok()) return status;
   DropDeadLocked(queue_.First(), now, refusals);
-  return load_control_->Admit(queue_, lease_limit_, request, now);
+  return load_control_->Admit(queue_, request, now);
 }
 
 void Model::RejectLocked(core::RequestPtr request, base::Status status, Instant now,
@@ -356,7 +360,7 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     if (lease == nullptr) return;
     const Instant start = steady_clock::now();
     DropDeadLocked(queue_.First(), start, refusals);
-    const scheduler::BatchDecision decision = scheduler::NextBatch(queue_, start, plan_);
+    const scheduler::BatchDecision decision = scheduler::NextBatch(queue_, start, batch_plan_);
     if (decision.send == 0 || !MayRunInlineLocked(decision.rows, allowance)) return;
     TakeBatchLocked(decision, *lease);
     lease->is_inline = true;
@@ -397,9 +401,9 @@ void Model::InstanceLoop(size_t index) {
     }
     const Instant now = steady_clock::now();
     DropDeadLocked(queue_.First(), now, refusals);
-    scheduler::BatchDecision decision = scheduler::NextBatch(queue_, now, plan_);
+    scheduler::BatchDecision decision = scheduler::NextBatch(queue_, now, batch_plan_);
     if (decision.send == 0 && is_stopping_ && !queue_.empty()) {
-      decision = scheduler::NextBatch(queue_, base::kNever, plan_);  // nothing more will come
+      decision = scheduler::NextBatch(queue_, base::kNever, batch_plan_);  // nothing more will come
     }
     if (decision.send != 0) {
       TakeBatchLocked(decision, lease);
@@ -560,6 +564,20 @@ metrics::QueueState Model::QueueStateLocked(Instant now) const {
           .predicted_wait_seconds = std::chrono::duration<double>(row_time_).count() *
                                     static_cast<double>(queue_.rows()) /
                                     static_cast<double>(lease_limit_)};
+}
+
+std::optional<LoadView> Model::ViewLoad() const {
+  LoadView view;
+  view.instances = lease_limit_;
+  view.max_rows = batch_rows_;
+  view.reason = "'latency_target_ms' is not set: batches follow the configuration";
+  if (plan_.batching) {
+    view.wanted_rows = plan_.batching->preferred_batch_sizes;
+    view.wait = plan_.batching->max_queue_delay;
+  }
+  std::lock_guard lock(mutex_);
+  if (load_control_) load_control_->View(steady_clock::now(), view);
+  return view;
 }
 
 metrics::ModelStatistics Model::Statistics() const { return Statistics(nullptr); }

@@ -85,6 +85,7 @@ class Model final : public Servable, private ExecutionListener {
   }
   backend::BackendModel& backend_model() { return *backend_model_; }
   bool runs_inline() const;
+  std::optional<LoadView> ViewLoad() const override;
 
  private:
   struct Lease {
@@ -179,6 +180,8 @@ class Model final : public Servable, private ExecutionListener {
   const std::unique_ptr<metrics::StageSummaries> summaries_;  // null when off; guarded by mutex_
   base::Nanoseconds row_time_{0};                             // moving average; guarded by mutex_
   const std::unique_ptr<LoadControl> load_control_;           // mostly null; guarded by mutex_
+  // What batches are formed by; guarded by mutex_ if it is not plan_.
+  const core::ModelPlan& batch_plan_;
   size_t held_ = 0;                                           // leases held; guarded by mutex_
   bool is_stopping_ = false;                                  // guarded by mutex_
   bool refuses_ = false;                                      // stops or is lost; guarded by mutex_

@@ -15,6 +15,7 @@
 #include "core/model_plan.h"
 #include "core/request_chain.h"
 #include "metrics/model_statistics.h"
+#include "model/load_view.h"
 
 namespace serving::model {
 
@@ -53,6 +54,8 @@ class Servable : public base::RefCounted {
 
   virtual metrics::ModelStatistics Statistics() const = 0;
   virtual double load_seconds() const = 0;
+  // How it forms batches; nothing where it forms none.
+  virtual std::optional<LoadView> ViewLoad() const { return std::nullopt; }
 
   // An instance works, of each model that it needs. Never blocks for long.
   virtual bool CanServe() const = 0;

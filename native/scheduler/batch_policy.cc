@@ -51,6 +51,13 @@ BatchDecision NextBatch(const PriorityQueue& queue, base::Instant now,
     return {.send = all.count, .rows = all.rows};
   }
   if (best_preferred.count != 0) return {.send = best_preferred.count, .rows = best_preferred.rows};
+  if (batching.enough_rows != 0 && all.rows >= batching.enough_rows) {
+    return {.send = all.count, .rows = all.rows};
+  }
+  if (batching.run_time.count() != 0 && expires != base::kNever) {
+    expires = expires - batching.run_time;
+    if (now >= expires) return {.send = all.count, .rows = all.rows};
+  }
   return {.wait_until = std::min(due, expires)};
 }
 

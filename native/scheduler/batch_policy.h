@@ -27,7 +27,8 @@ struct BatchDecision {
 // Direct scheduling sends one request at a time. Dynamic batching sends the longest run of equal
 // shapes whose rows fit into max_batch_size: at once when it cannot grow or may not wait, else as
 // soon as a preferred size is reached or its oldest has waited max_queue_delay. A run goes on over
-// the levels of priority. It is looked at again when one of it expires.
+// the levels of priority. It is looked at again when one of it expires. With a latency target it is
+// sent too when it has enough_rows, or when the first of it would be late without.
 BatchDecision NextBatch(const PriorityQueue& queue, base::Instant now, const core::ModelPlan& plan);
 
 }  // namespace serving::scheduler

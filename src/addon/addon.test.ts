@@ -41,6 +41,7 @@ const ENGINE: Record<keyof Engine, true> = {
   regions: true,
   openRegion: true,
   snapshot: true,
+  batching: true,
   setMetricsText: true,
   setHealthDetails: true,
   memory: true,

@@ -100,6 +100,35 @@ export interface BatchingPlan {
   readonly preserveOrdering: boolean;
 }
 
+/** Batches are chosen from what is measured; the fields of `BatchingPlan` are bounds. */
+export interface LatencyTargetPlan {
+  readonly us: number;
+  /** the preferred sizes are the only ones to wait for */
+  readonly hasPreferredSizes: boolean;
+}
+
+/** How a model forms its batches now, and why. */
+export interface BatchingView {
+  /** absent where batches follow the configuration */
+  readonly targetUs?: number;
+  /** that come; absent where nobody counts them */
+  readonly rowsPerSecond?: number;
+  /** moving averages by size, ascending */
+  readonly costs: readonly {
+    readonly rows: number;
+    readonly us: number;
+    readonly executions: number;
+  }[];
+  /** that may run at once */
+  readonly instances: number;
+  /** of a batch */
+  readonly maxRows: number;
+  /** an idle instance waits for one of these sizes, but no longer than `waitUs` */
+  readonly wantedRows: readonly number[];
+  readonly waitUs: number;
+  readonly reason: string;
+}
+
 /** Rules of one queue. */
 export interface QueuePolicyPlan {
   /** 0 = unlimited (Triton's default) */
@@ -244,6 +273,8 @@ export interface ModelPlan {
   readonly batchInputs?: readonly BatchInputPlan[];
   /** absent = direct scheduler: one request per execution */
   readonly batching?: BatchingPlan;
+  /** only with `batching` */
+  readonly latencyTarget?: LatencyTargetPlan;
   readonly queue: QueuePlan;
   /** present: its requests belong to sequences */
   readonly sequence?: SequencePlan;
@@ -883,6 +914,8 @@ export interface Engine {
    * @returns false = nothing was to be done
    */
   trimMemory(): Promise<boolean>;
+  /** Undefined for an ensemble. Throws NotFound for a handle that is not loaded. */
+  batching(handle: number): BatchingView | undefined;
   /** the `/v2/test/{model}` door: JSON in, JSON out. Rejects unless the engine was made with enableTestBackends. */
   testControl(handle: number, json: string): Promise<string>;
   log(

@@ -9,6 +9,7 @@ import type { ServerMetadata } from './server.ts';
 import type { SharedMemory } from './shared-memory.ts';
 import type { StatisticsQueries } from './statistics.ts';
 import type { TraceVerbs } from './trace.ts';
+import type { TuningQueries } from './tuning.ts';
 
 /** The control verbs, written once; HTTP and gRPC are two thin columns over it. */
 export interface ControlService {
@@ -20,4 +21,5 @@ export interface ControlService {
   readonly statistics: StatisticsQueries;
   readonly logSettings: LogSettingsVerbs;
   readonly trace: TraceVerbs;
+  readonly tuning: TuningQueries;
 }

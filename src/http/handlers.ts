@@ -31,6 +31,8 @@ export interface HttpHandlerOptions {
   readonly docs?: DocsApi | undefined;
   /** GET /v2/memory */
   readonly diagnostics?: boolean;
+  /** may one ask how models form batches */
+  readonly tuningApi?: boolean;
   /** the `/v2/test` door; absent unless test backends are on */
   readonly testDoor?:
     | ((model: string, version: string, json: string) => Promise<string>)
@@ -72,9 +74,10 @@ export async function handleHttp(
 /** What is off does not exist. */
 function isOff(
   { kind }: Route,
-  { diagnostics, docs, kserve, testDoor }: HttpHandlerOptions,
+  { diagnostics, docs, kserve, testDoor, tuningApi }: HttpHandlerOptions,
 ): boolean {
   if (kind === 'memory') return diagnostics !== true;
+  if (kind === 'batching') return tuningApi !== true;
   if (kind === 'test-backend') return testDoor === undefined;
   if (kind === 'docs') return docs === undefined;
   return kind === 'kserve' && kserve === undefined;
@@ -100,6 +103,8 @@ async function answer(
     }
     case 'memory':
       return jsonReply(writeJson(control.memory.read()));
+    case 'batching':
+      return jsonReply(writeJson(control.tuning.batching(route.model, route.version)));
     case 'log-settings':
       if (call.method === 'POST') {
         control.logSettings.update(readLogChanges(readJsonObject(call.body, 'required')));

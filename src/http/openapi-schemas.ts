@@ -176,6 +176,10 @@ export const WORDS: ReadonlyMap<string, RouteWords> = new Map<string, RouteWords
     { summary: 'The complete configuration', response: 'Object' },
   ],
   ['GET /v2/models/{m}[/versions/{v}]/stats', { summary: 'Statistics', response: 'Statistics' }],
+  [
+    'GET /v2/models/{m}[/versions/{v}]/batching',
+    { summary: 'How the model forms its batches, and why', response: 'Object' },
+  ],
   ['GET /v2/models/stats', { summary: 'Statistics of every model', response: 'Statistics' }],
   [
     'POST /v2/models/{m}[/versions/{v}]/infer',

@@ -12,6 +12,7 @@ export type Route =
   | { readonly kind: 'statistics'; readonly model: string; readonly version: string }
   | { readonly kind: 'memory' }
   | { readonly kind: 'log-settings' }
+  | { readonly kind: 'batching'; readonly model: string; readonly version: string }
   /** model empty: the settings of the server */
   | { readonly kind: 'trace-settings'; readonly model: string }
   | { readonly kind: 'repository-index' }
@@ -52,7 +53,7 @@ const POST = ['POST'] as const;
 const GET_OR_POST = ['GET', 'POST'] as const;
 
 const MODEL =
-  /^\/v2\/models\/([^/]+)(?:\/versions\/(\d+))?(?:\/(infer|config|stats|trace\/setting))?$/;
+  /^\/v2\/models\/([^/]+)(?:\/versions\/(\d+))?(?:\/(infer|config|stats|batching|trace\/setting))?$/;
 const REPOSITORY = /^\/v2\/repository(?:\/([^/]+))?\/(?:index|models\/([^/]+)\/(load|unload))$/;
 const SHARED_MEMORY =
   /^\/v2\/(system|cuda)sharedmemory(?:\/region\/([^/]+))?\/(status|register|unregister)$/;
@@ -121,6 +122,8 @@ function matchModel(path: string): RouteMatch | undefined {
       return { route: { kind: 'model-config', model, version }, methods: GET };
     case 'stats':
       return { route: { kind: 'statistics', model, version }, methods: GET };
+    case 'batching':
+      return { route: { kind: 'batching', model, version }, methods: GET };
     case 'infer':
       return { route: { kind: 'infer', model, version }, methods: POST };
     default:

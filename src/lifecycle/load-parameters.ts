@@ -10,6 +10,8 @@ export interface LoadParameters {
   readonly maxQueueBytes: number | undefined;
   /** undefined = the server's default */
   readonly admission: Admission | undefined;
+  /** microseconds from the arrival of a request to its answer; undefined = batches follow the configuration */
+  readonly latencyTargetUs: number | undefined;
   /** microseconds after which a request moves up by a class; undefined = there are no classes */
   readonly classAgeingUs: number | undefined;
 }
@@ -24,8 +26,26 @@ export function loadParameters(config: ModelConfig): LoadParameters {
   return {
     maxQueueBytes: byteCount(config, 'max_queue_bytes'),
     admission: word(config, 'admission', ['off', 'predicted_wait']),
+    latencyTargetUs: latencyTarget(config),
     classAgeingUs: classAgeing(config),
   };
+}
+
+const MAX_TARGET_MS = 3_600_000;
+
+function latencyTarget(config: ModelConfig): number | undefined {
+  const key = 'latency_target_ms';
+  const text = textOf(config, key);
+  if (text === undefined) return undefined;
+  if (config.dynamic_batching === undefined) {
+    throw invalidArgument(
+      `parameters["${key}"]: expected a model with dynamic_batching, whose fields are its bounds; add 'dynamic_batching { }'`,
+    );
+  }
+  const ms = Number(text);
+  if (/^\d+(?:\.\d+)?$/.test(text) && ms >= 0.001 && ms <= MAX_TARGET_MS)
+    return Math.round(ms * 1000);
+  throw wrong(key, `0.001 to ${MAX_TARGET_MS} milliseconds`, text);
 }
 
 /** Who has waited for a second is as urgent as the next class. */

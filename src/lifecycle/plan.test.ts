@@ -114,6 +114,25 @@ describe('makePlan', () => {
     }
   });
 
+  it('follows a latency target within the bounds of the configuration', () => {
+    const target = (ms: string): string =>
+      `parameters { key: "latency_target_ms" value { string_value: "${ms}" } }`;
+    const given = (batching: string, ms = '20.5'): object | undefined =>
+      plan(`max_batch_size: 8 ${batching} ${target(ms)} ${TENSORS}`).latencyTarget;
+    const any = { us: 20500, hasPreferredSizes: false };
+    assert.deepEqual(given('dynamic_batching { }'), any);
+    assert.deepEqual(given('dynamic_batching { preferred_batch_size: 8 }'), any);
+    assert.deepEqual(given('dynamic_batching { preferred_batch_size: [ 4, 8 ] }'), {
+      ...any,
+      hasPreferredSizes: true,
+    });
+    assert.throws(() => given(''), /expected a model with dynamic_batching/);
+    assert.throws(
+      () => given('dynamic_batching { }', '0'),
+      /0\.001 to 3600000 milliseconds, got '0'/,
+    );
+  });
+
   it('makes levels of the classes of load', () => {
     const classes = 'parameters { key: "priority_classes" value { string_value: "true" } }';
     const given = plan(`${classes} ${TENSORS}`, { maxQueueSize: 1024 }).queue;

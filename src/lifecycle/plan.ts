@@ -3,6 +3,7 @@
 
 import type {
   BatchingPlan,
+  LatencyTargetPlan,
   ModelPlan,
   PriorityPlan,
   QueuePlan,
@@ -83,6 +84,7 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     }),
     ...(config.batch_input.length === 0 ? {} : { batchInputs: batchInputs(config) }),
     ...batching(config),
+    ...latencyTarget(config),
     queue: queuePlan(config, defaults),
     ...(sequence === undefined ? {} : { sequence }),
     ...(ensemble === undefined ? {} : { ensemble }),
@@ -124,6 +126,15 @@ function batching(config: ModelConfig): { batching?: BatchingPlan } {
       preserveOrdering: given.preserve_ordering,
     },
   };
+}
+
+/** That a configuration prefers the largest batch is what it says where it says nothing. */
+function latencyTarget(config: ModelConfig): { latencyTarget?: LatencyTargetPlan } {
+  const { latencyTargetUs: us } = loadParameters(config);
+  if (us === undefined) return {};
+  const preferred = config.dynamic_batching?.preferred_batch_size ?? [];
+  const hasPreferredSizes = preferred.some((size) => size !== config.max_batch_size);
+  return { latencyTarget: { us, hasPreferredSizes } };
 }
 
 function queuePlan(config: ModelConfig, defaults: PlanDefaults): QueuePlan {

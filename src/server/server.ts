@@ -27,6 +27,7 @@ import type { ControlService } from '../control/service.ts';
 import { SharedMemory } from '../control/shared-memory.ts';
 import { StatisticsQueries } from '../control/statistics.ts';
 import { TraceVerbs } from '../control/trace.ts';
+import { TuningQueries } from '../control/tuning.ts';
 import { handleGrpc } from '../grpc/handlers.ts';
 import { type HttpHandlerOptions, handleHttp } from '../http/handlers.ts';
 import { ModelLifecycle, type StartFailure } from '../lifecycle/lifecycle.ts';
@@ -181,6 +182,7 @@ export class Server implements AsyncDisposable {
       repository: new RepositoryVerbs(this.lifecycle, options.modelControlMode),
       sharedMemory: new SharedMemory(this.engine, options.allowClientShm),
       statistics: new StatisticsQueries(this.engine, this.lifecycle),
+      tuning: new TuningQueries(this.engine, this.lifecycle),
       logSettings: new LogSettingsVerbs(log, this.engine),
       trace: new TraceVerbs(this.#tracing.tracer, this.lifecycle, {
         file: options.traceFile,
@@ -189,6 +191,7 @@ export class Server implements AsyncDisposable {
     };
     this.#handlers = {
       control: this.control,
+      tuningApi: options.tuningApi,
       sagemaker: options.allowSagemaker
         ? new SagemakerModels({
             lifecycle: this.lifecycle,

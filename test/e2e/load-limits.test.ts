@@ -22,6 +22,21 @@ describe('limits of load', () => {
       [1],
       parameter('closed', 'true') + parameter('max_queue_bytes', '40'),
     );
+    await repository.add(
+      'quick',
+      'identity',
+      [1],
+      `dynamic_batching { }\n${parameter('latency_target_ms', '50')}`,
+    );
+    await repository.write(
+      'graph/config.pbtxt',
+      `platform: "ensemble" max_batch_size: 8
+       input [{ name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }]
+       output [{ name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }]
+       ensemble_scheduling { step [{ model_name: "quick" model_version: -1
+         input_map { key: "IN" value: "IN" } output_map { key: "OUT" value: "OUT" } }] }`,
+    );
+    await repository.write('graph/1/empty', '');
     await repository.add('slow', 'sleep', [1], parameter('sleep_us', '20000'));
     await repository.add(
       'patient',
@@ -62,6 +77,28 @@ describe('limits of load', () => {
     await gate('{"action":"open"}');
     assert.equal((await Promise.all(flood)).filter((status) => status === 200).length, 10);
     assert.equal((await running).status, 200);
+  });
+
+  it('tells how batches are chosen', async () => {
+    for (let i = 0; i < 20; i++) assert.equal((await infer('quick')).status, 200);
+    const explain = async (model: string): Promise<Record<string, unknown>> =>
+      JSON.parse(
+        (await askHttp(server.endpoints.http, 'GET', `/v2/models/${model}/batching`)).body,
+      );
+    const told = await explain('quick');
+    assert.equal(told.model_version, '1');
+    assert.equal(told.latency_target_ms, 50);
+    assert.ok((told.arrivals_per_second as number) > 0);
+    const [point] = told.cost_curve as { batch_size: number; ms: number; executions: number }[];
+    assert.equal(point?.batch_size, 1);
+    assert.equal(point?.executions, 20);
+    const chosen = told.chosen as { wait_ms: number; max_batch_size: number; why: string };
+    assert.equal(chosen.wait_ms, 0);
+    assert.equal(chosen.max_batch_size, 8);
+    assert.match(chosen.why, /single rows are served as fast as they come/);
+    assert.match(JSON.stringify(await explain('slow')), /'latency_target_ms' is not set/);
+    assert.match(String((await explain('graph')).error), /'graph' is an ensemble/);
+    assert.match(String((await explain('missing')).error), /'missing' is not found/);
   });
 
   /** One with little time behind fifty that take twenty milliseconds each. */

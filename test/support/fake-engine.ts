@@ -3,6 +3,7 @@
 
 import type {
   AccessPolicy,
+  BatchingView,
   Binding,
   ControlCall,
   CudaRegion,
@@ -291,6 +292,10 @@ export class FakeEngine implements Engine {
 
   setMetricsText(text: string): void {
     this.metricsText = text;
+  }
+
+  batching(): BatchingView | undefined {
+    return undefined;
   }
 
   async testControl(handle: number, json: string): Promise<string> {

@@ -27,6 +27,8 @@ export interface ExecutionOptions {
   readonly apiDocs: boolean;
   /** `GET /v2/health/details` and `GET /v2/memory` */
   readonly diagnosticsApi: boolean;
+  /** how models form batches, over HTTP */
+  readonly tuningApi: boolean;
   /** `properties` in model metadata */
   readonly modelProperties: boolean;
   /** 0 = min(4, CPUs the process may use) */
@@ -46,6 +48,7 @@ export const emptyExecutionOptions: ExecutionOptions = {
   kserveApi: false,
   apiDocs: false,
   diagnosticsApi: false,
+  tuningApi: false,
   modelProperties: false,
   ioThreads: 0,
   inferPath: 'native',
@@ -184,6 +187,16 @@ export const executionFlags: readonly Flag<ExecutionOptions>[] = [
     defaults: { tritonserver: 'false', nereid: 'true' },
     set: (draft, value) => {
       draft.apiDocs = bool(value);
+    },
+  },
+  {
+    name: 'tuning-api',
+    group: 'Execution',
+    value: OPTIONAL_BOOLEAN,
+    help: 'Serve GET /v2/models/{m}/batching, which tells how a model forms its batches, and why.',
+    defaults: { tritonserver: 'false', nereid: 'true' },
+    set: (draft, value) => {
+      draft.tuningApi = bool(value);
     },
   },
 ];

@@ -297,6 +297,15 @@ export const probes: Readonly<Record<string, Probe>> = {
     },
   ),
 
+  'tuning-api': either(
+    { tritonserver: '--tuning-api=false', nereid: '--tuning-api=true' },
+    { tritonserver: '404', nereid: 'served' },
+    async ({ server }) => {
+      const { status, body } = await get(server.endpoints.http, '/v2/models/m/batching');
+      return status === 200 && JSON.parse(body).model_name === 'm' ? 'served' : String(status);
+    },
+  ),
+
   'server-name': {
     async ask({ server }) {
       const { body } = await get(server.endpoints.http, '/v2');

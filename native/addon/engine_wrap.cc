@@ -116,7 +116,8 @@ EngineWrap::EngineWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
       .metrics = ReadMetricsOptions(reader),
       .allow_client_memory = reader.Bool("allowClientShm"),
       .response_cache_bytes =
-          static_cast<size_t>(std::max<int64_t>(reader.IntegerOr("responseCacheBytes", 0), 0))};
+          static_cast<size_t>(std::max<int64_t>(reader.IntegerOr("responseCacheBytes", 0), 0)),
+      .resource_limits = ReadResourceLimits(reader)};
   if (!reader.status().ok()) {
     Throw(env, reader.status());
     return;

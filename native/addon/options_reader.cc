@@ -32,6 +32,19 @@ frontend::Service ServiceOf(std::string_view name, bool allow_http1) {
 
 }  // namespace
 
+std::vector<scheduler::ResourceLimit> ReadResourceLimits(ObjectReader& options) {
+  std::vector<scheduler::ResourceLimit> limits;
+  options.ForEach("resourceLimits", [&](Napi::Value value) {
+    ObjectReader reader(value, "resourceLimit");
+    scheduler::ResourceLimit& limit = limits.emplace_back();
+    limit.name = reader.Text("name");
+    limit.count = static_cast<uint64_t>(std::max<int64_t>(reader.Integer("count"), 0));
+    if (reader.Has("device")) limit.device = reader.Integer("device");
+    options.Merge(reader.status());
+  });
+  return limits;
+}
+
 base::LogOptions ReadLogOptions(ObjectReader& reader) {
   base::LogOptions log;
   log.verbose = static_cast<int>(reader.Integer("logVerbose"));

@@ -8,6 +8,7 @@
 #include "frontend/frontend.h"
 #include "metrics/metrics_options.h"
 #include "net/server.h"
+#include "scheduler/resource_policy.h"
 
 namespace serving::addon {
 
@@ -16,6 +17,7 @@ namespace serving::addon {
 base::LogOptions ReadLogOptions(ObjectReader& reader);
 frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader);
 metrics::MetricsOptions ReadMetricsOptions(ObjectReader& engine);
+std::vector<scheduler::ResourceLimit> ReadResourceLimits(ObjectReader& engine);
 net::ListenerOptions ReadListenerOptions(ObjectReader& reader);
 
 }  // namespace serving::addon

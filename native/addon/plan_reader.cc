@@ -281,6 +281,27 @@ base::Result<engine::DispatchModel> ReadModel(Napi::Value value, const engine::E
   return model;
 }
 
+void ReadInstanceLimits(ObjectReader& plan, core::ModelPlan& to) {
+  plan.ForEach("instanceLimits", [&](Napi::Value value) {
+    ObjectReader reader(value, "plan.instanceLimit");
+    core::InstanceLimit& limit = to.instance_limits.emplace_back();
+    limit.priority =
+        static_cast<uint32_t>(std::clamp<int64_t>(reader.Integer("priority"), 1, INT32_MAX));
+    reader.ForEach("resources", [&](Napi::Value entry) {
+      ObjectReader resource(entry, "plan.instanceLimit.resource");
+      core::ResourceNeed& need = limit.resources.emplace_back();
+      need.name = resource.Text("name");
+      need.is_global = resource.Bool("global");
+      need.count = static_cast<uint64_t>(std::max<int64_t>(resource.Integer("count"), 0));
+      reader.Merge(resource.status());
+    });
+    plan.Merge(reader.status());
+  });
+  if (to.instance_limits.size() != static_cast<size_t>(to.instance_count)) {
+    plan.Fail("instanceLimits", "one for each instance");
+  }
+}
+
 }  // namespace
 
 base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
@@ -310,6 +331,7 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   if (reader.Has("sequence")) {
     ASSIGN_OR_RETURN(plan.sequence, ReadSequence(reader.Get("sequence")));
   }
+  if (reader.Has("instanceLimits")) ReadInstanceLimits(reader, plan);
   if (reader.Has("latencyTarget")) {
     ObjectReader target(reader.Get("latencyTarget"), "plan.latencyTarget");
     plan.latency_target = {.target = ToDuration(target.Integer("us")),

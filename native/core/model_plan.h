@@ -141,6 +141,18 @@ struct SequencePlan {
   std::vector<SequenceState> states;
 };
 
+// A resource that an instance holds while it runs, under a rate limiter.
+struct ResourceNeed {
+  std::string name;
+  bool is_global = false;  // else of its device
+  uint64_t count = 0;
+};
+
+struct InstanceLimit {
+  uint32_t priority = 1;                  // n runs a n-th as often as 1
+  std::vector<ResourceNeed> resources{};  // none: it asks nobody
+};
+
 // One step of an ensemble: a request to another model, made from tensors of the graph.
 struct EnsembleStepPlan {
   // `name` of the step's model ↔ index in EnsemblePlan::tensors.
@@ -183,6 +195,7 @@ struct ModelPlan {
   std::optional<SequencePlan> sequence;  // present: its requests belong to sequences
   std::optional<EnsemblePlan> ensemble;  // present: runs nothing itself, has no backend
   int32_t instance_count = 1;
+  std::vector<InstanceLimit> instance_limits;  // empty, or one for each instance
   bool decoupled = false;
   bool response_cache = false;  // answers may come from the response cache, where there is one
   std::map<std::string, std::string> parameters;

@@ -16,6 +16,7 @@ namespace serving::engine {
 Engine::Engine(const EngineOptions& options)
     : options_(options),
       budget_(std::make_shared<base::MemoryBudget>(options.memory_limit_bytes)),
+      rate_limiter_(std::make_shared<model::RateLimiter>(options.resource_limits)),
       regions_(options.allow_client_memory ? std::make_unique<shm::RegionRegistry>() : nullptr),
       cache_(options.response_cache_bytes == 0
                  ? nullptr
@@ -79,6 +80,7 @@ base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
   const model::ModelOptions options{.budget = budget_,
                                     .allow_inline = options_.allow_inline,
                                     .metrics = options_.metrics,
+                                    .rate_limiter = rate_limiter_,
                                     .validate = &Validate,
                                     .health_changed = [this] { OnHealthChanged(); }};
   if (plan.sequence) {

@@ -36,6 +36,7 @@ struct EngineOptions {
   metrics::MetricsOptions metrics{};
   bool allow_client_memory = false;  // --allow-client-shm
   size_t response_cache_bytes = 0;   // --cache-config; 0 = there is none
+  std::vector<scheduler::ResourceLimit> resource_limits{};  // --rate-limit-resource
 };
 
 // Keeps backends, loaded versions and the published table. Knows no protocol and no socket.
@@ -114,6 +115,7 @@ class Engine {
   const EngineOptions options_;
   std::atomic<bool> has_unloaded_{false};
   const std::shared_ptr<base::MemoryBudget> budget_;
+  const std::shared_ptr<model::RateLimiter> rate_limiter_;
   const std::unique_ptr<shm::RegionRegistry> regions_;
   const std::shared_ptr<cache::ResponseCache> cache_;  // null: there is none
   std::vector<std::unique_ptr<backend::Backend>> backends_;

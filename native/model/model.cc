@@ -90,7 +90,8 @@ base::Result<base::Ref<Model>> Model::LoadInstance(
       base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model), options));
   RETURN_IF_ERROR(model->MakeInstances(backend, instance, options));
   RETURN_IF_ERROR(model->WarmUp(warmup, backend, options));
-  if (options.allow_inline && backend.may_run_inline(model->plan_)) {
+  if (options.allow_inline && model->plan_.instance_limits.empty() &&
+      backend.may_run_inline(model->plan_)) {
     model->inline_costs_ = InlineCosts::Measure(model->plan_, *model->leases_[0]->instance);
     model->inline_allowed_ = !model->inline_costs_.empty();
   }
@@ -140,6 +141,13 @@ base::Status Model::MakeInstances(backend::Backend& backend, int first,
         plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this),
         backend.only_copies_values());
     lease->execution->SetTaker(options.taker);
+    if (!plan_.instance_limits.empty() && options.rate_limiter) {
+      const core::InstanceLimit& limit = plan_.instance_limits[static_cast<size_t>(i)];
+      if (!limit.resources.empty()) {
+        ASSIGN_OR_RETURN(lease->ticket,
+                         options.rate_limiter->Register(limit.resources, limit.priority));
+      }
+    }
     leases_.push_back(std::move(lease));
   }
   return {};
@@ -405,7 +413,10 @@ void Model::InstanceLoop(size_t index) {
     if (decision.send == 0 && is_stopping_ && !queue_.empty()) {
       decision = scheduler::NextBatch(queue_, base::kNever, batch_plan_);  // nothing more will come
     }
-    if (decision.send != 0) {
+    if (lease.ticket && refusals.empty() && SettleResources(lock, lease, decision.send != 0)) {
+      continue;
+    }
+    if (decision.send != 0 && (!lease.ticket || lease.has_resources)) {
       TakeBatchLocked(decision, lease);
       if (!queue_.empty()) WakeOneLocked();
       lock.unlock();
@@ -427,6 +438,22 @@ void Model::InstanceLoop(size_t index) {
   }
 }
 
+bool Model::SettleResources(std::unique_lock<std::mutex>& lock, Lease& lease, bool is_to_run) {
+  if (lease.has_resources == is_to_run) return false;
+  lease.is_held = true;  // nobody wakes it meanwhile; others may run what waits
+  if (is_to_run) WakeOneLocked();
+  lock.unlock();
+  if (is_to_run) {
+    lease.has_resources = lease.ticket->Take();
+  } else {
+    lease.ticket->Release();
+    lease.has_resources = false;
+  }
+  lock.lock();
+  lease.is_held = false;
+  return true;
+}
+
 void Model::OnExecuted(int instance, const base::Status& status, bool) {
   Lease& lease = *leases_[static_cast<size_t>(instance)];
   const bool is_poisoned = lease.execution->is_poisoned();
@@ -443,6 +470,10 @@ void Model::OnExecuted(int instance, const base::Status& status, bool) {
     DeliverInOrder(lease);
   } else {
     lease.execution->Deliver();
+  }
+  if (lease.ticket) {
+    lease.has_resources = false;
+    lease.ticket->Release();
   }
   // The model may end as soon as the lease is free and nothing is pending: no member is touched
   // after the lock.
@@ -631,6 +662,9 @@ void Model::Stop() {
     lock.lock();
     idle_.wait(lock, [this] { return statistics_.pending == 0 && held_ == 0; });
     for (const auto& lease : leases_) lease->work.notify_one();
+  }
+  for (const auto& lease : leases_) {
+    if (lease->ticket) lease->ticket->Cancel();
   }
   for (const auto& lease : leases_) lease->thread.Join();
 }

@@ -25,6 +25,7 @@
 #include "model/execution.h"
 #include "model/inline_costs.h"
 #include "model/load_control.h"
+#include "model/rate_limiter.h"
 #include "model/recovery.h"
 #include "model/refusal.h"
 #include "model/servable.h"
@@ -40,6 +41,7 @@ struct ModelOptions {
   bool allow_inline = true;
   metrics::MetricsOptions metrics{};
   RequestTaker* taker = nullptr;       // of requests that run again
+  std::shared_ptr<RateLimiter> rate_limiter = nullptr;  // of plans with instance_limits
   ValidateRequest validate = nullptr;  // of warm-up requests; null for plans that have none
   RecoveryOptions recovery{};
   // Called without a lock, on any thread, when CanServe may have changed.
@@ -94,8 +96,10 @@ class Model final : public Servable, private ExecutionListener {
     base::Thread thread;
     std::condition_variable work;  // its thread: something to run, the lease came free, stop
     bool is_held = false;          // guarded by mutex_
-    uint64_t batch = 0;            // its number, where the order of answers is kept
-    bool is_inline = false;        // held by a submitting thread; guarded by mutex_
+    std::unique_ptr<RateLimiter::Ticket> ticket;  // null: it needs no resources
+    bool has_resources = false;                   // while it is not held: of its thread
+    uint64_t batch = 0;                           // its number, where the order of answers is kept
+    bool is_inline = false;                       // held by a submitting thread; guarded by mutex_
     bool is_notified =
         false;  // its thread has been woken and has not looked yet; guarded by mutex_
     // Submitting threads that have not returned from the instance yet; guarded by mutex_.
@@ -115,6 +119,9 @@ class Model final : public Servable, private ExecutionListener {
                       const ModelOptions& options);
   base::Status StartThreads();
   void InstanceLoop(size_t index);
+  // Takes the resources of an instance that is to run, or gives back what it holds in vain. True
+  // when it let go of the lock for that, so that the queue is to be looked at again.
+  bool SettleResources(std::unique_lock<std::mutex>& lock, Lease& lease, bool is_to_run);
 
   // Functions ending in Locked need mutex_.
   void EnqueueLocked(core::RequestPtr request, base::Instant now, std::vector<Refusal>& refusals);

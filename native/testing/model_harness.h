@@ -59,6 +59,11 @@ class ModelHarness {
                  .Take();
   }
 
+  ModelHarness(core::ModelPlan plan, std::unique_ptr<backend::Backend> backend,
+               const model::ModelOptions& options)
+      : backend_(backend ? std::move(backend) : FindBackend(plan.backend)),
+        model_(model::Model::Load(std::move(plan), *backend_, options).Take()) {}
+
   model::Model& operator*() { return *model_; }
   model::Model* operator->() { return model_.get(); }
 

@@ -59,6 +59,7 @@ const OPTIONS: EngineOptions = {
   inlineExecution: 'auto',
   enableTestBackends: false,
   onnxRuntimeLibrary: '',
+  resourceLimits: [],
   memoryLimitBytes: 64 * 1024 * 1024,
   httpMaxInputBytes: 1024 * 1024,
   grpcMaxResponsePoolSize: 2 ** 31 - 1,

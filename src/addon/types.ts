@@ -129,6 +129,19 @@ export interface BatchingView {
   readonly reason: string;
 }
 
+/** What one instance holds while it runs, under a rate limiter. */
+export interface InstanceLimitPlan {
+  /** n runs a n-th as often as 1 */
+  readonly priority: number;
+  /** none: it asks nobody */
+  readonly resources: readonly {
+    readonly name: string;
+    /** else of its device */
+    readonly global: boolean;
+    readonly count: number;
+  }[];
+}
+
 /** Rules of one queue. */
 export interface QueuePolicyPlan {
   /** 0 = unlimited (Triton's default) */
@@ -282,6 +295,8 @@ export interface ModelPlan {
   readonly ensemble?: EnsemblePlan;
   /** number of instances (leases), at least 1 */
   readonly instanceCount: number;
+  /** one for each instance; absent = they run as soon as they are free */
+  readonly instanceLimits?: readonly InstanceLimitPlan[];
   readonly decoupled: boolean;
   /** its answers may come from the response cache; absent = no */
   readonly responseCache?: boolean;
@@ -532,6 +547,12 @@ export interface EngineOptions {
   readonly memoryLimitBytes: number;
   /** of answers that are kept for models that want it, beside the memory limit; absent or 0 = none */
   readonly responseCacheBytes?: number;
+  /** --rate-limit-resource; none = as much as the neediest instance holds. `device` absent = on each */
+  readonly resourceLimits: readonly {
+    readonly name: string;
+    readonly count: number;
+    readonly device?: number;
+  }[];
   /** --http-max-input-size */
   readonly httpMaxInputBytes: number;
   /** --grpc-max-response-pool-size: responses of one stream on their way; 2^31 - 1 = any number */

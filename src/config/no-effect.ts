@@ -67,14 +67,6 @@ const FIELDS: readonly Row[] = [
       ),
   ],
   [
-    'instance_group.rate_limiter',
-    'the rate limiter is off, as in Triton by default',
-    (c) =>
-      c.instance_group.flatMap((group, i) =>
-        when(group.rate_limiter !== undefined, `instance_group[${i}].rate_limiter`),
-      ),
-  ],
-  [
     'model_warmup.inputs',
     'the model has no input of that name',
     (c) =>

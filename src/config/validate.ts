@@ -158,8 +158,7 @@ function* resourceProblems(group: InstanceGroup, path: string): Generator<Config
     if (scopes.has(name) && scopes.get(name) !== global)
       yield load(
         path,
-        `Resource "${name}" is present as both global and device-specific resource in the model configuration; ` +
-          'give it one scope',
+        `Resource "${name}" is present as both global and device-specific resource in the model configuration.`,
       );
     scopes.set(name, global);
   }

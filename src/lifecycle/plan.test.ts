@@ -133,6 +133,27 @@ describe('makePlan', () => {
     );
   });
 
+  it('gives each instance its resources where the rate limiter is on', () => {
+    const config = `${TENSORS}
+      instance_group [
+        { count: 2 rate_limiter { resources [{ name: "R1" count: 3 }, { name: "g" global: true count: 1 }] priority: 2 } },
+        { count: 1 }]`;
+    const resources = [
+      { name: 'r1', global: false, count: 3 },
+      { name: 'g', global: true, count: 1 },
+    ];
+    assert.deepEqual(plan(config, { rateLimited: true }).instanceLimits, [
+      { priority: 2, resources },
+      { priority: 2, resources },
+      { priority: 1, resources: [] },
+    ]);
+    assert.equal(plan(config).instanceLimits, undefined);
+    assert.equal(
+      plan(`${TENSORS} instance_group { count: 2 }`, { rateLimited: true }).instanceLimits,
+      undefined,
+    );
+  });
+
   it('makes levels of the classes of load', () => {
     const classes = 'parameters { key: "priority_classes" value { string_value: "true" } }';
     const given = plan(`${classes} ${TENSORS}`, { maxQueueSize: 1024 }).queue;

@@ -3,6 +3,7 @@
 
 import type {
   BatchingPlan,
+  InstanceLimitPlan,
   LatencyTargetPlan,
   ModelPlan,
   PriorityPlan,
@@ -10,7 +11,14 @@ import type {
   QueuePolicyPlan,
   TensorPlan,
 } from '../addon/types.ts';
-import type { ModelConfig, ModelInput, ModelOutput, QueuePolicy } from '../config/model-config.ts';
+import { unimplemented } from '../base/status.ts';
+import type {
+  InstanceGroup,
+  ModelConfig,
+  ModelInput,
+  ModelOutput,
+  QueuePolicy,
+} from '../config/model-config.ts';
 import type { BackendSetting } from '../config/options.ts';
 import { makeEnsemblePlan } from './ensemble-plan.ts';
 import { type Admission, loadParameters } from './load-parameters.ts';
@@ -29,6 +37,8 @@ export interface PlanDefaults {
   readonly maxQueueBytes?: number;
   /** of models that do not say; absent = off */
   readonly admission?: Admission;
+  /** instances hold their resources while they run; absent = they hold none */
+  readonly rateLimited?: boolean;
   readonly backendConfig: readonly BackendSetting[];
   /** bytes between the steps of an ensemble where its configuration sets no limit; absent = no limit */
   readonly ensembleBytes?: number | undefined;
@@ -89,6 +99,7 @@ export function makePlan(config: ModelConfig, files: PlanFiles, defaults: PlanDe
     ...(sequence === undefined ? {} : { sequence }),
     ...(ensemble === undefined ? {} : { ensemble }),
     instanceCount: countInstances(config),
+    ...(defaults.rateLimited === true ? instanceLimits(config) : {}),
     decoupled: config.model_transaction_policy?.decoupled === true,
     ...(config.response_cache?.enable === true ? { responseCache: true } : {}),
     parameters: parametersOf(config, defaults.backendConfig),
@@ -197,10 +208,37 @@ function priorities(config: ModelConfig, defaults: PlanDefaults): { priorities?:
   };
 }
 
+/** In the order of the groups. Resources are compared without regard to case, as Triton does. */
+function instanceLimits(config: ModelConfig): { instanceLimits?: readonly InstanceLimitPlan[] } {
+  const limits = config.instance_group.flatMap((group) => {
+    const { priority = 1, resources = [] } = group.rate_limiter ?? {};
+    const limit: InstanceLimitPlan = {
+      priority: Math.max(1, priority),
+      resources: resources.map(({ name, global, count }) => ({
+        name: name.toLowerCase(),
+        global,
+        count,
+      })),
+    };
+    return Array.from({ length: instancesOf(group) }, () => limit);
+  });
+  const isUsed = limits.some(({ resources }) => resources.length > 0);
+  if (isUsed && config.sequence_batching !== undefined) {
+    throw unimplemented(
+      `model '${config.name}' asks for sequence batching under the rate limiter (instance_group.rate_limiter), which this server does not support yet`,
+    );
+  }
+  return isUsed ? { instanceLimits: limits } : {};
+}
+
+function instancesOf({ passive, count, gpus }: InstanceGroup): number {
+  return passive ? 0 : count * Math.max(1, gpus.length);
+}
+
 function countInstances(config: ModelConfig): number {
   let count = 0;
   for (const group of config.instance_group) {
-    if (!group.passive) count += group.count * Math.max(1, group.gpus.length);
+    count += instancesOf(group);
   }
   return Math.max(1, count);
 }

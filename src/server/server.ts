@@ -122,6 +122,7 @@ export class Server implements AsyncDisposable {
       maxQueueSize: options.maxQueueSize,
       maxQueueBytes: options.maxQueueBytes,
       admission: options.admission,
+      rateLimited: options.rateLimit === 'execution_count',
       queueFullStatus: options.queueFullStatus,
       backendConfig: options.backendConfig,
       ensembleBytes:
@@ -488,6 +489,11 @@ function engineOptions(
     onnxRuntimeLibrary,
     memoryLimitBytes: memoryLimitOf(options),
     responseCacheBytes: responseCacheBytes(options),
+    resourceLimits: options.rateLimitResources.map(({ name, count, device }) => ({
+      name,
+      count,
+      ...(device === undefined ? {} : { device }),
+    })),
     httpMaxInputBytes: options.httpMaxInputBytes,
     grpcMaxResponsePoolSize: options.grpcMaxResponsePoolSize,
     grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,

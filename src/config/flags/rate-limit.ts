@@ -19,8 +19,6 @@ export interface RateLimitOptions {
 /** Before any flag is read; the defaults of the flags follow. */
 export const emptyRateLimitOptions: RateLimitOptions = { rateLimit: 'off', rateLimitResources: [] };
 
-const NO_LIMITER = 'this server has no rate limiter yet: an instance runs as soon as it is free';
-
 export const rateLimitFlags: readonly Flag<RateLimitOptions>[] = [
   {
     name: 'rate-limit',
@@ -28,7 +26,6 @@ export const rateLimitFlags: readonly Flag<RateLimitOptions>[] = [
     value: '<string>',
     help: '"execution_count" runs an instance once its resources are free, in the order of its priority; "off" as soon as it is free.',
     defaults: both('off'),
-    withoutEffect: NO_LIMITER,
     set: (draft, value) => {
       draft.rateLimit = tritonWord('rate-limit', value, ['execution_count', 'off']);
     },
@@ -37,9 +34,8 @@ export const rateLimitFlags: readonly Flag<RateLimitOptions>[] = [
     name: 'rate-limit-resource',
     group: 'Rate limiter',
     value: '<name:count[:device]>',
-    help: 'How much of a resource there is, on every device or one.',
+    help: 'How much of a resource there is, on every device or one (the CPU is device 0); without it, as much as the neediest instance holds.',
     repeats: true,
-    withoutEffect: NO_LIMITER,
     set: (draft, value) => {
       draft.rateLimitResources = [...draft.rateLimitResources, resource(value)];
     },

@@ -203,6 +203,7 @@ class CachedModel final : public model::Servable {
     return statistics;
   }
   double load_seconds() const override { return model_->load_seconds(); }
+  std::optional<model::LoadView> ViewLoad() const override { return model_->ViewLoad(); }
   base::Result<std::string> Control(std::string_view json) override {
     return model_->Control(json);
   }

@@ -44,14 +44,14 @@ export class TuningQueries {
 
   /**
    * @param version digits, empty = the highest that serves
-   * @throws ServeError NotFound for a model that does not serve, InvalidArgument for an ensemble
+   * @throws ServeError NotFound for a model that does not serve, InvalidArgument for an ensemble or a model of sequences
    */
   batching(model: string, version: string): BatchingExplanation {
     const build = this.#lifecycle.find(model, parseVersion(version));
     const view = this.#engine.batching(build.handle);
     if (view === undefined) {
       throw invalidArgument(
-        `model '${model}' is an ensemble: the models of its steps form batches`,
+        `model '${model}' forms no batches of its own: it is an ensemble or serves sequences`,
       );
     }
     return {

@@ -97,7 +97,7 @@ describe('limits of load', () => {
     assert.equal(chosen.max_batch_size, 8);
     assert.match(chosen.why, /single rows are served as fast as they come/);
     assert.match(JSON.stringify(await explain('slow')), /'latency_target_ms' is not set/);
-    assert.match(String((await explain('graph')).error), /'graph' is an ensemble/);
+    assert.match(String((await explain('graph')).error), /'graph' forms no batches of its own/);
     assert.match(String((await explain('missing')).error), /'missing' is not found/);
   });
 

@@ -33,7 +33,10 @@ core::ModelPlan Needing(std::vector<core::InstanceLimit> limits, const char* clo
 core::InstanceLimit One(const char* resource) { return {.resources = {{resource, false, 1}}}; }
 
 ModelOptions With(const std::shared_ptr<RateLimiter>& limiter) {
-  return {.budget = serving::testing::Unlimited(), .rate_limiter = limiter};
+  ModelOptions options;
+  options.budget = serving::testing::Unlimited();
+  options.rate_limiter = limiter;
+  return options;
 }
 
 TEST(RateLimiter, LetsAnInstanceWaitForThoseOfOtherModels) {

@@ -45,7 +45,7 @@ struct ModelOptions {
   ValidateRequest validate = nullptr;  // of warm-up requests; null for plans that have none
   RecoveryOptions recovery{};
   // Called without a lock, on any thread, when CanServe may have changed.
-  std::function<void()> health_changed;
+  std::function<void()> health_changed{};
 };
 
 // One loaded version: its queue, its instances, its counters.

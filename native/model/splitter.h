@@ -45,6 +45,7 @@ class Splitter final : public Servable {
   bool CanServe() const override { return model_->CanServe(); }
   void Trim() override { model_->Trim(); }
   double load_seconds() const override { return model_->load_seconds(); }
+  std::optional<LoadView> ViewLoad() const override { return model_->ViewLoad(); }
   base::Result<std::string> Control(std::string_view json) override {
     return model_->Control(json);
   }

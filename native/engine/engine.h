@@ -34,8 +34,8 @@ struct EngineOptions {
   size_t memory_limit_bytes = 0;
   bool allow_inline = true;
   metrics::MetricsOptions metrics{};
-  bool allow_client_memory = false;  // --allow-client-shm
-  size_t response_cache_bytes = 0;   // --cache-config; 0 = there is none
+  bool allow_client_memory = false;                         // --allow-client-shm
+  size_t response_cache_bytes = 0;                          // --cache-config; 0 = there is none
   std::vector<scheduler::ResourceLimit> resource_limits{};  // --rate-limit-resource
 };
 

@@ -301,7 +301,7 @@ TEST(Exposition, WritesFiveHundredModels) {
   std::vector<ModelSample> samples;
   for (const core::ModelPlan& plan : plans) samples.emplace_back(plan, Busy(), 1.5);
   const std::string text = Render(samples, {.extended = true});
-  EXPECT_EQ(std::ranges::count(text, '\n'), 500 * (14 + 5 * 19 + 6) + 2 * (11 + 5 + 6 + 4) + 4);
+  EXPECT_EQ(std::ranges::count(text, '\n'), 500 * (14 + 5 * 19 + 9) + 2 * (11 + 5 + 9 + 4) + 4);
 }
 
 TEST(Duration, NeverGoesBack) {

@@ -40,7 +40,7 @@ struct ModelOptions {
   std::shared_ptr<base::MemoryBudget> budget;
   bool allow_inline = true;
   metrics::MetricsOptions metrics{};
-  RequestTaker* taker = nullptr;       // of requests that run again
+  RequestTaker* taker = nullptr;                        // of requests that run again
   std::shared_ptr<RateLimiter> rate_limiter = nullptr;  // of plans with instance_limits
   ValidateRequest validate = nullptr;  // of warm-up requests; null for plans that have none
   RecoveryOptions recovery{};
@@ -189,10 +189,10 @@ class Model final : public Servable, private ExecutionListener {
   const std::unique_ptr<LoadControl> load_control_;           // mostly null; guarded by mutex_
   // What batches are formed by; guarded by mutex_ if it is not plan_.
   const core::ModelPlan& batch_plan_;
-  size_t held_ = 0;                                           // leases held; guarded by mutex_
-  bool is_stopping_ = false;                                  // guarded by mutex_
-  bool refuses_ = false;                                      // stops or is lost; guarded by mutex_
-  std::atomic<bool> can_serve_{true};                         // an instance serves
+  size_t held_ = 0;                    // leases held; guarded by mutex_
+  bool is_stopping_ = false;           // guarded by mutex_
+  bool refuses_ = false;               // stops or is lost; guarded by mutex_
+  std::atomic<bool> can_serve_{true};  // an instance serves
   const std::unique_ptr<scheduler::AnswerOrder<BatchAnswers>>
       order_;  // null unless answers leave in the order of arrival; guarded by mutex_
   // Counters of parts only; null where requests are not split. Guarded by mutex_.

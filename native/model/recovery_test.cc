@@ -125,7 +125,8 @@ TEST(PoisonedInstance, IsLostAfterItsAttemptsAndItsModelRefuses) {
   for (size_t i = 1; i < pending.size(); ++i) {
     EXPECT_EQ(pending[i].Wait().status.code(), base::StatusCode::kUnavailable);
     EXPECT_EQ(pending[i].message(),
-              "[request id: <id_unknown>] model 'm' has no instance that works: a rebuild fails as it was "
+              "[request id: <id_unknown>] model 'm' has no instance that works: a rebuild fails as "
+              "it was "
               "told");
   }
   const Pending later = model.EnqueueOne();

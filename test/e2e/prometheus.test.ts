@@ -81,6 +81,14 @@ describe('Prometheus', { skip, timeout: 120_000 }, () => {
     );
     await repository.add('held', 'gate', [1], closed);
     await repository.add('stream', 'stream', [1], 'model_transaction_policy { decoupled: true }');
+    await repository.write(
+      'padded/config.pbtxt',
+      `backend: "identity" max_batch_size: 8 dynamic_batching {}
+       input [{ name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }]
+       output [{ name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }]
+       parameters { key: "pad_input.IN" value { string_value: "buckets=4,8" } }`,
+    );
+    await repository.write('padded/1/empty', '');
     const started = await startNereid({
       executable: 'nereid',
       args: [

@@ -117,18 +117,24 @@ describe('tritonserver', () => {
     assert.doesNotMatch(log, /Started/);
   });
 
-  it('serves the others when told so, and is not ready', async () => {
-    using repository = new TempRepository();
-    await repository.addIdentity('good');
-    await repository.write('bad/config.pbtxt', 'nonsense');
-    await using server = await startNereid({
-      args: [`--model-repository=${repository.path}`, '--exit-on-error=false'],
+  for (const [executable, ready] of [
+    ['tritonserver', 200],
+    ['nereid', 400],
+  ] as const) {
+    it(`serves the others when told so, and says ${ready} of its readiness as ${executable}`, async () => {
+      using repository = new TempRepository();
+      await repository.addIdentity('good');
+      await repository.write('bad/config.pbtxt', 'nonsense');
+      await using server = await startNereid({
+        executable,
+        args: [`--model-repository=${repository.path}`, '--exit-on-error=false'],
+      });
+      const { http } = server.endpoints;
+      assert.equal((await get(http, '/v2/health/ready')).status, ready);
+      assert.equal((await get(http, '/v2/health/live')).status, 200);
+      assert.equal((await get(http, '/v2/models/good/ready')).status, 200);
     });
-    const { http } = server.endpoints;
-    assert.equal((await get(http, '/v2/health/ready')).status, 400);
-    assert.equal((await get(http, '/v2/health/live')).status, 200);
-    assert.equal((await get(http, '/v2/models/good/ready')).status, 200);
-  });
+  }
 
   it('says in one sentence that the repository cannot be read', async () => {
     const { code, log } = await runToEnd('tritonserver', ['--model-repository=/nonexistent']);

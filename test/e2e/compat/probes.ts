@@ -306,6 +306,25 @@ export const probes: Readonly<Record<string, Probe>> = {
     },
   ),
 
+  'diagnostics-api': either(
+    { tritonserver: '--diagnostics-api=false', nereid: '--diagnostics-api=true' },
+    { tritonserver: '404', nereid: 'served' },
+    async ({ server }) => {
+      const found = await Promise.all(
+        ['/v2/health/details', '/v2/memory'].map(
+          async (path) => (await get(server.endpoints.http, path)).status,
+        ),
+      );
+      return found.every((status) => status === 200) ? 'served' : [...new Set(found)].join();
+    },
+  ),
+
+  'readiness-policy': either(
+    { tritonserver: '--readiness-policy=known', nereid: '--readiness-policy=all' },
+    { tritonserver: 'known', nereid: 'all' },
+    async (subject) => optionsOf(subject).options.readinessPolicy.kind,
+  ),
+
   'server-name': {
     async ask({ server }) {
       const { body } = await get(server.endpoints.http, '/v2');

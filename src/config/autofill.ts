@@ -11,7 +11,8 @@ import type { ConfigDataType, ModelConfig, ModelInput, ModelOutput } from './mod
  * - a configuration that names inputs and outputs is left alone;
  * - the model can batch if the first dimension of every tensor is free; then a missing `max_batch_size` becomes the
  *   server's default and batching is switched on, unless another scheduler is configured;
- * - missing inputs and outputs are taken over, in the model's order, without the batch dimension.
+ * - missing inputs and outputs are taken over, in the model's order, without the batch dimension, but for those that
+ *   the sequence batcher makes or keeps.
  * @param defaultMaxBatchSize `--backend-config=default-max-batch-size`
  */
 export function autofill(
@@ -34,6 +35,7 @@ export function autofill(
     ? config.max_batch_size || Math.max(defaultMaxBatchSize, 0)
     : config.max_batch_size;
   const batches = maxBatchSize > 0;
+  const seen = seenByClients(config, inspection);
   const scheduled =
     config.dynamic_batching ?? config.sequence_batching ?? config.ensemble_scheduling;
   return {
@@ -42,11 +44,20 @@ export function autofill(
     ...(canBatch &&
       maxBatchSize > 1 &&
       !scheduled && { dynamic_batching: defaultMessage('dynamic_batching') }),
-    input: inputs === 0 ? inspection.inputs.map((t) => toInput(t, batches)) : config.input,
+    input: inputs === 0 ? seen.inputs.map((t) => toInput(t, batches)) : config.input,
     output:
-      config.output.length === 0
-        ? inspection.outputs.map((t) => toOutput(t, batches))
-        : config.output,
+      config.output.length === 0 ? seen.outputs.map((t) => toOutput(t, batches)) : config.output,
+  };
+}
+
+/** The model's tensors without controls and states of sequences. */
+function seenByClients(config: ModelConfig, { inputs, outputs }: ModelInspection): ModelInspection {
+  const { control_input: controls = [], state: states = [] } = config.sequence_batching ?? {};
+  const own = new Set([...controls.map((c) => c.name), ...states.map((s) => s.input_name)]);
+  const kept = new Set(states.map((s) => s.output_name));
+  return {
+    inputs: inputs.filter(({ name }) => !own.has(name)),
+    outputs: outputs.filter(({ name }) => !kept.has(name)),
   };
 }
 

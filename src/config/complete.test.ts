@@ -107,6 +107,28 @@ describe('auto-completion of an ONNX model', () => {
     assert.equal(config.dynamic_batching, undefined);
   });
 
+  it('keeps from clients what the sequence batcher makes or keeps', () => {
+    const inspection = {
+      inputs: ['x', 'start', 'sum_in'].map((name) => tensor(name, 'FP32', -1, 1)),
+      outputs: ['y', 'sum_out'].map((name) => tensor(name, 'FP32', -1, 1)),
+    };
+    const config = complete(
+      `sequence_batching {
+         control_input { name: "start" control { kind: CONTROL_SEQUENCE_START fp32_false_true: [ 0, 1 ] } }
+         state { input_name: "sum_in" output_name: "sum_out" data_type: TYPE_FP32 dims: [ 1 ] }
+       }`,
+      { inspection },
+    );
+    assert.deepEqual(
+      config.input.map(({ name }) => name),
+      ['x'],
+    );
+    assert.deepEqual(
+      config.output.map(({ name }) => name),
+      ['y'],
+    );
+  });
+
   it('does not batch a model whose first dimension is fixed', () => {
     const config = complete('', { inspection: FIXED });
     assert.deepEqual([config.max_batch_size, config.dynamic_batching], [0, undefined]);

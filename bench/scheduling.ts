@@ -250,7 +250,7 @@ if (values.out !== 'none') {
     startedAt,
     commit: readCommit(projectRoot),
     machine: readMachineCard(),
-    options: values,
+    options: { rounds: values.rounds, requests: values.requests },
     figures,
   };
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);

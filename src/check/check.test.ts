@@ -11,6 +11,7 @@ import type { ModelInspection } from '../addon/types.ts';
 import { invalidArgument, unavailable } from '../base/status.ts';
 import { completeModelConfig } from '../config/complete.ts';
 import { ConfigError } from '../config/config-error.ts';
+import type { RateLimitOptions } from '../config/flags/rate-limit.ts';
 import { readModelConfig } from '../config/read.ts';
 import { FINDING_CODES, type Finding } from './finding.ts';
 import { jsonReport, textReport } from './report.ts';
@@ -172,7 +173,7 @@ describe('checkRepositories', () => {
     const seen = new Set(report.findings.map(({ code }) => code));
     assert.deepEqual(
       FINDING_CODES.filter((code) => !seen.has(code)),
-      ['model-file-unread', 'ensemble-wiring'],
+      ['model-file-unread', 'build-failed', 'resource-shortage', 'model-name', 'ensemble-wiring'],
     );
   });
 
@@ -214,6 +215,62 @@ describe('checkRepositories', () => {
         ],
       ],
     );
+  });
+
+  it('tells every parameter that is wrong, beside what else is', async () => {
+    using folder = new TempRepository();
+    const set = (key: string, value: string): string =>
+      `parameters { key: "${key}" value { string_value: "${value}" } }\n`;
+    const config = [
+      'instance_group { count: -1 }\n',
+      set('admission', 'no'),
+      set('max_queue_bytes', '1k'),
+      set('pad_input.IN', 'buckets=0'),
+      set('pad_input.NONE', 'buckets=8'),
+    ];
+    await folder.addIdentity('m', [1], config.join(''));
+    const { findings } = await checkRepositories([folder.path], tools());
+    const errors = findings.filter(({ severity }) => severity === 'error');
+    assert.deepEqual(
+      errors.map(({ line, field }) => [line, field]),
+      [
+        [5, 'instance_group[0].count'],
+        [6, 'parameters["admission"]'],
+        [7, 'parameters["max_queue_bytes"]'],
+        [8, 'parameters["pad_input.IN"]'],
+        [9, 'parameters["pad_input.NONE"]'],
+      ],
+    );
+  });
+
+  it('finds models that hold a resource in different ways, once the rate limiter is on', async () => {
+    using folder = new TempRepository();
+    const needs = (name: string, global: boolean): string =>
+      `instance_group { kind: KIND_CPU count: 1 rate_limiter { resources { name: "${name}" count: 2 global: ${global} } } }`;
+    await folder.addIdentity('here', [1], needs('R', false));
+    await folder.addIdentity('everywhere', [1], needs('r', true));
+    await folder.addIdentity('alone', [1], needs('S', true));
+    const check = async (rateLimits: RateLimitOptions) => {
+      const { findings } = await checkRepositories([folder.path], tools(), { rateLimits });
+      return findings
+        .filter(({ code }) => code === 'resource-shortage')
+        .map(({ model, field }) => [model, field.split('.').at(-1)]);
+    };
+    assert.deepEqual(await check({ rateLimit: 'off', rateLimitResources: [] }), []);
+    assert.deepEqual(await check({ rateLimit: 'execution_count', rateLimitResources: [] }), [
+      ['everywhere', 'global'],
+      ['here', 'global'],
+    ]);
+    const limits = [
+      { name: 'r', count: 1, device: undefined },
+      { name: 'r', count: 2, device: 0 },
+      { name: 's', count: 1, device: undefined },
+    ];
+    assert.deepEqual(await check({ rateLimit: 'execution_count', rateLimitResources: limits }), [
+      ['alone', 'count'],
+      ['everywhere', 'global'],
+      ['here', 'global'],
+    ]);
   });
 
   it('takes a name that two repositories hold for wrong in both', () => {

@@ -28,6 +28,10 @@ export interface Members {
    * @returns undefined for a model that is not there or cannot be read
    */
   find(name: string, repository: string): Promise<Member | undefined>;
+  /** Whether a repository holds the model. */
+  has(name: string): boolean;
+  /** Whether a model that a repository holds would serve. */
+  serves(name: string, repository: string): Promise<boolean>;
 }
 
 interface Repository {
@@ -40,21 +44,41 @@ interface Repository {
 export class RepositoryMembers implements Members {
   readonly #repositories: readonly Repository[];
   readonly #tools: CheckTools;
+  readonly #isWell: (repository: string, name: string) => Promise<boolean>;
   readonly #known = new Map<string, Promise<Member | undefined>>();
 
-  constructor(repositories: readonly Repository[], tools: CheckTools) {
+  /** @param isWell tells whether a model has no errors */
+  constructor(
+    repositories: readonly Repository[],
+    tools: CheckTools,
+    isWell: (repository: string, name: string) => Promise<boolean>,
+  ) {
     this.#repositories = repositories;
     this.#tools = tools;
+    this.#isWell = isWell;
+  }
+
+  has(name: string): boolean {
+    return this.#repositories.some(({ names }) => names.includes(name));
+  }
+
+  async serves(name: string, repository: string): Promise<boolean> {
+    const holder = this.#holder(name, repository);
+    return holder !== undefined && this.#isWell(holder.repository, name);
   }
 
   find(name: string, repository: string): Promise<Member | undefined> {
-    const holders = this.#repositories.filter(({ names }) => names.includes(name));
-    const holder = holders.find((one) => one.repository === repository) ?? holders[0];
+    const holder = this.#holder(name, repository);
     if (holder === undefined) return Promise.resolve(undefined);
     const key = JSON.stringify([holder.repository, name]);
     const known = this.#known.get(key) ?? this.#read(holder, name);
     this.#known.set(key, known);
     return known;
+  }
+
+  #holder(name: string, repository: string): Repository | undefined {
+    const holders = this.#repositories.filter(({ names }) => names.includes(name));
+    return holders.find((one) => one.repository === repository) ?? holders[0];
   }
 
   async #read({ source }: Repository, name: string): Promise<Member | undefined> {
@@ -102,7 +126,30 @@ export async function ensembleProblems(
       edits: edits && text.inFile(edits),
     });
   }
-  return [...problems, ...versionProblems(config, found)];
+  return [
+    ...problems,
+    ...versionProblems(config, found),
+    ...(await brokenMembers(repository, config, members)),
+  ];
+}
+
+/** Steps whose model is there and would not serve: its own errors say why. */
+async function brokenMembers(
+  repository: string,
+  config: ModelConfig,
+  members: Members,
+): Promise<TextProblem[]> {
+  const problems: TextProblem[] = [];
+  for (const [index, { model_name: name }] of (config.ensemble_scheduling?.step ?? []).entries()) {
+    if (!members.has(name) || (await members.serves(name, repository))) continue;
+    problems.push({
+      code: 'ensemble-wiring',
+      field: `ensemble_scheduling.step[${index}].model_name`,
+      message: `ensemble '${config.name}' depends on '${name}' which has no loaded version`,
+      notes: [`the errors of '${name}' say why`],
+    });
+  }
+  return problems;
 }
 
 /** A member that is an ensemble itself is decoupled when one of its own is. */

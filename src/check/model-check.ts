@@ -24,6 +24,8 @@ export interface CheckedModel {
   readonly names: ReadonlySet<string>;
   /** members of ensembles as they would serve */
   readonly members: Members;
+  /** what is wrong with the resources that its instances hold */
+  readonly resourceProblems?: (config: ModelConfig) => readonly TextProblem[];
 }
 
 /** Everything wrong with one model, in the order of its configuration. */
@@ -69,7 +71,9 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
     for (const version of versions)
       problems.push(...(await checkVersion(folder, version, text, config, tools)).filter(isNews));
     problems.push(...memberProblems(config, model.names, text), ...vainFields(config));
-    problems.push(...(await ensembleProblems(repository, config, text, model.members)));
+    const named = { ...config, name: config.name || folder.name };
+    problems.push(...(await ensembleProblems(repository, named, text, model.members)));
+    problems.push(...(model.resourceProblems?.(config) ?? []));
   }
   const file = join(path, folder.configFile ?? 'config.pbtxt');
   const isThere = folder.configText !== undefined;
@@ -105,7 +109,7 @@ function versionsOf(
     chosen = chooseVersions(config.version_policy, numbers);
   } catch (thrown) {
     const field = 'version_policy.specific.versions';
-    const message = ServeError.from(thrown).message;
+    const message = ServeError.from(thrown).message.replace(`${field}: `, '');
     return { versions: newest, problem: { ...wrong, field, message } };
   }
   if (chosen.length === 0) {

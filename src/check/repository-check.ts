@@ -4,13 +4,16 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { ServeError } from '../base/status.ts';
+import { emptyRateLimitOptions, type RateLimitOptions } from '../config/flags/rate-limit.ts';
 import { readsModelFile } from '../lifecycle/loader.ts';
 import { LocalSource } from '../repository/local-source.ts';
-import { DUPLICATE_REASON } from '../repository/scan.ts';
+import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
 import type { ModelFolder } from '../repository/source.ts';
-import { type Members, RepositoryMembers } from './ensemble-check.ts';
+import { ConfigText } from './config-text.ts';
+import { RepositoryMembers } from './ensemble-check.ts';
 import { type Finding, finding } from './finding.ts';
 import { checkModel } from './model-check.ts';
+import { noteResources, type Resources, resourceProblems } from './resource-check.ts';
 import type { CheckTools } from './version-check.ts';
 
 /** Models that are read at a time. */
@@ -31,7 +34,11 @@ export interface CheckOptions {
   readonly configName?: string;
   /** `--model-namespacing`: repositories may hold models of the same name */
   readonly namespaces?: boolean;
+  /** `--rate-limit` and `--rate-limit-resource` */
+  readonly rateLimits?: RateLimitOptions;
 }
+
+type GivenTools = Pick<CheckTools, 'loader' | 'build'>;
 
 interface Listed {
   readonly repository: string;
@@ -45,12 +52,12 @@ interface Listed {
  */
 export async function checkRepositories(
   repositories: readonly string[],
-  tools: Pick<CheckTools, 'loader'>,
-  { configName = '', namespaces = false }: CheckOptions = {},
+  tools: GivenTools,
+  { configName = '', namespaces = false, rateLimits = emptyRateLimitOptions }: CheckOptions = {},
 ): Promise<CheckReport> {
   const unread = new Map<string, number>();
   const all: CheckTools = {
-    loader: tools.loader,
+    ...tools,
     unread: (reason) => unread.set(reason, (unread.get(reason) ?? 0) + 1),
     backendProblem: backendProblems(tools),
   };
@@ -65,18 +72,15 @@ export async function checkRepositories(
       findings.push(ofRepository(repository, 'unreadable', ServeError.from(thrown).message));
     }
   }
-  const names = new Set(listed.flatMap((one) => one.names));
-  const members = new RepositoryMembers(listed, all);
+  const resources = rateLimits.rateLimit === 'off' ? new Map() : await resourcesOf(listed);
+  const check = checker({ listed, namespaces, tools: all, rateLimits, resources });
   let models = 0;
   for (const one of listed) {
     const told = aboutRepository(one);
     if (told !== undefined) findings.push(told);
     if (told?.severity === 'error') continue;
     models += one.names.length;
-    const checked = await eachOf(one.names, (name) =>
-      checkOne(one, name, namespaces ? [] : listed, names, members, all),
-    );
-    findings.push(...checked.flat());
+    findings.push(...(await eachOf(one.names, (name) => check(one, name))).flat());
   }
   for (const [reason, count] of unread)
     findings.push({
@@ -90,14 +94,66 @@ export async function checkRepositories(
   return { repositories: each, models, findings };
 }
 
-/** @param listed where the name must not be another time */
+interface Surroundings {
+  readonly listed: readonly Listed[];
+  readonly namespaces: boolean;
+  readonly tools: CheckTools;
+  readonly rateLimits: RateLimitOptions;
+  readonly resources: Resources;
+}
+
+/** A function that checks a model, each once: ensembles ask for their members. */
+function checker(around: Surroundings): (listed: Listed, name: string) => Promise<Finding[]> {
+  const { listed, namespaces, tools, rateLimits, resources } = around;
+  const names = new Set(listed.flatMap((one) => one.names));
+  const done = new Map<string, Promise<Finding[]>>();
+  const members = new RepositoryMembers(listed, tools, async (repository, name) => {
+    const holder = listed.find((one) => one.repository === repository);
+    const found = holder === undefined ? [] : await check(holder, name);
+    return !found.some(({ severity }) => severity === 'error');
+  });
+  const check = (one: Listed, name: string): Promise<Finding[]> => {
+    const key = JSON.stringify([one.repository, name]);
+    const known = done.get(key);
+    if (known !== undefined) return known;
+    const others = namespaces ? [] : listed.filter((other) => other !== one);
+    const asked = checkOne(one, name, others, (folder) =>
+      checkModel(
+        {
+          repository: one.repository,
+          folder,
+          names,
+          members,
+          resourceProblems: (config) => resourceProblems(config, rateLimits, resources),
+        },
+        tools,
+      ),
+    );
+    done.set(key, asked);
+    return asked;
+  };
+  return check;
+}
+
+/** What the instances of all models hold, as far as it can be read. */
+async function resourcesOf(listed: readonly Listed[]): Promise<Resources> {
+  const resources: Resources = new Map();
+  for (const { source, names } of listed) {
+    for (const name of names) {
+      const folder = await source.read(name).catch(() => undefined);
+      const { config } = new ConfigText(folder?.configText ?? '');
+      if (config !== undefined) noteResources(resources, name, config);
+    }
+  }
+  return resources;
+}
+
+/** @param elsewhere where the name must not be another time */
 async function checkOne(
   { repository, source }: Listed,
   name: string,
-  listed: readonly Listed[],
-  names: ReadonlySet<string>,
-  members: Members,
-  tools: CheckTools,
+  elsewhere: readonly Listed[],
+  check: (folder: ModelFolder) => Promise<Finding[]>,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   const about = {
@@ -106,7 +162,7 @@ async function checkOne(
     model: name,
     file: join(repository, name),
   } as const;
-  const others = listed.filter((one) => one.source !== source && one.names.includes(name));
+  const others = elsewhere.filter((one) => one.names.includes(name));
   if (others.length > 0)
     findings.push(
       finding({
@@ -118,13 +174,18 @@ async function checkOne(
     );
   let folder: ModelFolder | undefined;
   try {
+    checkModelName(name);
+  } catch (thrown) {
+    const { message } = ServeError.from(thrown);
+    findings.push(finding({ ...about, code: 'model-name', message }));
+  }
+  try {
     folder = await source.read(name);
   } catch (thrown) {
     const message = ServeError.from(thrown).message;
     return [...findings, finding({ ...about, code: 'unreadable', message })];
   }
-  if (folder === undefined) return findings;
-  return [...findings, ...(await checkModel({ repository, folder, names, members }, tools))];
+  return folder === undefined ? findings : [...findings, ...(await check(folder))];
 }
 
 function aboutRepository({ repository, names }: Listed): Finding | undefined {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { basename } from 'node:path';
-import type { ModelInspection } from '../addon/types.ts';
+import type { ModelInspection, ModelPlan } from '../addon/types.ts';
 import { ServeError } from '../base/status.ts';
 import {
   type CheckedProblem,
@@ -11,16 +11,17 @@ import {
   resolveBackend,
 } from '../config/complete.ts';
 import { ConfigError } from '../config/config-error.ts';
-import type { ModelConfig } from '../config/model-config.ts';
+import type { ConfigSource, ModelConfig } from '../config/model-config.ts';
 import { unsupportedFields } from '../config/unsupported.ts';
+import { readInitialStates } from '../lifecycle/initial-states.ts';
 import { inspect, type LoaderOptions, modelFileOf, readLabels } from '../lifecycle/loader.ts';
-import { makePlan } from '../lifecycle/plan.ts';
 import { readWarmup } from '../lifecycle/warmup-plan.ts';
 import type { ModelFolder, VersionFolder } from '../repository/source.ts';
 import type { ConfigText, TextProblem } from './config-text.ts';
 import { correct } from './corrections.ts';
 import { Draft } from './draft.ts';
 import type { FindingCode } from './finding.ts';
+import { fieldIn, initialStateProblems, parameterProblems, planOrProblem } from './plan-check.ts';
 import { configTensor, fileTensor } from './tensor-text.ts';
 
 /** What models are checked with. */
@@ -28,6 +29,11 @@ export interface CheckTools {
   readonly loader: Omit<LoaderOptions, 'engine'> & {
     readonly engine: Pick<LoaderOptions['engine'], 'inspect'>;
   };
+  /**
+   * Builds a version as the server would, and lets it go; absent where nothing can be built.
+   * @throws ServeError that says what the backend has against it; Unavailable when the backend is not there
+   */
+  readonly build?: (plan: ModelPlan) => Promise<void>;
   /** told why a model file was not read although the model may be well */
   readonly unread: (reason: string) => void;
   /** @returns what is wrong with the name of a backend; undefined when the server has it or cannot tell */
@@ -103,13 +109,53 @@ export async function checkVersion(
   problems.push(...(await labelProblems(config, folder)));
   if (!isToldAlready('model_warmup'))
     problems.push(...(await warmupProblems(config, folder, text)));
-  if (problems.length === 0) problems.push(...planProblems(config, version.version, tools));
+  if (!isToldAlready('sequence_batching.state'))
+    problems.push(...(await initialStateProblems(config, folder)));
+  problems.push(...parameterProblems(config));
+  if (problems.length === 0)
+    problems.push(...(await buildProblems(config, folder, version, file, text, tools)));
   return problems;
+}
+
+/** What shows only when a version that is well so far is made: its plan, and what its backend makes of that. */
+async function buildProblems(
+  config: ModelConfig,
+  folder: ModelFolder,
+  { version }: VersionFolder,
+  file: ModelFile,
+  text: ConfigText,
+  { loader, build, unread }: CheckTools,
+): Promise<TextProblem[]> {
+  const labels = await readLabels(config, folder);
+  const initialStates = await readInitialStates(config, folder);
+  const files = { version, modelFile: file.path, labels, initialStates };
+  // What instances hold of resources is told by the check of all models together.
+  const made = planOrProblem(config, files, loader);
+  if ('problem' in made) return [made.problem];
+  if (build === undefined || file.isUnread === true) return [];
+  const warmup = await readWarmup(config, folder, sourceOf(text, folder));
+  const { instanceLimits: _, ...plan } = made.plan;
+  try {
+    // One instance tells what the others would.
+    await build({ ...plan, instanceCount: Math.min(plan.instanceCount, 1), warmup });
+    return [];
+  } catch (thrown) {
+    const error = ServeError.from(thrown);
+    const message = error.message.trim();
+    if (error.code !== 'Unavailable')
+      return [{ code: 'build-failed', field: fieldIn(message, config), message }];
+    unread(message);
+    return [];
+  }
 }
 
 interface ModelFile {
   /** name of the file; empty where there is none */
   readonly name: string;
+  /** where this machine has it; empty where there is none */
+  readonly path: string;
+  /** it is there and could not be read, whatever it holds */
+  readonly isUnread?: boolean;
   readonly inspection?: ModelInspection | undefined;
   readonly problem?: TextProblem;
 }
@@ -126,22 +172,23 @@ async function readModelFile(
   try {
     resolved = resolveBackend(written, options);
   } catch {
-    return { name: '' };
+    return { name: '', path: '' };
   }
   let path: string;
   try {
     path = await modelFileOf(resolved, folder, version);
   } catch (thrown) {
-    return { name: '', problem: missingFile(thrown, version, draft) };
+    return { name: '', path: '', problem: missingFile(thrown, version, draft) };
   }
   const name = basename(path);
   try {
-    return { name, inspection: await inspect(resolved.backend, path, loader) };
+    return { name, path, inspection: await inspect(resolved.backend, path, loader) };
   } catch (thrown) {
     const error = ServeError.from(thrown);
     if (error.code !== 'Unavailable')
       return {
         name,
+        path,
         problem: {
           code: 'model-file-unreadable',
           field: '',
@@ -149,7 +196,7 @@ async function readModelFile(
         },
       };
     unread(error.message.trim());
-    return { name };
+    return { name, path, isUnread: true };
   }
 }
 
@@ -229,28 +276,21 @@ async function labelProblems(config: ModelConfig, folder: ModelFolder): Promise<
   return problems;
 }
 
+function sourceOf({ text }: ConfigText, { name }: ModelFolder): ConfigSource {
+  return { text, file: name, format: 'pbtxt' };
+}
+
 /** The first sample whose file is not what it should be. */
 async function warmupProblems(
   config: ModelConfig,
   folder: ModelFolder,
-  { text }: ConfigText,
+  text: ConfigText,
 ): Promise<TextProblem[]> {
   try {
-    await readWarmup(config, folder, { text, file: folder.name, format: 'pbtxt' });
+    await readWarmup(config, folder, sourceOf(text, folder));
     return [];
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
     return [{ code: 'invalid-config', field: thrown.path, message: thrown.text }];
-  }
-}
-
-/** What only shows when the plan is made, such as a dimension that no tensor can have. */
-function planProblems(config: ModelConfig, version: number, { loader }: CheckTools): TextProblem[] {
-  if (config.ensemble_scheduling !== undefined) return [];
-  try {
-    makePlan(config, { version, modelFile: '', labels: new Map() }, loader);
-    return [];
-  } catch (thrown) {
-    return [{ code: 'invalid-config', field: '', message: ServeError.from(thrown).message.trim() }];
   }
 }

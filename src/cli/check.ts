@@ -3,13 +3,15 @@
 
 import { parseArgs } from 'node:util';
 import { loadBinding } from '../addon/binding.ts';
+import type { ModelPlan } from '../addon/types.ts';
 import { Log } from '../base/log.ts';
 import { ServeError, unavailable } from '../base/status.ts';
 import { countFindings, jsonReport, type Paint, textReport } from '../check/report.ts';
 import { checkRepositories } from '../check/repository-check.ts';
 import type { CheckTools } from '../check/version-check.ts';
 import { configSchema } from '../config/json-schema.ts';
-import { defaultOptions } from '../config/options.ts';
+import { parseOptions, type ServerOptions } from '../config/options.ts';
+import { Semaphore } from '../lifecycle/exclusive.ts';
 import { isCloudPath } from '../repository/cloud/cloud-path.ts';
 import { Server } from '../server/server.ts';
 import { type Output, stdout, styled } from './terminal.ts';
@@ -29,6 +31,9 @@ once: with file, line and column, what the configuration and the model file say,
   --model-config-name=NAME         check for a server that has this flag: configs/NAME.pbtxt counts where a model has it
   --model-namespacing              the same: two repositories may hold models of one name
   --disable-auto-complete-config   the same: model files are not read
+  --rate-limit=MODE, --rate-limit-resource=NAME:COUNT[:DEVICE], --backend-config=NAME,KEY=VALUE
+                                   the same
+  --no-build                       do not build the models, which takes the time and memory of a load each
   --onnxruntime-library=PATH       the ONNX Runtime that reads .onnx files; without one they are not read
   --schema                         print the JSON schema of configurations in JSON, for editors
 
@@ -58,7 +63,11 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
       'model-config-name': { type: 'string', default: '' },
       'model-namespacing': { type: 'boolean', default: false },
       'disable-auto-complete-config': { type: 'boolean', default: false },
-      'onnxruntime-library': { type: 'string', default: '' },
+      'rate-limit': { type: 'string', default: 'off' },
+      'rate-limit-resource': { type: 'string', multiple: true, default: [] },
+      'backend-config': { type: 'string', multiple: true, default: [] },
+      'no-build': { type: 'boolean', default: false },
+      'onnxruntime-library': { type: 'string' },
     },
   });
   if (values.schema) {
@@ -80,13 +89,20 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
       `nereid check: expected --format=text or --format=json, got '${values.format}'`,
       'check',
     );
-  await using opened = openTools({
-    autoCompleteConfig: !values['disable-auto-complete-config'],
-    onnxRuntimeLibrary: values['onnxruntime-library'],
-  });
+  const options = serverOptions([
+    `--rate-limit=${values['rate-limit']}`,
+    ...values['rate-limit-resource'].map((text) => `--rate-limit-resource=${text}`),
+    ...values['backend-config'].map((text) => `--backend-config=${text}`),
+    ...(values['onnxruntime-library'] === undefined
+      ? []
+      : [`--onnxruntime-library=${values['onnxruntime-library']}`]),
+    ...(values['disable-auto-complete-config'] ? ['--disable-auto-complete-config'] : []),
+  ]);
+  await using opened = openTools(options, !values['no-build']);
   const report = await checkRepositories(positionals, opened, {
     configName: values['model-config-name'],
     namespaces: values['model-namespacing'],
+    rateLimits: options,
   });
   const paint: Paint = (style, text) => styled(out, style, text);
   out.write(values.format === 'json' ? jsonReport(report) : textReport(report, paint));
@@ -94,13 +110,22 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
   return errors > 0 || (values.strict && warnings > 0) ? 1 : 0;
 }
 
-/** Model files are read by the backends themselves: an engine that never listens. Without one the rest is checked. */
-function openTools(given: {
-  readonly autoCompleteConfig: boolean;
-  readonly onnxRuntimeLibrary: string;
-}): Pick<CheckTools, 'loader'> & AsyncDisposable {
+/** What a server with these flags would be told. */
+function serverOptions(argv: readonly string[]): ServerOptions {
+  const parsed = parseOptions('nereid', argv);
+  if (parsed.kind === 'options') return parsed.options;
+  const message = parsed.kind === 'error' ? parsed.message : '';
+  throw new UsageError(`nereid check: ${message.split('\n').join(' ')}`, 'check');
+}
+
+type OpenedTools = Pick<CheckTools, 'loader' | 'build'> & AsyncDisposable;
+
+/**
+ * Model files are read and models built by the backends themselves: an engine that never listens. Without one the rest
+ * is checked.
+ */
+function openTools(given: ServerOptions, builds: boolean): OpenedTools {
   const options = {
-    ...defaultOptions('nereid'),
     ...given,
     ioThreads: 1,
     allowMetrics: false,
@@ -110,6 +135,7 @@ function openTools(given: {
     const server = new Server({ binding: loadBinding(), options, log: new Log() });
     return {
       loader: server.loaderOptions,
+      ...(builds ? { build: builder(server) } : {}),
       [Symbol.asyncDispose]: async () => {
         await server.close(0);
       },
@@ -129,4 +155,14 @@ function openTools(given: {
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
   }
+}
+
+/** One at a time: a check shall not take more memory than the largest model. */
+function builder({ engine, loaderOptions }: Server): (plan: ModelPlan) => Promise<void> {
+  const one = new Semaphore(1);
+  return (plan) =>
+    one.run(async () => {
+      await loaderOptions.ensureBackend(plan.backend);
+      await engine.unload(await engine.load(plan));
+    });
 }

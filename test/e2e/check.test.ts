@@ -145,6 +145,7 @@ describe('nereid check', () => {
       [['models', '--format=xml'], "expected --format=text or --format=json, got 'xml'"],
       [['models', '--fromat=json'], '--fromat'],
       [['models', '--schema'], 'expected --schema alone'],
+      [['models', '--rate-limit=sometimes'], 'Bad option: "--rate-limit"'],
     ] as const) {
       const { code, out, err } = await check(args);
       assert.deepEqual([code, out], [2, '']);
@@ -174,7 +175,10 @@ checked 4 models in 2 repositories: 1 error, 1 warning
     assert.equal(code, 1);
     assert.match(out, /^ += \| model\.onnx says input 'image' FP32 \[batch, 1, 8, 8\]$/m);
     const strict = await check([repository.path, '--disable-auto-complete-config']);
-    assert.equal(strict.code, 0, strict.out);
+    assert.equal(strict.code, 1);
+    assert.match(strict.out, /unexpected inference input 'x'.*\[build-failed\]$/m);
+    const read = await check([repository.path, '--disable-auto-complete-config', '--no-build']);
+    assert.equal(read.code, 0, read.out);
   });
 
   it('prints a schema that takes configurations and refuses what the reader refuses', async () => {

@@ -1,0 +1,101 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import type { Finding } from '../../src/check/finding.ts';
+import { TABLE, TABLE_FLAGS, type TableModel } from '../support/broken-models.ts';
+import { askHttp } from '../support/http-client.ts';
+import { projectRoot, startNereid } from '../support/nereid.ts';
+import { TempRepository } from '../support/temp-repository.ts';
+
+const MODEL = join(projectRoot, 'model_repository/simple/1/model.onnx');
+
+async function add(repository: TempRepository, { name, files }: TableModel): Promise<void> {
+  for (const [file, content] of Object.entries(files)) {
+    const path = join(repository.path, name, file);
+    if (typeof content === 'string') await repository.write(`${name}/${file}`, content);
+    else if (content.is === 'folder') mkdirSync(path, { recursive: true });
+    else {
+      mkdirSync(dirname(path), { recursive: true });
+      copyFileSync(MODEL, path);
+    }
+  }
+}
+
+/** Where a check knows more than the load says, or says it of the folder. */
+const OTHER_WORDS = [
+  'file_missing',
+  'file_outside',
+  'file_second',
+  'file_text',
+  'flow_broken',
+  'flow_outer',
+  'flow_unknown',
+  'version_missing',
+  'version_policy',
+  'version_zero',
+];
+
+/** The errors of a check by model; what it says of the whole repository under the empty name. */
+async function check(path: string): Promise<Map<string, Finding[]>> {
+  const words = [join(projectRoot, 'bin/nereid'), 'check', path, '--format=json', ...TABLE_FLAGS];
+  const ended = await promisify(execFile)(process.execPath, words, { maxBuffer: 1 << 24 }).catch(
+    (error: { stdout: string; stderr: string }) => error,
+  );
+  const { findings } = JSON.parse(ended.stdout) as { findings: Finding[] };
+  const errors = findings.filter(({ severity }) => severity === 'error');
+  return Map.groupBy(errors, ({ model }) => model ?? '');
+}
+
+/** What loads answer, by model; empty where it serves. */
+async function loadAll(path: string): Promise<Map<string, string>> {
+  await using server = await startNereid({
+    executable: 'nereid',
+    args: [`--model-repository=${path}`, '--model-control-mode=explicit', ...TABLE_FLAGS],
+  });
+  const answers = new Map<string, string>();
+  for (const { name } of TABLE) {
+    const { status, body } = await askHttp(
+      server.endpoints.http,
+      'POST',
+      `/v2/repository/models/${name}/load`,
+    );
+    answers.set(name, status === 200 ? '' : (JSON.parse(body) as { error: string }).error);
+  }
+  return answers;
+}
+
+describe('nereid check beside the loads of a server', { timeout: 300_000 }, () => {
+  const repository = new TempRepository();
+  let errors: Map<string, Finding[]>;
+  let answers: Map<string, string>;
+
+  before(async () => {
+    for (const model of TABLE) await add(repository, model);
+    // It holds each name once, so that a table with a name twice cannot hide one.
+    assert.equal(new Set(TABLE.map(({ name }) => name)).size, TABLE.length);
+    [errors, answers] = [await check(repository.path), await loadAll(repository.path)];
+  });
+  after(() => repository[Symbol.dispose]());
+
+  it('reports what a load refuses, and nothing else', () => {
+    const refused = TABLE.map(({ name }) => name).filter((name) => answers.get(name) !== '');
+    assert.deepEqual(
+      refused,
+      TABLE.map(({ name }) => name).filter((name) => !name.startsWith('good')),
+    );
+    assert.deepEqual([...errors.keys()].sort(), refused.toSorted());
+  });
+
+  it('says it in the words of the load', () => {
+    const unlike = [...errors.keys()].filter(
+      (model) => !errors.get(model)?.some(({ message }) => answers.get(model)?.includes(message)),
+    );
+    assert.deepEqual(unlike.sort(), OTHER_WORDS);
+  });
+});

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { ConfigError, positionAt } from '../config/config-error.ts';
-import type { ModelConfig } from '../config/model-config.ts';
+import { type JsonConfigProblem, scanConfigJson } from '../config/json-config.ts';
+import type { ConfigSource, ModelConfig } from '../config/model-config.ts';
 import { nearest } from '../config/pbtxt.ts';
 import type { PbtxtProblem } from '../config/pbtxt-problems.ts';
 import type { TextEdit } from '../config/pbtxt-remedy.ts';
@@ -33,8 +34,15 @@ export type Placed = Pick<
 /** Longest piece of a line that is shown. */
 const MAX_SHOWN = 400;
 
+/** The JSON of a load's `config` parameter, checked instead of a model's own configuration. */
+export interface JsonOverride {
+  readonly text: string;
+  /** as it was named on the command line */
+  readonly file: string;
+}
+
 /**
- * A `config.pbtxt` and what can be read of it: where the text has problems, it is read with their remedies in place,
+ * A `config.pbtxt`, or a configuration in JSON, and what can be read of it: where the text has problems, it is read with their remedies in place,
  * or without what is to blame, so that everything else can be checked.
  */
 export class ConfigText {
@@ -42,11 +50,21 @@ export class ConfigText {
   readonly config: ModelConfig | undefined;
   /** what is wrong with the text itself */
   readonly problems: readonly TextProblem[];
+  readonly format: ConfigSource['format'];
   readonly #repaired: EditedText;
   #scan: PbtxtScan | undefined;
 
   /** @param text the whole file */
-  constructor(text: string) {
+  constructor(text: string, format: ConfigSource['format'] = 'pbtxt') {
+    this.format = format;
+    if (format === 'json') {
+      const { config, offsets, problems } = scanConfigJson(text);
+      this.#repaired = new EditedText(text, []);
+      this.config = config;
+      this.problems = problems.map((one) => jsonProblem(one));
+      this.#scan = { ...NOTHING_TO_EDIT, offsets };
+      return;
+    }
     // The byte order mark that some editors write is no part of the text.
     const original = text.replace(/^\uFEFF/, ' ');
     try {
@@ -139,6 +157,20 @@ export class ConfigText {
     const end = span?.start === at ? this.#repaired.toOriginal(span.end) : 0;
     return { offset: start, length: Math.max(end - start, wordLength(original, start)) };
   }
+}
+
+/** Corrections are made in text format alone. */
+const NOTHING_TO_EDIT: Omit<PbtxtScan, 'offsets'> = {
+  fields: new Map(),
+  values: new Map(),
+  bodies: new Map(),
+  problems: [],
+};
+
+function jsonProblem({ path, offset, text }: JsonConfigProblem): TextProblem {
+  const isUnknown = text.startsWith('Cannot find field');
+  const code = isUnknown ? 'unknown-field' : path === '' ? 'syntax' : 'invalid-value';
+  return { code, field: path, message: text, offset };
 }
 
 function configOf(text: string): ModelConfig | undefined {

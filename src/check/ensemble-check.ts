@@ -8,7 +8,7 @@ import type { TextEdit } from '../config/pbtxt-remedy.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { checkCycles, membersOf } from '../lifecycle/ensembles.ts';
 import type { ModelFolder } from '../repository/source.ts';
-import { ConfigText, type TextProblem } from './config-text.ts';
+import type { ConfigText, TextProblem } from './config-text.ts';
 import { Draft } from './draft.ts';
 import { servedVersions } from './model-check.ts';
 import { configTensor } from './tensor-text.ts';
@@ -44,6 +44,7 @@ interface Repository {
 export class RepositoryMembers implements Members {
   readonly #repositories: readonly Repository[];
   readonly #tools: CheckTools;
+  readonly #readConfig: (folder: ModelFolder) => ConfigText;
   readonly #isWell: (repository: string, name: string) => Promise<boolean>;
   readonly #known = new Map<string, Promise<Member | undefined>>();
 
@@ -51,8 +52,10 @@ export class RepositoryMembers implements Members {
   constructor(
     repositories: readonly Repository[],
     tools: CheckTools,
+    readConfig: (folder: ModelFolder) => ConfigText,
     isWell: (repository: string, name: string) => Promise<boolean>,
   ) {
+    this.#readConfig = readConfig;
     this.#repositories = repositories;
     this.#tools = tools;
     this.#isWell = isWell;
@@ -84,7 +87,7 @@ export class RepositoryMembers implements Members {
   async #read({ source }: Repository, name: string): Promise<Member | undefined> {
     const folder = await source.read(name).catch(() => undefined);
     if (folder === undefined || folder.versions.length === 0) return undefined;
-    const text = new ConfigText(folder.configText ?? '');
+    const text = this.#readConfig(folder);
     if (text.config === undefined) return undefined;
     const versions = servedVersions(folder, text.config, text);
     const newest = versions.at(-1);

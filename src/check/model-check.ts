@@ -7,9 +7,11 @@ import { ServeError } from '../base/status.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import { fieldsWithoutEffect } from '../config/no-effect.ts';
 import { didYouMean } from '../config/suggest.ts';
+import { draftModel } from '../lifecycle/loader.ts';
+import { checkOverrideCode } from '../lifecycle/override.ts';
 import type { ModelFolder, VersionFolder } from '../repository/source.ts';
 import { chooseVersions, versionOfFolder } from '../repository/version-policy.ts';
-import { ConfigText, type TextProblem } from './config-text.ts';
+import { ConfigText, type JsonOverride, type TextProblem } from './config-text.ts';
 import { Draft } from './draft.ts';
 import { ensembleProblems, type Members } from './ensemble-check.ts';
 import { type Finding, type FindingCode, type FindingParts, finding } from './finding.ts';
@@ -20,6 +22,8 @@ export interface CheckedModel {
   /** the repository as it was named on the command line */
   readonly repository: string;
   readonly folder: ModelFolder;
+  /** taken instead of the folder's configuration */
+  readonly override?: JsonOverride | undefined;
   /** names of the models of every repository: members of an ensemble are looked up there */
   readonly names: ReadonlySet<string>;
   /** members of ensembles as they would serve */
@@ -30,10 +34,10 @@ export interface CheckedModel {
 
 /** Everything wrong with one model, in the order of its configuration. */
 export async function checkModel(model: CheckedModel, tools: CheckTools): Promise<Finding[]> {
-  const { repository, folder } = model;
+  const { repository, folder, override } = model;
   const path = join(repository, folder.name);
   const parts = { repository, model: folder.name };
-  const text = new ConfigText(folder.configText ?? '');
+  const text = configOf(folder, override);
   const files = await filesOf(path);
   const problems: TextProblem[] = [...text.problems];
   const beside: Finding[] = [];
@@ -44,7 +48,7 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
   ): void => {
     beside.push(finding({ ...parts, severity: 'error', code, file: path, message, ...more }));
   };
-  if (folder.configText === undefined) {
+  if (folder.configText === undefined && override === undefined) {
     const [misnamed] = files.filter(isLikeConfig);
     if (misnamed !== undefined)
       tell('config-ignored', `'${misnamed}' is not read: a configuration is called config.pbtxt`, {
@@ -75,12 +79,32 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
     problems.push(...(await ensembleProblems(repository, named, text, model.members)));
     problems.push(...(model.resourceProblems?.(config) ?? []));
   }
-  const file = join(path, folder.configFile ?? 'config.pbtxt');
-  const isThere = folder.configText !== undefined;
+  if (override !== undefined) problems.push(...codeProblems(folder, override));
+  const file = override?.file ?? join(path, folder.configFile ?? 'config.pbtxt');
+  const isThere = override !== undefined || folder.configText !== undefined;
   const placed = text
     .place(unique(problems))
     .map((one) => finding({ ...parts, ...one, file: isThere || one.fix !== null ? file : path }));
   return [...placed.sort(byPlace), ...beside];
+}
+
+/** The configuration of a model as it is written. */
+export function configOf(folder: ModelFolder, override: JsonOverride | undefined): ConfigText {
+  return override === undefined
+    ? new ConfigText(folder.configText ?? '')
+    : new ConfigText(override.text, 'json');
+}
+
+/** A load may not bring other code than the repository has. */
+function codeProblems(folder: ModelFolder, { text }: JsonOverride): TextProblem[] {
+  try {
+    checkOverrideCode(draftModel(folder, text), new Map(), folder);
+    return [];
+  } catch (thrown) {
+    const { code, message } = ServeError.from(thrown);
+    // What else is wrong with it is told by the rest of the check.
+    return code === 'Unimplemented' ? [{ code: 'invalid-config', field: 'backend', message }] : [];
+  }
 }
 
 /** The versions of a model that would serve, ascending. */

@@ -9,10 +9,10 @@ import { readsModelFile } from '../lifecycle/loader.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
 import type { ModelFolder } from '../repository/source.ts';
-import { ConfigText } from './config-text.ts';
+import type { ConfigText, JsonOverride } from './config-text.ts';
 import { RepositoryMembers } from './ensemble-check.ts';
 import { type Finding, finding } from './finding.ts';
-import { checkModel } from './model-check.ts';
+import { checkModel, configOf } from './model-check.ts';
 import { noteResources, type Resources, resourceProblems } from './resource-check.ts';
 import type { CheckTools } from './version-check.ts';
 
@@ -34,6 +34,8 @@ export interface CheckOptions {
   readonly configName?: string;
   /** `--model-namespacing`: repositories may hold models of the same name */
   readonly namespaces?: boolean;
+  /** by name of the model: what the load API would be given for it */
+  readonly overrides?: ReadonlyMap<string, JsonOverride>;
   /** `--rate-limit` and `--rate-limit-resource` */
   readonly rateLimits?: RateLimitOptions;
 }
@@ -53,8 +55,10 @@ interface Listed {
 export async function checkRepositories(
   repositories: readonly string[],
   tools: GivenTools,
-  { configName = '', namespaces = false, rateLimits = emptyRateLimitOptions }: CheckOptions = {},
+  options: CheckOptions = {},
 ): Promise<CheckReport> {
+  const { configName = '', namespaces = false, overrides = new Map() } = options;
+  const { rateLimits = emptyRateLimitOptions } = options;
   const unread = new Map<string, number>();
   const all: CheckTools = {
     ...tools,
@@ -72,8 +76,16 @@ export async function checkRepositories(
       findings.push(ofRepository(repository, 'unreadable', ServeError.from(thrown).message));
     }
   }
-  const resources = rateLimits.rateLimit === 'off' ? new Map() : await resourcesOf(listed);
-  const check = checker({ listed, namespaces, tools: all, rateLimits, resources });
+  const readConfig = (folder: ModelFolder) => configOf(folder, overrides.get(folder.name));
+  const resources =
+    rateLimits.rateLimit === 'off' ? new Map() : await resourcesOf(listed, readConfig);
+  const around = { listed, namespaces, tools: all, rateLimits, resources, overrides, readConfig };
+  const check = checker(around);
+  for (const [name, { file }] of overrides) {
+    if (listed.some(({ names }) => names.includes(name))) continue;
+    const message = `no repository holds a model '${name}', which this is the configuration of`;
+    findings.push({ ...ofRepository(each.join(', '), 'config-ignored', message), file });
+  }
   let models = 0;
   for (const one of listed) {
     const told = aboutRepository(one);
@@ -100,14 +112,16 @@ interface Surroundings {
   readonly tools: CheckTools;
   readonly rateLimits: RateLimitOptions;
   readonly resources: Resources;
+  readonly overrides: ReadonlyMap<string, JsonOverride>;
+  readonly readConfig: (folder: ModelFolder) => ConfigText;
 }
 
 /** A function that checks a model, each once: ensembles ask for their members. */
 function checker(around: Surroundings): (listed: Listed, name: string) => Promise<Finding[]> {
-  const { listed, namespaces, tools, rateLimits, resources } = around;
+  const { listed, namespaces, tools, rateLimits, resources, overrides, readConfig } = around;
   const names = new Set(listed.flatMap((one) => one.names));
   const done = new Map<string, Promise<Finding[]>>();
-  const members = new RepositoryMembers(listed, tools, async (repository, name) => {
+  const members = new RepositoryMembers(listed, tools, readConfig, async (repository, name) => {
     const holder = listed.find((one) => one.repository === repository);
     const found = holder === undefined ? [] : await check(holder, name);
     return !found.some(({ severity }) => severity === 'error');
@@ -122,6 +136,7 @@ function checker(around: Surroundings): (listed: Listed, name: string) => Promis
         {
           repository: one.repository,
           folder,
+          override: overrides.get(name),
           names,
           members,
           resourceProblems: (config) => resourceProblems(config, rateLimits, resources),
@@ -136,12 +151,15 @@ function checker(around: Surroundings): (listed: Listed, name: string) => Promis
 }
 
 /** What the instances of all models hold, as far as it can be read. */
-async function resourcesOf(listed: readonly Listed[]): Promise<Resources> {
+async function resourcesOf(
+  listed: readonly Listed[],
+  readConfig: Surroundings['readConfig'],
+): Promise<Resources> {
   const resources: Resources = new Map();
   for (const { source, names } of listed) {
     for (const name of names) {
       const folder = await source.read(name).catch(() => undefined);
-      const { config } = new ConfigText(folder?.configText ?? '');
+      const config = folder === undefined ? undefined : readConfig(folder).config;
       if (config !== undefined) noteResources(resources, name, config);
     }
   }

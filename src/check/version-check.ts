@@ -90,7 +90,7 @@ export async function checkVersion(
       code: codeOf(problem),
       field: problem.path,
       message: problem.text,
-      notes: notesOn(problem, config, file),
+      notes: notesOn(problem, config, file, text.format),
       edits: edits && text.inFile(edits),
     });
   }
@@ -233,6 +233,7 @@ function notesOn(
   { path, from }: CheckedProblem,
   config: ModelConfig,
   { name, inspection }: ModelFile,
+  format: ConfigText['format'],
 ): string[] {
   const batches = config.max_batch_size > 0;
   const [, kind, index] = /^(input|output)(?:\[(\d+)\].*)?$/.exec(path) ?? [];
@@ -247,7 +248,9 @@ function notesOn(
   return [
     ...(declared === undefined || declared.name === ''
       ? []
-      : [`config.pbtxt says ${configTensor(kind, declared, batches)}`]),
+      : [
+          `${format === 'json' ? 'the JSON' : 'config.pbtxt'} says ${configTensor(kind, declared, batches)}`,
+        ]),
     ...shown.map((tensor) => `${name} says ${fileTensor(kind, tensor, batches)}`),
   ];
 }
@@ -276,8 +279,8 @@ async function labelProblems(config: ModelConfig, folder: ModelFolder): Promise<
   return problems;
 }
 
-function sourceOf({ text }: ConfigText, { name }: ModelFolder): ConfigSource {
-  return { text, file: name, format: 'pbtxt' };
+function sourceOf({ text, format }: ConfigText, { name }: ModelFolder): ConfigSource {
+  return { text, file: name, format };
 }
 
 /** The first sample whose file is not what it should be. */

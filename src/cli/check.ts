@@ -1,11 +1,13 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadBinding } from '../addon/binding.ts';
 import type { ModelPlan } from '../addon/types.ts';
 import { Log } from '../base/log.ts';
 import { ServeError, unavailable } from '../base/status.ts';
+import type { JsonOverride } from '../check/config-text.ts';
 import { countFindings, jsonReport, type Paint, textReport } from '../check/report.ts';
 import { checkRepositories } from '../check/repository-check.ts';
 import type { CheckTools } from '../check/version-check.ts';
@@ -33,6 +35,8 @@ once: with file, line and column, what the configuration and the model file say,
   --disable-auto-complete-config   the same: model files are not read
   --rate-limit=MODE, --rate-limit-resource=NAME:COUNT[:DEVICE], --backend-config=NAME,KEY=VALUE
                                    the same
+  --override=MODEL=FILE            check MODEL with the configuration of FILE instead of its own: JSON, as the 'config'
+                                   parameter of a load has it
   --no-build                       do not build the models, which takes the time and memory of a load each
   --onnxruntime-library=PATH       the ONNX Runtime that reads .onnx files; without one they are not read
   --schema                         print the JSON schema of configurations in JSON, for editors
@@ -66,6 +70,7 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
       'rate-limit': { type: 'string', default: 'off' },
       'rate-limit-resource': { type: 'string', multiple: true, default: [] },
       'backend-config': { type: 'string', multiple: true, default: [] },
+      override: { type: 'string', multiple: true, default: [] },
       'no-build': { type: 'boolean', default: false },
       'onnxruntime-library': { type: 'string' },
     },
@@ -103,11 +108,29 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
     configName: values['model-config-name'],
     namespaces: values['model-namespacing'],
     rateLimits: options,
+    overrides: readOverrides(values.override),
   });
   const paint: Paint = (style, text) => styled(out, style, text);
   out.write(values.format === 'json' ? jsonReport(report) : textReport(report, paint));
   const { errors, warnings } = countFindings(report);
   return errors > 0 || (values.strict && warnings > 0) ? 1 : 0;
+}
+
+/** @param words `MODEL=FILE` each */
+function readOverrides(words: readonly string[]): Map<string, JsonOverride> {
+  const result = new Map<string, JsonOverride>();
+  for (const word of words) {
+    const at = word.indexOf('=');
+    const [name, file] = [word.slice(0, at), word.slice(at + 1)];
+    if (at < 1 || file === '')
+      throw new UsageError(`nereid check: expected --override=MODEL=FILE, got '${word}'`, 'check');
+    try {
+      result.set(name, { text: readFileSync(file, 'utf8'), file });
+    } catch (thrown) {
+      throw new UsageError(`nereid check: ${ServeError.from(thrown).message}`, 'check');
+    }
+  }
+  return result;
 }
 
 /** What a server with these flags would be told. */

@@ -54,6 +54,47 @@ export function locateInJson(text: string, path: string): Position | undefined {
   return offset === undefined ? undefined : positionAt(text, offset);
 }
 
+/** Something wrong with one value of a configuration in JSON. */
+export interface JsonConfigProblem {
+  /** empty where the text is no JSON, or no object */
+  readonly path: string;
+  readonly offset: number;
+  readonly text: string;
+}
+
+/** What can be read of a configuration in JSON: values that are wrong are left out. */
+export interface JsonConfigScan {
+  /** undefined when not even the rest can be read */
+  readonly config: ModelConfig | undefined;
+  /** offset of every field by its path */
+  readonly offsets: ReadonlyMap<string, number>;
+  /** in the order of the text */
+  readonly problems: readonly JsonConfigProblem[];
+}
+
+/** As {@link parseConfigJson}, but goes on after a problem: for `nereid check`. */
+export function scanConfigJson(text: string): JsonConfigScan {
+  const problems: JsonConfigProblem[] = [];
+  const decoder = new Decoder(({ path, offset, message }) => {
+    problems.push({ path, offset, text: message });
+  });
+  try {
+    checkSize(text, '');
+    const plain = decoder.message(modelConfigType(), readJson(text), '');
+    return { config: asModelConfig(plain), offsets: decoder.offsets, problems };
+  } catch (thrown) {
+    const told = problemOf(thrown);
+    return { config: undefined, offsets: new Map(), problems: [told] };
+  }
+}
+
+function problemOf(thrown: unknown): JsonConfigProblem {
+  if (thrown instanceof ConfigError) return { path: '', offset: 0, text: thrown.text };
+  if (thrown instanceof Misfit || thrown instanceof JsonProblem)
+    return { path: '', offset: thrown.offset, text: thrown.message };
+  throw thrown;
+}
+
 function decode(text: string): { plain: PlainMessage; offsets: ReadonlyMap<string, number> } {
   const root = readJson(text);
   const decoder = new Decoder();
@@ -62,6 +103,24 @@ function decode(text: string): { plain: PlainMessage; offsets: ReadonlyMap<strin
 
 class Decoder {
   readonly offsets = new Map<string, number>();
+  readonly #tell: ((problem: Misfit) => void) | undefined;
+
+  /** @param tell takes what is wrong with a value, which is left out then; absent = it is thrown */
+  constructor(tell?: (problem: Misfit) => void) {
+    this.#tell = tell;
+  }
+
+  /** @returns undefined for what is left out */
+  #orTold<T>(read: () => T): T | undefined {
+    if (this.#tell === undefined) return read();
+    try {
+      return read();
+    } catch (thrown) {
+      if (!(thrown instanceof Misfit)) throw thrown;
+      this.#tell(thrown);
+      return undefined;
+    }
+  }
 
   message(type: Type, node: JsonNode, path: string): PlainMessage {
     if (node.kind !== 'object')
@@ -73,17 +132,27 @@ class Decoder {
     const given: PlainMessage = {};
     const chosen = new Map<string, string>();
     for (const member of node.members) {
-      if (member.value.kind === 'null') continue;
-      const field = fieldByName(type, member.name);
-      const at = join(path, field?.name ?? member.name);
-      if (!field) throw new Misfit(at, member.offset, unknownField(type, member.name));
-      if (Object.hasOwn(given, field.name))
-        throw new Misfit(at, member.offset, `field ${field.name} is given twice; keep one`);
-      this.#choose(field, member, at, chosen);
-      this.offsets.set(at, member.offset);
-      given[field.name] = this.#field(field, member.value, at);
+      if (member.value.kind !== 'null')
+        this.#orTold(() => this.#member(type, member, path, given, chosen));
     }
     return withDefaults(type, given);
+  }
+
+  #member(
+    type: Type,
+    member: JsonMember,
+    path: string,
+    given: PlainMessage,
+    chosen: Map<string, string>,
+  ): void {
+    const field = fieldByName(type, member.name);
+    const at = join(path, field?.name ?? member.name);
+    if (!field) throw new Misfit(at, member.offset, unknownField(type, member.name));
+    if (Object.hasOwn(given, field.name))
+      throw new Misfit(at, member.offset, `field ${field.name} is given twice; keep one`);
+    this.#choose(field, member, at, chosen);
+    this.offsets.set(at, member.offset);
+    given[field.name] = this.#field(field, member.value, at);
   }
 
   #choose(field: Field, member: JsonMember, path: string, chosen: Map<string, string>): void {
@@ -103,31 +172,36 @@ class Decoder {
     if (!field.repeated) return this.#value(field, node, path);
     // A single value where a list belongs: protobuf's own reader takes it for a list of one.
     const items = node.kind === 'array' ? node.items : [node];
-    return items.map((item, index) => {
-      const at = `${path}[${index}]`;
+    const values: unknown[] = [];
+    for (const item of items) {
+      const at = `${path}[${values.length}]`;
       this.offsets.set(at, item.offset);
-      return this.#value(field, item, at);
-    });
+      const value = this.#orTold(() => this.#value(field, item, at));
+      if (value !== undefined) values.push(value);
+    }
+    return values;
   }
 
   #map(field: Field, node: JsonNode, path: string): ReadonlyMap<unknown, unknown> {
     if (node.kind !== 'object')
       throw new Misfit(path, node.offset, `expected an object, got ${shown(node)}`);
     const map = new Map<unknown, unknown>();
-    for (const member of node.members) {
-      const at = `${path}[${JSON.stringify(member.name)}]`;
-      this.offsets.set(at, member.offset);
-      const key = isLongType(mapKeyType(field))
-        ? integer(
-            { kind: 'string', offset: member.offset, value: member.name },
-            mapKeyType(field),
-            at,
-          )
-        : text(member.name, member.offset, at);
-      if (map.has(key)) throw new Misfit(at, member.offset, 'this key is given twice; keep one');
-      map.set(key, this.#value(field, member.value, at));
-    }
+    for (const member of node.members) this.#orTold(() => this.#entry(field, member, path, map));
     return map;
+  }
+
+  #entry(field: Field, member: JsonMember, path: string, map: Map<unknown, unknown>): void {
+    const at = `${path}[${JSON.stringify(member.name)}]`;
+    this.offsets.set(at, member.offset);
+    const key = isLongType(mapKeyType(field))
+      ? integer(
+          { kind: 'string', offset: member.offset, value: member.name },
+          mapKeyType(field),
+          at,
+        )
+      : text(member.name, member.offset, at);
+    if (map.has(key)) throw new Misfit(at, member.offset, 'this key is given twice; keep one');
+    map.set(key, this.#value(field, member.value, at));
   }
 
   #value(field: Field, node: JsonNode, path: string): unknown {

@@ -42,8 +42,9 @@ const OTHER_WORDS = [
 ];
 
 /** The errors of a check by model; what it says of the whole repository under the empty name. */
-async function check(path: string): Promise<Map<string, Finding[]>> {
-  const words = [join(projectRoot, 'bin/nereid'), 'check', path, '--format=json', ...TABLE_FLAGS];
+async function check(path: string, more: readonly string[] = []): Promise<Map<string, Finding[]>> {
+  const flags = ['--format=json', ...TABLE_FLAGS, ...more];
+  const words = [join(projectRoot, 'bin/nereid'), 'check', path, ...flags];
   const ended = await promisify(execFile)(process.execPath, words, { maxBuffer: 1 << 24 }).catch(
     (error: { stdout: string; stderr: string }) => error,
   );
@@ -97,5 +98,80 @@ describe('nereid check beside the loads of a server', { timeout: 300_000 }, () =
       (model) => !errors.get(model)?.some(({ message }) => answers.get(model)?.includes(message)),
     );
     assert.deepEqual(unlike.sort(), OTHER_WORDS);
+  });
+});
+
+const IO = `"input": [{"name": "IN", "data_type": "TYPE_INT32", "dims": [-1]}],
+  "output": [{"name": "OUT", "data_type": "TYPE_INT32", "dims": ["-1"]}]`;
+
+/** Configurations of a load for the same model, with the fields that are wrong in the order of the text. */
+const OVERRIDES: readonly (readonly [json: string, fields: readonly string[]])[] = [
+  [`{"backend": "identity", "maxBatchSize": 4, ${IO}}`, []],
+  [`{"backend": "identity",\n "max_batchsize": 4, ${IO}}`, ['max_batchsize']],
+  [
+    `{"backend": "identity", ${IO},
+  "instance_group": [{"kind": "KIND_CPU", "count": "two"}, {"kind": "CPU"}],
+  "parameters": {"admission": {"string_value": "no"}, "x": 1}}`,
+    [
+      'instance_group[0].count',
+      'instance_group[1].kind',
+      'parameters["admission"]',
+      'parameters["x"]',
+    ],
+  ],
+  [`{"backend": "identity", ${IO.replace('["-1"]', '["-1", 0]')}}`, ['output[0].dims[1]']],
+  [
+    `{"backend": "identity", ${IO},\n  "dynamic_batching": {}, "parameters": {"latency_target_ms": {"string_value": "no"}}}`,
+    ['parameters["latency_target_ms"]'],
+  ],
+  [`{"backend": "identity", ${IO}`, ['']],
+  [`{"backend": "onnxruntime", ${IO}}`, ['default_model_filename', 'backend']],
+  ['[]', ['']],
+];
+
+describe('nereid check of a configuration in JSON', { timeout: 120_000 }, () => {
+  it('tells every error of it with its place, in the words of a load with that configuration', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('m');
+    await using server = await startNereid({
+      executable: 'nereid',
+      args: [`--model-repository=${repository.path}`, '--model-control-mode=explicit'],
+    });
+    for (const [json, fields] of OVERRIDES) {
+      await repository.write('over.json', json);
+      const found = await check(repository.path, [`--override=m=${repository.path}/over.json`]);
+      const errors = found.get('m') ?? [];
+      assert.deepEqual(
+        errors.map(({ field }) => field),
+        fields,
+        json,
+      );
+      const { status, body } = await askHttp(
+        server.endpoints.http,
+        'POST',
+        '/v2/repository/models/m/load',
+        { body: JSON.stringify({ parameters: { config: json } }) },
+      );
+      assert.equal(status === 200, fields.length === 0, body);
+      if (fields.length === 0) continue;
+      const { error } = JSON.parse(body) as { error: string };
+      const same = errors.find(({ message }) => error.includes(message));
+      assert.ok(same !== undefined, error);
+      assert.equal(same.file, `${repository.path}/over.json`);
+      const place = /config:(\d+):(\d+):/.exec(error);
+      if (place !== null)
+        assert.deepEqual([String(same.line), String(same.column)], place.slice(1), error);
+    }
+  });
+
+  it('says that there is no such model', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('m');
+    await repository.write('over.json', '{}');
+    const found = await check(repository.path, [`--override=n=${repository.path}/over.json`]);
+    assert.deepEqual(
+      found.get('')?.map(({ code }) => code),
+      ['config-ignored'],
+    );
   });
 });

@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { table } from './report.ts';
 
-const HELP = `node bench/instructions.ts [--before=PROGRAM] PROGRAM
+const HELP = `node bench/instructions.ts [--before=PROGRAM] [--only=grpc,grpc-miss] PROGRAM
 
 PROGRAM is a built native/testing/request_cost. Prints how many instructions one small infer request
 takes on the I/O thread, as callgrind counts them, which no neighbour on the machine changes: two runs
 with different counts of requests, the difference divided. Needs valgrind.`;
 
-const PROTOCOLS = ['http-json', 'http-binary', 'grpc', 'grpc-8'] as const;
+const PROTOCOLS = ['http-json', 'http-binary', 'grpc', 'grpc-8', 'grpc-hit', 'grpc-miss'];
 /** Enough for the first, dearer ones not to be seen. */
 const COUNTS = [800, 2800] as const;
 const ATTEMPTS = 20;
@@ -61,15 +61,16 @@ function perRequest(program: string, protocol: string): number {
 }
 
 const { values, positionals } = parseArgs({
-  options: { before: { type: 'string' } },
+  options: { before: { type: 'string' }, only: { type: 'string', default: PROTOCOLS.join() } },
   allowPositionals: true,
 });
 const [program] = positionals;
-if (program === undefined) {
+const only = values.only.split(',');
+if (program === undefined || only.some((name) => !PROTOCOLS.includes(name))) {
   console.error(HELP);
   process.exit(2);
 }
-const rows = PROTOCOLS.map((protocol) => {
+const rows = only.map((protocol) => {
   const now = perRequest(program, protocol);
   if (values.before === undefined) return [protocol, now.toFixed(0)];
   const before = perRequest(values.before, protocol);

@@ -174,10 +174,11 @@ class CachedModel final : public model::Servable {
 
   void Submit(model::RequestChain chain, model::InlineAllowance* allowance) override {
     const Instant submitted = steady_clock::now();
+    Instant now = submitted;
     model::RequestChain missed;
     while (!chain.empty()) {
       core::RequestPtr request = chain.TakeFirst();
-      if (!AnswerFromCache(request, submitted)) missed.Append(std::move(request));
+      if (!AnswerFromCache(request, submitted, now)) missed.Append(std::move(request));
     }
     if (!missed.empty()) model_->Submit(missed, allowance);
   }
@@ -216,12 +217,13 @@ class CachedModel final : public model::Servable {
   }
 
   // False for a request that the model is to answer, with a sink that keeps the answer.
-  bool AnswerFromCache(core::RequestPtr& request, Instant submitted) {
-    const Instant start = steady_clock::now();
+  // @param now when it begins; then when it ended
+  bool AnswerFromCache(core::RequestPtr& request, Instant submitted, Instant& now) {
+    const Instant start = now;
     const auto key = KeyOf(plan_, *request, desk_->owner, desk_->cache->secret());
     if (!key) return false;
     const base::Ref<Answer> answer = MayAnswer() ? desk_->cache->Find(*key) : nullptr;
-    const Instant now = steady_clock::now();
+    now = steady_clock::now();
     if (!answer) {
       request->sink =
           base::MakeRef<KeepingSink>(std::move(request->sink), desk_, *key, now - start);

@@ -6,6 +6,7 @@
 #include <bit>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "model/execution.h"
@@ -18,10 +19,13 @@ void AddText(SipHash& hash, std::string_view text) {
   hash.Add(std::as_bytes(std::span(text)));
 }
 
+// Of an input that is not there; no input has so many bytes.
+constexpr uint64_t kAbsent = ~uint64_t{0};
+
 void AddInput(SipHash& hash, const core::InputTensor& input) {
-  hash.Add(static_cast<uint64_t>(input.data_type) << 8 | input.shape.rank());
+  hash.Add(input.byte_size << 16 | static_cast<uint64_t>(input.data_type) << 8 |
+           input.shape.rank());
   hash.Add(std::as_bytes(input.shape.dims()));
-  hash.Add(input.byte_size);
   for (const tensor::TensorView& part : input.parts) hash.Add({part.data, part.size});
 }
 
@@ -52,12 +56,18 @@ std::optional<Hash128> KeyOf(const core::ModelPlan& plan, const core::InferReque
   hash.Add(owner);
   for (uint32_t slot = 0; slot < plan.inputs.size(); ++slot) {
     const core::InputTensor* input = model::FindInput(request, slot);
-    hash.Add(input == nullptr ? 0 : 1);
-    if (input != nullptr) AddInput(hash, *input);
+    if (input == nullptr) {
+      hash.Add(kAbsent);
+    } else {
+      AddInput(hash, *input);
+    }
   }
+  uint64_t wanted = 0;  // a bit for each of 64 outputs
   for (uint32_t slot = 0; slot < plan.outputs.size(); ++slot) {
-    hash.Add(model::WantsOutput(request, slot) ? 1 : 0);
+    wanted |= uint64_t{model::WantsOutput(request, slot)} << slot % 64;
+    if (slot % 64 == 63) hash.Add(std::exchange(wanted, 0));
   }
+  hash.Add(wanted);
   hash.Add(request.parameters.size());
   for (const core::Parameter& parameter : request.parameters) {
     AddText(hash, parameter.name);

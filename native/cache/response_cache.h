@@ -7,39 +7,17 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
-#include "base/buffer.h"
 #include "base/ref.h"
+#include "cache/answer.h"
+#include "cache/answer_table.h"
 #include "cache/siphash.h"
 #include "core/infer_response.h"
 
 namespace serving::cache {
-
-// One kept answer: its tensors in one block, which responses look into without a copy. Immutable.
-//
-// Threads: any. Owns the block; what it takes counts against the cache until the last response that
-// looks at it is gone.
-class Answer final : public base::Buffer {
- public:
-  // Adds the outputs to a response, which keeps the answer alive.
-  void FillIn(core::InferResponse& response) const;
-  size_t charged_bytes() const { return charged_; }
-
- private:
-  friend class ResponseCache;
-  Answer() = default;
-  ~Answer() override;
-
-  std::vector<core::OutputTensor> outputs_;  // without owners
-  core::ResponseParameters parameters_;
-  size_t charged_ = 0;
-  std::shared_ptr<std::atomic<size_t>> used_;  // of the cache
-};
 
 // Answers of all models under 128-bit keys: the least recently asked for go first when there is no
 // room. In shards with a lock each, which hold their part of the bytes.
@@ -68,23 +46,12 @@ class ResponseCache {
   size_t entries() const;
 
  private:
-  struct Entry {
-    Hash128 key;
-    uint64_t owner;
-    base::Ref<Answer> answer;
-  };
-  struct KeyHash {
-    size_t operator()(const Hash128& key) const { return key.low; }
-  };
   struct Shard {
     mutable std::mutex mutex;
-    std::list<Entry> entries;                                                 // newest first
-    std::unordered_map<Hash128, std::list<Entry>::iterator, KeyHash> by_key;  // guarded by mutex
-    size_t bytes = 0;                                                         // guarded by mutex
+    AnswerTable answers;  // guarded by mutex
   };
 
-  Shard& ShardOf(const Hash128& key) { return shards_[key.high % shards_.size()]; }
-  base::Ref<Answer> Copy(const core::InferResponse& response, size_t bytes) const;
+  Shard& ShardOf(const Hash128& key) { return shards_[(key.high >> 32) * shards_.size() >> 32]; }
 
   const size_t limit_;
   const std::array<uint64_t, 2> secret_;

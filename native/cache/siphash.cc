@@ -55,6 +55,15 @@ void SipHash::Add(std::span<const std::byte> bytes) {
   for (size_t i = 0; i < left; ++i) tail_ |= static_cast<uint64_t>(at[i]) << (8 * i);
 }
 
+void SipHash::Add(uint64_t number) {
+  if (length_ % 8 != 0) {
+    Add(std::as_bytes(std::span(&number, 1)));
+    return;
+  }
+  length_ += sizeof number;
+  Take(number);
+}
+
 Hash128 SipHash::Finish() {
   Take(tail_ | length_ << 56);
   v2_ ^= 0xee;

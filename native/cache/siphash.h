@@ -26,7 +26,7 @@ class SipHash {
   explicit SipHash(const std::array<uint64_t, 2>& key);
 
   void Add(std::span<const std::byte> bytes);
-  void Add(uint64_t number) { Add(std::as_bytes(std::span(&number, 1))); }
+  void Add(uint64_t number);
   // Nothing may be added after it.
   Hash128 Finish();
 

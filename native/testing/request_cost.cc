@@ -7,12 +7,15 @@
 // counts: the difference is what requests cost in instructions, whatever else the machine does.
 // bench/instructions.ts does so.
 //
-// Usage: request_cost http-json|http-binary|grpc|grpc-8 COUNT
+// Usage: request_cost http-json|http-binary|grpc|grpc-8|grpc-hit|grpc-miss COUNT
+//
+// The last two stand before a response cache: the same request each time, or never the same.
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -181,9 +184,10 @@ GrpcRequests MakeGrpcRequests() {
   return requests;
 }
 
-// `streams` requests are sent in one piece and answered before the next.
-void RunGrpc(Client& client, size_t streams, size_t count) {
-  const GrpcRequests requests = MakeGrpcRequests();
+// `streams` requests are sent in one piece and answered before the next; with `differs` each has a
+// tensor of its own.
+void RunGrpc(Client& client, size_t streams, bool differs, size_t count) {
+  GrpcRequests requests = MakeGrpcRequests();
   constexpr char kSettings = 4;
   constexpr char kWindowUpdate = 8;
   constexpr char kEndStream = 1;
@@ -197,6 +201,7 @@ void RunGrpc(Client& client, size_t streams, size_t count) {
     for (size_t k = i; k < i + streams; ++k) {
       const auto stream = static_cast<uint32_t>(2 * k + 1);
       const std::string& head = k == 0 ? requests.first_head : requests.head;
+      if (differs) std::memcpy(&requests.body[requests.body.size() - sizeof(k)], &k, sizeof(k));
       sent += Frame(head.size(), 1, kEndHeaders, stream) + head;
       sent += Frame(requests.body.size(), 0, kEndStream, stream) + requests.body;
     }
@@ -220,9 +225,14 @@ void RunGrpc(Client& client, size_t streams, size_t count) {
 }
 
 void Run(std::string_view protocol, size_t count) {
-  engine::Engine engine({.memory_limit_bytes = 256 << 20});
+  const bool is_cached = protocol == "grpc-hit" || protocol == "grpc-miss";
+  // So small that every answer soon takes the place of an older one.
+  const size_t cache_bytes = is_cached ? 256 << 10 : 0;
+  engine::Engine engine({.memory_limit_bytes = 256 << 20, .response_cache_bytes = cache_bytes});
   engine.Register(backend::MakeIdentityBackend());
-  const auto handle = engine.Load(IdentityPlan());
+  core::ModelPlan plan = IdentityPlan();
+  plan.response_cache = is_cached;
+  const auto handle = engine.Load(std::move(plan));
   SERVING_CHECK(handle.ok(), "the model does not load");
   NoControl control;
   Frontend frontend({}, engine, control);
@@ -245,7 +255,7 @@ void Run(std::string_view protocol, size_t count) {
   {
     Client client(listening.value().port);
     if (is_grpc) {
-      RunGrpc(client, protocol == "grpc-8" ? 8 : 1, count);
+      RunGrpc(client, protocol == "grpc-8" ? 8 : 1, protocol == "grpc-miss", count);
     } else {
       RunHttp(client, protocol == "http-json", count);
     }
@@ -259,9 +269,14 @@ void Run(std::string_view protocol, size_t count) {
 }  // namespace serving::testing
 
 int main(int argc, char** argv) {
+  constexpr std::string_view kProtocols[] = {"http-json", "http-binary", "grpc",
+                                             "grpc-8",    "grpc-hit",    "grpc-miss"};
   const std::string_view protocol = argc == 3 ? argv[1] : "";
-  if (protocol != "http-json" && protocol != "http-binary" && !protocol.starts_with("grpc")) {
-    std::fprintf(stderr, "usage: request_cost http-json|http-binary|grpc|grpc-8 COUNT\n");
+  if (std::ranges::find(kProtocols, protocol) == std::end(kProtocols)) {
+    std::fprintf(stderr, "usage: request_cost");
+    for (const std::string_view known : kProtocols)
+      std::fprintf(stderr, "%c%s", known == kProtocols[0] ? ' ' : '|', known.data());
+    std::fprintf(stderr, " COUNT\n");
     return 2;
   }
   serving::testing::Run(protocol, std::strtoul(argv[2], nullptr, 10));

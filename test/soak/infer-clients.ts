@@ -10,6 +10,8 @@ export interface Rows {
   readonly model: string;
   readonly shape: readonly [rows: number, columns: number];
   readonly data: Buffer;
+  /** absent = belongs to no sequence. Only over gRPC. */
+  readonly sequence?: { readonly id: number; readonly start: boolean; readonly end: boolean };
 }
 
 /** `status`: of HTTP, or gRPC's code. `data` and `shape`: of the output OUT where it was answered. */
@@ -118,9 +120,10 @@ export class GrpcInferClient implements InferClient {
     this.#session.on('error', () => undefined);
   }
 
-  infer({ model, shape, data }: Rows, { timeoutMs, signal }: CallOptions = {}) {
+  infer({ model, shape, data, sequence }: Rows, { timeoutMs, signal }: CallOptions = {}) {
     const message = encodeMessage('ModelInferRequest', {
       model_name: model,
+      ...(sequence === undefined ? {} : { parameters: sequenceParameters(sequence) }),
       inputs: [{ name: 'IN', datatype: 'INT32', shape: shape.map(BigInt) }],
       raw_input_contents: [data],
     });
@@ -164,6 +167,14 @@ export class GrpcInferClient implements InferClient {
       this.#session.close();
     });
   }
+}
+
+function sequenceParameters({ id, start, end }: NonNullable<Rows['sequence']>) {
+  return {
+    sequence_id: { int64_param: BigInt(id) },
+    sequence_start: { bool_param: start },
+    sequence_end: { bool_param: end },
+  };
 }
 
 class GrpcAnswer {

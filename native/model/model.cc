@@ -110,7 +110,7 @@ Model::Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backen
       has_free_shapes_(HasFreeShapes(plan_)),
       has_histograms_(options.metrics.extended),
       is_measured_(options.metrics.extended || options.metrics.summary_latencies),
-      counts_bytes_(is_measured_ || plan_.queue.max_queue_bytes != 0),
+      counts_bytes_(is_measured_ || options.counts_bytes || plan_.queue.max_queue_bytes != 0),
       responses_(CountingSink::MakeCounters(plan_, options.metrics)),
       health_changed_(options.health_changed),
       queue_(plan_.queue),
@@ -178,6 +178,11 @@ base::Status Model::StartThreads() {
 bool Model::runs_inline() const {
   std::lock_guard lock(mutex_);
   return inline_allowed_;
+}
+
+QueuedInputs Model::Queued() const {
+  std::lock_guard lock(mutex_);
+  return {.requests = queue_.size(), .bytes = queue_.bytes()};
 }
 
 void Model::Submit(RequestChain chain, InlineAllowance* allowance) {

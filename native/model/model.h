@@ -42,10 +42,16 @@ struct ModelOptions {
   metrics::MetricsOptions metrics{};
   RequestTaker* taker = nullptr;                        // of requests that run again
   std::shared_ptr<RateLimiter> rate_limiter = nullptr;  // of plans with instance_limits
+  bool counts_bytes = false;                            // of what waits, for Queued()
   ValidateRequest validate = nullptr;  // of warm-up requests; null for plans that have none
   RecoveryOptions recovery{};
   // Called without a lock, on any thread, when CanServe may have changed.
   std::function<void()> health_changed{};
+};
+
+struct QueuedInputs {
+  size_t requests = 0;
+  uint64_t bytes = 0;
 };
 
 // One loaded version: its queue, its instances, its counters.
@@ -87,6 +93,8 @@ class Model final : public Servable, private ExecutionListener {
   }
   backend::BackendModel& backend_model() { return *backend_model_; }
   bool runs_inline() const;
+  // Requests that wait, and the bytes of their inputs; of a model that counts them.
+  QueuedInputs Queued() const;
   std::optional<LoadView> ViewLoad() const override;
 
  private:

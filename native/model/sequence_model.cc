@@ -11,6 +11,7 @@
 
 #include "model/counting_sink.h"
 #include "model/shapes.h"
+#include "scheduler/admission.h"
 
 namespace serving::model {
 namespace {
@@ -49,11 +50,16 @@ base::Status WithId(const core::InferRequest& request, const base::Status& statu
   return {status.code(), core::RequestPrefix(request.id) + status.message()};
 }
 
-scheduler::SequenceRules RulesOf(const core::ModelPlan& plan) {
+scheduler::SequenceRules RulesOf(const core::ModelPlan& plan, bool counts_bytes) {
   return {.instances = static_cast<uint32_t>(plan.instance_count),
           .slots = std::max<uint32_t>(plan.sequence->slots, 1),
           .max_idle = plan.sequence->max_idle,
-          .is_iterative = plan.sequence->is_iterative};
+          .is_iterative = plan.sequence->is_iterative,
+          .counts_bytes = counts_bytes};
+}
+
+bool CountsBytes(const core::ModelPlan& plan, const ModelOptions& options) {
+  return plan.queue.max_queue_bytes != 0 || options.metrics.extended;
 }
 
 }  // namespace
@@ -71,6 +77,7 @@ base::Result<base::Ref<SequenceModel>> SequenceModel::Load(core::ModelPlan plan,
   inner.decoupled = false;  // the responses are counted before the instances
   ModelOptions inner_options = options;
   inner_options.metrics = {};
+  inner_options.counts_bytes = CountsBytes(model->plan_, options);
   if (model->plan_.sequence->is_iterative) inner_options.taker = model.get();
   for (int i = 0; i < model->plan_.instance_count; ++i) {
     ASSIGN_OR_RETURN(auto instance, Model::LoadInstance(inner, backend, shared, i, inner_options));
@@ -93,7 +100,7 @@ SequenceModel::SequenceModel(core::ModelPlan plan, SequenceTensors tensors,
       tensors_(std::move(tensors)),
       has_free_shapes_(HasFreeShapes(plan_)),
       responses_(CountingSink::MakeCounters(plan_, options.metrics)),
-      sequences_(RulesOf(plan_)),
+      sequences_(RulesOf(plan_, CountsBytes(plan_, options))),
       counters_(options.metrics) {
   sequences_.when_over = [this](SequenceIndex sequence) {
     if (sequence < memories_.size()) memories_[sequence] = {};
@@ -104,31 +111,55 @@ SequenceModel::~SequenceModel() { Stop(); }
 
 void SequenceModel::Submit(RequestChain chain, InlineAllowance* allowance) {
   const Instant now = steady_clock::now();
+  const QueuedInputs handed =
+      plan_.queue.max_queue_bytes == 0 ? QueuedInputs() : QueuedAtInstances();
   Launch launch;
   {
     std::lock_guard lock(mutex_);
-    while (!chain.empty()) AcceptLocked(chain.TakeFirst(), now, launch);
+    while (!chain.empty()) AcceptLocked(chain.TakeFirst(), handed, now, launch);
     CollectLocked(now, launch);
     SettleLocked();
   }
   Start(launch, allowance);
 }
 
-void SequenceModel::AcceptLocked(core::RequestPtr request, Instant now, Launch& launch) {
+QueuedInputs SequenceModel::QueuedAtInstances() const {
+  QueuedInputs sum;
+  for (const Instance& instance : instances_) {
+    const QueuedInputs queued = instance.model->Queued();
+    sum.requests += queued.requests;
+    sum.bytes += queued.bytes;
+  }
+  return sum;
+}
+
+void SequenceModel::AcceptLocked(core::RequestPtr request, const QueuedInputs& handed, Instant now,
+                                 Launch& launch) {
   request->times.queued = now;
-  base::Status status = AdmitLocked(request, now, launch);
+  base::Status status = AdmitLocked(request, handed, now, launch);
   if (!status.ok()) launch.refusals.push_back({std::move(request), std::move(status)});
 }
 
-base::Status SequenceModel::AdmitLocked(core::RequestPtr& request, Instant now, Launch& launch) {
+base::Status SequenceModel::CheckRoomLocked(const core::InferRequest& request,
+                                            const QueuedInputs& handed) const {
+  if (is_stopping_) return SchedulerHasStopped();
+  const auto limit = static_cast<size_t>(plan_.queue.max_queue_size);
+  if (limit != 0 && sequences_.waiting() >= limit) return QueueIsFull(plan_.queue);
+  if (plan_.queue.max_queue_bytes == 0) return {};
+  return scheduler::AdmitBytes(plan_, sequences_.waiting() + handed.requests == 0,
+                               sequences_.waiting_bytes() + handed.bytes,
+                               core::InputBytes(request));
+}
+
+base::Status SequenceModel::AdmitLocked(core::RequestPtr& request, const QueuedInputs& handed,
+                                        Instant now, Launch& launch) {
   using Refusal = scheduler::Sequences::Refusal;
   if (request->batch_size > 1) return NeedsOneRow(plan_);
   if (request->sequence_start) RETURN_IF_ERROR(tensors_.CheckId(request->correlation_id));
-  const auto limit = static_cast<size_t>(plan_.queue.max_queue_size);
-  if (is_stopping_ || (limit != 0 && sequences_.waiting() >= limit)) {
+  if (const base::Status room = CheckRoomLocked(*request, handed); !room.ok()) {
     counters_.CountArrival();
     counters_.CountRefusal(now, FailureReason::kRejected, now);
-    return WithId(*request, is_stopping_ ? SchedulerHasStopped() : QueueIsFull(plan_.queue));
+    return WithId(*request, room);
   }
   if (plan_.sequence->is_iterative &&
       std::holds_alternative<std::monostate>(request->correlation_id)) {
@@ -515,6 +546,7 @@ metrics::ModelStatistics SequenceModel::Statistics() const {
     statistics = counters_.Snapshot(now);
     statistics.queued = sequences_.waiting();
     statistics.queue_state.rows = static_cast<int64_t>(sequences_.waiting());
+    statistics.queue_state.bytes = sequences_.waiting_bytes();
     const core::InferRequest* first = sequences_.FirstWaiting(sequences_.FirstOfBacklog());
     if (first != nullptr) statistics.queue_state.oldest_wait = now - first->times.queued;
   }

@@ -94,11 +94,17 @@ class SequenceModel final : public Servable, private RequestTaker {
   ~SequenceModel() override;
 
   void Watch();
+  // What waits at the instances. Not under the lock.
+  QueuedInputs QueuedAtInstances() const;
   void TakeBack(core::RequestPtr request, core::InferResponse& response) override;
 
   // Functions ending in Locked need mutex_.
-  void AcceptLocked(core::RequestPtr request, base::Instant now, Launch& launch);
-  base::Status AdmitLocked(core::RequestPtr& request, base::Instant now, Launch& launch);
+  void AcceptLocked(core::RequestPtr request, const QueuedInputs& handed, base::Instant now,
+                    Launch& launch);
+  base::Status AdmitLocked(core::RequestPtr& request, const QueuedInputs& handed, base::Instant now,
+                           Launch& launch);
+  // The queue has room for it. `handed`: what waits at the instances.
+  base::Status CheckRoomLocked(const core::InferRequest& request, const QueuedInputs& handed) const;
   // Takes what may run.
   void CollectLocked(base::Instant now, Launch& launch);
   void CollectDirectLocked(uint32_t instance, base::Instant now, Launch& launch);

@@ -55,18 +55,20 @@ Nanoseconds PredictedWait(const AdmissionView& view, uint64_t level) {
                            static_cast<double>(std::max<size_t>(view.instances, 1))));
 }
 
+base::Status AdmitBytes(const core::ModelPlan& plan, bool is_empty, uint64_t waiting,
+                        uint64_t bytes) {
+  const uint64_t limit = plan.queue.max_queue_bytes;
+  if (limit == 0 || is_empty || (waiting <= limit && bytes <= limit - waiting)) return {};
+  return TooManyBytes(plan, waiting, bytes);
+}
+
 base::Status Admit(const core::ModelPlan& plan, const AdmissionView& view, uint64_t level,
                    const Arrival& arriving, base::Instant now) {
-  const core::QueuePlan& limits = plan.queue;
-  const uint64_t waiting = view.queue.bytes();
-  if (limits.max_queue_bytes != 0 && !view.queue.empty() &&
-      (waiting > limits.max_queue_bytes || arriving.bytes > limits.max_queue_bytes - waiting)) {
-    return TooManyBytes(plan, waiting, arriving.bytes);
-  }
+  RETURN_IF_ERROR(AdmitBytes(plan, view.queue.empty(), view.queue.bytes(), arriving.bytes));
   const bool is_delayed = view.queue.PolicyOf(level).delays_expired;
   const base::Instant deadline = arriving.deadline;
   const base::Instant expires = is_delayed ? deadline : arriving.expires;
-  if (!limits.predicts_wait || expires == base::kNever) return {};
+  if (!plan.queue.predicts_wait || expires == base::kNever) return {};
   const Nanoseconds wait = PredictedWait(view, level);
   // Nobody is refused for what an idle model was once measured to take: only executions correct it.
   if (wait.count() == 0) return {};

@@ -40,6 +40,11 @@ int64_t RowsAhead(const PriorityQueue& queue, uint64_t level);
 // little is measured to say.
 base::Nanoseconds PredictedWait(const AdmissionView& view, uint64_t level);
 
+// Ok, or why a request of so many bytes may not wait behind those that do: `waiting` bytes of them,
+// which are over `plan.max_queue_bytes` with it. Where nobody waits, one of any size may. Pure.
+base::Status AdmitBytes(const core::ModelPlan& plan, bool is_empty, uint64_t waiting,
+                        uint64_t bytes);
+
 // Ok, or why the request may not wait: the bytes in the queue are over `plan.max_queue_bytes` (an
 // empty queue takes one of any size), or with `plan.predicts_wait` its time will be over before
 // its answer can be there. Pure.

@@ -182,6 +182,7 @@ Sequences::Added Sequences::Add(core::RequestPtr& request, Instant now) {
       expiries_.emplace(expires, index);
     }
   }
+  waiting_bytes_ += BytesOf(*request);
   sequence.waiting.Append(std::move(request));
   ++waiting_;
   if (sequence.state != State::kBacklog && !sequence.is_running &&
@@ -201,6 +202,7 @@ core::RequestPtr Sequences::Take(SequenceIndex index) {
   Move(index, State::kRunning);
   sequence.is_running = true;
   --waiting_;
+  waiting_bytes_ -= BytesOf(*sequence.waiting.first);
   return sequence.waiting.TakeFirst();
 }
 
@@ -212,6 +214,7 @@ void Sequences::Finish(SequenceIndex index, Instant now) {
 void Sequences::Return(SequenceIndex index, core::RequestPtr request) {
   Sequence& sequence = sequences_[index];
   sequence.is_running = false;
+  waiting_bytes_ += BytesOf(*request);
   sequence.waiting.Prepend(std::move(request));
   ++waiting_;
   Move(index, State::kReady);
@@ -262,8 +265,11 @@ void Sequences::Release(SequenceIndex index) {
 core::RequestChain Sequences::End(SequenceIndex index) {
   Sequence& sequence = sequences_[index];
   core::RequestChain lost = std::exchange(sequence.waiting, {});
-  for (const core::InferRequest* request = lost.first; request != nullptr; request = request->next)
+  for (const core::InferRequest* request = lost.first; request != nullptr;
+       request = request->next) {
     --waiting_;
+    waiting_bytes_ -= BytesOf(*request);
+  }
   Forget(sequence);
   if (!sequence.is_running) Release(index);
   return lost;

@@ -27,6 +27,7 @@ struct SequenceRules {
   base::Nanoseconds max_idle = std::chrono::seconds(1);
   // Every request is a sequence of its own, which ends with it; it may run many times.
   bool is_iterative = false;
+  bool counts_bytes = false;  // of the inputs of what waits
 };
 
 // A sequence while it lasts; the number is used again after that.
@@ -74,8 +75,9 @@ class Sequences {
 
   // Requests that wait, in the backlog and in slots.
   size_t waiting() const { return waiting_; }
-  size_t backlog() const { return backlog_count_; }  // sequences
-  size_t active() const { return active_; }          // sequences that have a slot
+  uint64_t waiting_bytes() const { return waiting_bytes_; }  // 0 unless the rules count them
+  size_t backlog() const { return backlog_count_; }          // sequences
+  size_t active() const { return active_; }                  // sequences that have a slot
 
   // Puts the request behind the others of its sequence. One that is refused stays the caller's.
   Added Add(core::RequestPtr& request, base::Instant now);
@@ -159,6 +161,9 @@ class Sequences {
   void Forget(Sequence& sequence);
   bool TakeSlot(SequencePlace& place);
   void GiveSlot(SequenceIndex index, SequencePlace place);
+  uint64_t BytesOf(const core::InferRequest& request) const {
+    return rules_.counts_bytes ? core::InputBytes(request) : 0;
+  }
   // Of a sequence that has nothing in flight: what it is now.
   void Settle(SequenceIndex index, base::Instant now);
   // Ends a sequence that nobody waits for; its slot goes to the next of the backlog.
@@ -177,6 +182,7 @@ class Sequences {
   std::vector<std::vector<SequenceIndex>> slots_;  // by instance and slot
   std::set<std::pair<base::Instant, SequenceIndex>> expiries_;
   size_t waiting_ = 0;
+  uint64_t waiting_bytes_ = 0;
   size_t backlog_count_ = 0;
   size_t active_ = 0;
   bool is_closed_ = false;

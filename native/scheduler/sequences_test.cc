@@ -75,6 +75,27 @@ TEST_F(SequencesTest, ANumberAndItsTextAreTwoSequences) {
   EXPECT_EQ(Add(uint64_t{5}, kNone), number);
 }
 
+TEST_F(SequencesTest, CountsTheBytesThatWait) {
+  rules.counts_bytes = true;
+  const auto add = [this](uint64_t id, int flags, size_t bytes) {
+    core::RequestPtr request = Make(id, flags, 0);
+    request->AddInput().byte_size = bytes;
+    return sequences().Add(request, now).sequence;
+  };
+  const SequenceIndex one = add(1, kStart, 10);
+  add(1, kNone, 200);
+  const SequenceIndex two = add(2, kStart, 3000);
+  EXPECT_EQ(sequences().waiting_bytes(), 3210u);
+  core::RequestPtr taken = sequences().Take(one);
+  EXPECT_EQ(sequences().waiting_bytes(), 3200u);
+  sequences().Return(one, std::move(taken));
+  EXPECT_EQ(sequences().waiting_bytes(), 3210u);
+  EXPECT_EQ(Count(sequences().End(one)), 2u);
+  EXPECT_EQ(sequences().waiting_bytes(), 3000u);
+  sequences().Take(two);
+  EXPECT_EQ(sequences().waiting_bytes(), 0u);
+}
+
 TEST_F(SequencesTest, OneRequestOfASequenceRunsAtATime) {
   const SequenceIndex one = Add(uint64_t{1}, kStart, 1);
   Add(uint64_t{1}, kNone, 2);

@@ -78,6 +78,25 @@ const FIELDS: readonly Row[] = [
       ),
   ],
   [
+    'sequence_batching.state.use_same_buffer_for_input_output',
+    'states are handed on by reference',
+    (c) =>
+      (c.sequence_batching?.state ?? []).flatMap((state, i) =>
+        when(
+          state.use_same_buffer_for_input_output,
+          `sequence_batching.state[${i}].use_same_buffer_for_input_output`,
+        ),
+      ),
+  ],
+  [
+    'sequence_batching.state.use_growable_memory',
+    NO_GPU,
+    (c) =>
+      (c.sequence_batching?.state ?? []).flatMap((state, i) =>
+        when(state.use_growable_memory, `sequence_batching.state[${i}].use_growable_memory`),
+      ),
+  ],
+  [
     'response_cache',
     'answers are kept only where --cache-config gives the server a cache',
     (c) => when(c.response_cache?.enable === true, 'response_cache'),

@@ -23,12 +23,30 @@ export type Admission = 'off' | 'predicted_wait';
  * @throws ServeError InvalidArgument for a value that is none
  */
 export function loadParameters(config: ModelConfig): LoadParameters {
+  if (config.sequence_batching !== undefined) checkSequences(config);
   return {
     maxQueueBytes: byteCount(config, 'max_queue_bytes'),
     admission: word(config, 'admission', ['off', 'predicted_wait']),
     latencyTargetUs: latencyTarget(config),
     classAgeingUs: classAgeing(config),
   };
+}
+
+/** Sequences are served in the order of their arrival, each at the pace of its client. */
+function checkSequences(config: ModelConfig): void {
+  if (word(config, 'admission', ['off', 'predicted_wait']) === 'predicted_wait') {
+    throw invalidArgument(
+      `parameters["admission"]: expected 'off' for a model with 'sequence_batching': a sequence waits until another ends, which nobody can predict`,
+    );
+  }
+  const given = ['priority_classes', 'priority_class_ageing_ms'].find((key) =>
+    config.parameters.has(key),
+  );
+  if (given !== undefined && textOf(config, given) !== 'false') {
+    throw invalidArgument(
+      `parameters["${given}"]: expected a model without 'sequence_batching', whose sequences are served in the order of their arrival`,
+    );
+  }
 }
 
 const MAX_TARGET_MS = 3_600_000;

@@ -58,6 +58,8 @@ export function unpaddedOutputs(
       !config.output.some(({ name }) => name === key.slice(OUTPUT.length))
     )
       throw wrong(key, 'the name of an output', key.slice(OUTPUT.length));
+    else if (key.startsWith(OUTPUT) && padded.size === 0)
+      throw wrong(key, "a model with 'pad_input.…', whose outputs are cut back");
   if (padded.size === 0) return found;
   const axisOf = (name: string): number | undefined => padded.get(name)?.padding?.axis;
   for (const { name, dims } of config.output) {

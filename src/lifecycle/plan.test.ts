@@ -114,6 +114,40 @@ describe('makePlan', () => {
     }
   });
 
+  it('takes the limits of load that sequences can have and refuses the others', () => {
+    const server = { maxQueueBytes: 100, admission: 'predicted_wait' } as const;
+    const sequences = (more = ''): object =>
+      plan(`max_batch_size: 4 sequence_batching { } ${more} ${TENSORS}`, server).queue;
+    const given = (key: string, value: string): string =>
+      `parameters { key: "${key}" value { string_value: "${value}" } }`;
+    const queue = {
+      maxQueueSize: 0,
+      defaultTimeoutUs: 0,
+      allowTimeoutOverride: false,
+      fullStatus: 'Unavailable',
+      maxQueueBytes: 100,
+    };
+    assert.deepEqual(sequences(), queue);
+    assert.deepEqual(sequences(given('max_queue_bytes', '7')), { ...queue, maxQueueBytes: 7 });
+    const off = given('admission', 'off') + given('priority_classes', 'false');
+    assert.deepEqual(sequences(off), queue);
+    for (const [key, value, expected] of [
+      ['admission', 'predicted_wait', "'off' for a model with 'sequence_batching'"],
+      ['priority_classes', 'true', "a model without 'sequence_batching'"],
+      ['priority_class_ageing_ms', '5', "a model without 'sequence_batching'"],
+      ['latency_target_ms', '5', 'a model with dynamic_batching'],
+      ['max_request_rows', '8', "a model without 'sequence_batching'"],
+      ['pad_input.IN', 'buckets=8', "a model without 'sequence_batching'"],
+      ['pad_output.OUT', 'none', "a model with 'pad_input.…'"],
+    ] as const) {
+      assert.throws(
+        () => sequences(given(key, value)),
+        (error: Error) => error.message.startsWith(`parameters["${key}"]: expected ${expected}`),
+        key,
+      );
+    }
+  });
+
   it('follows a latency target within the bounds of the configuration', () => {
     const target = (ms: string): string =>
       `parameters { key: "latency_target_ms" value { string_value: "${ms}" } }`;

@@ -176,9 +176,12 @@ function admissionPlan(
 ): Pick<QueuePlan, 'maxQueueBytes' | 'predictsWait'> {
   const given = loadParameters(config);
   const maxQueueBytes = given.maxQueueBytes ?? defaults.maxQueueBytes ?? 0;
+  const admission = config.sequence_batching
+    ? 'off'
+    : (given.admission ?? defaults.admission ?? 'off');
   return {
     ...(maxQueueBytes > 0 ? { maxQueueBytes } : {}),
-    ...((given.admission ?? defaults.admission) === 'predicted_wait' ? { predictsWait: true } : {}),
+    ...(admission === 'predicted_wait' ? { predictsWait: true } : {}),
   };
 }
 

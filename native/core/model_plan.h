@@ -202,7 +202,7 @@ struct ModelPlan {
   std::map<std::string, std::string> metric_tags;
   // Bounds of nv_inference_first_response_histogram_ms, ascending; empty = Triton's.
   std::vector<double> first_response_bounds_ms;
-  std::vector<WarmupSample> warmup;  // gone once it is loaded
+  std::vector<WarmupSample> warmup;  // moved to model::Warmup by the load
 };
 
 }  // namespace serving::core

@@ -70,8 +70,8 @@ core::RequestPtr MakeZeroRequest(const core::ModelPlan& plan, int64_t rows,
 }
 
 // Median of a few runs after a cold one; nothing when the model does not run on zeros.
-std::optional<Nanoseconds> MeasureBatch(const core::ModelPlan& plan, backend::Instance& instance,
-                                        int64_t rows) {
+base::Result<std::optional<Nanoseconds>> MeasureBatch(const core::ModelPlan& plan,
+                                                      backend::Instance& instance, int64_t rows) {
   auto pool = base::MakeRef<device::HostPool>(
       std::make_shared<base::MemoryBudget>(kMaxMeasuredInputBytes * (plan.inputs.size() + 1)));
   auto budget = std::make_shared<base::MemoryBudget>(SIZE_MAX / 2);
@@ -81,26 +81,31 @@ std::optional<Nanoseconds> MeasureBatch(const core::ModelPlan& plan, backend::In
   std::vector<Nanoseconds> runs;
   for (int run = 0; run <= kMeasuredRuns; ++run) {
     core::RequestPtr request = MakeZeroRequest(plan, rows, *pool);
-    if (!request) return std::nullopt;
+    if (!request) return std::optional<Nanoseconds>();
     request->sink = sink;
     execution.Add(std::move(request));
     const Instant start = steady_clock::now();
     execution.Run(instance, start);
     const Nanoseconds took = steady_clock::now() - start;
     execution.Deliver();
-    if (!sink->ok) return std::nullopt;
+    if (const std::string poison = execution.TakePoison(); !poison.empty()) {
+      return base::Internal("an instance of model '" + plan.name +
+                            "' was poisoned by a batch of zeros: " + poison);
+    }
+    if (!sink->ok) return std::optional<Nanoseconds>();
     if (run > 0) runs.push_back(took);
   }
   std::ranges::sort(runs);
-  return runs[runs.size() / 2];
+  return std::optional(runs[runs.size() / 2]);
 }
 
 }  // namespace
 
-InlineCosts InlineCosts::Measure(const core::ModelPlan& plan, backend::Instance& instance) {
+base::Result<InlineCosts> InlineCosts::Measure(const core::ModelPlan& plan,
+                                               backend::Instance& instance) {
   InlineCosts measured;
   for (int64_t rows = 1;; rows = std::min(rows * 2, plan.max_batch_size)) {
-    const auto cost = MeasureBatch(plan, instance, rows);
+    ASSIGN_OR_RETURN(const auto cost, MeasureBatch(plan, instance, rows));
     if (!cost || *cost >= kInlineLimit) break;
     measured.costs_.emplace_back(rows, *cost);
     if (rows >= plan.max_batch_size) break;

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "base/clock.h"
+#include "base/status.h"
 #include "core/model_plan.h"
 
 namespace serving::model {
@@ -20,8 +21,10 @@ namespace serving::model {
 // Threads: immutable once measured.
 class InlineCosts {
  public:
-  // Runs batches of zeros on the instance, 1 row, 2, 4 … until one takes too long or fails.
-  static InlineCosts Measure(const core::ModelPlan& plan, backend::Instance& instance);
+  // Runs batches of zeros on the instance, 1 row, 2, 4 … until one takes too long or fails. An
+  // error when one of them poisons the instance.
+  static base::Result<InlineCosts> Measure(const core::ModelPlan& plan,
+                                           backend::Instance& instance);
 
   // No batch is short enough.
   bool empty() const { return costs_.empty(); }

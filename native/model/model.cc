@@ -85,16 +85,18 @@ base::Result<base::Ref<Model>> Model::LoadInstance(
     core::ModelPlan plan, backend::Backend& backend,
     std::shared_ptr<backend::BackendModel> backend_model, int instance,
     const ModelOptions& options) {
-  const auto warmup = std::exchange(plan.warmup, {});
+  auto samples = std::exchange(plan.warmup, {});
   auto model =
       base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model), options));
   RETURN_IF_ERROR(model->MakeInstances(backend, instance, options));
-  RETURN_IF_ERROR(model->WarmUp(warmup, backend, options));
-  if (options.allow_inline && model->plan_.instance_limits.empty() &&
-      backend.may_run_inline(model->plan_)) {
-    model->inline_costs_ = InlineCosts::Measure(model->plan_, *model->leases_[0]->instance);
-    model->inline_allowed_ = !model->inline_costs_.empty();
+  if (!samples.empty()) {
+    model->warmup_ = std::make_unique<const Warmup>(model->plan_, std::move(samples), backend,
+                                                    options.budget, options.validate);
+    for (size_t i = 0; i < model->leases_.size(); ++i) {
+      RETURN_IF_ERROR(model->warmup_->Warm(*model->leases_[i]->instance, static_cast<int>(i)));
+    }
   }
+  if (options.allow_inline) RETURN_IF_ERROR(model->MeasureInline(backend));
   RETURN_IF_ERROR(model->StartThreads());
   return model;
 }
@@ -153,13 +155,10 @@ base::Status Model::MakeInstances(backend::Backend& backend, int first,
   return {};
 }
 
-base::Status Model::WarmUp(std::span<const core::WarmupSample> samples, backend::Backend& backend,
-                           const ModelOptions& options) {
-  ASSIGN_OR_RETURN(const Warmup warmup,
-                   Warmup::Prepare(plan_, samples, options.budget, options.validate));
-  for (size_t i = 0; i < leases_.size(); ++i) {
-    RETURN_IF_ERROR(warmup.Run(backend, *leases_[i]->instance, static_cast<int>(i)));
-  }
+base::Status Model::MeasureInline(const backend::Backend& backend) {
+  if (!plan_.instance_limits.empty() || !backend.may_run_inline(plan_)) return {};
+  ASSIGN_OR_RETURN(inline_costs_, InlineCosts::Measure(plan_, *leases_[0]->instance));
+  inline_allowed_ = !inline_costs_.empty();
   return {};
 }
 

@@ -123,8 +123,7 @@ class Model final : public Servable, private ExecutionListener {
   ~Model() override;
 
   base::Status MakeInstances(backend::Backend& backend, int first, const ModelOptions& options);
-  base::Status WarmUp(std::span<const core::WarmupSample> samples, backend::Backend& backend,
-                      const ModelOptions& options);
+  base::Status MeasureInline(const backend::Backend& backend);
   base::Status StartThreads();
   void InstanceLoop(size_t index);
   // Takes the resources of an instance that is to run, or gives back what it holds in vain. True
@@ -168,6 +167,9 @@ class Model final : public Servable, private ExecutionListener {
   // Rebuilds a poisoned instance or waits for the moment to; by its own thread. False: the model
   // stops.
   bool Recover(std::unique_lock<std::mutex>& lock, size_t index);
+  // Another in its place, warmed up. Without the lock.
+  base::Result<std::unique_ptr<backend::Instance>> Rebuild(
+      size_t index, std::unique_ptr<backend::Instance> poisoned) const;
   void UpdateHealthLocked();
   // No instance serves and none will.
   bool IsLostLocked() const;
@@ -185,6 +187,7 @@ class Model final : public Servable, private ExecutionListener {
   const bool counts_bytes_;                               // of what waits
   const base::Ref<metrics::ResponseCounters> responses_;  // null unless the model is decoupled
   const std::function<void()> health_changed_;
+  std::unique_ptr<const Warmup> warmup_;  // null: has no samples; set before threads start
   double load_seconds_ = 0;
   int first_instance_ = 0;  // of the backend's model
 

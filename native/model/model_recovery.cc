@@ -55,6 +55,20 @@ void Model::RefuseQueueLocked(std::vector<Refusal>& refusals) {
   statistics_.queued = 0;
 }
 
+base::Result<std::unique_ptr<backend::Instance>> Model::Rebuild(
+    size_t index, std::unique_ptr<backend::Instance> poisoned) const {
+  ASSIGN_OR_RETURN(auto instance,
+                   backend_model_->RebuildInstance(first_instance_ + static_cast<int>(index),
+                                                   std::move(poisoned)));
+  if (warmup_) {
+    RETURN_IF_ERROR(warmup_->Warm(*instance, static_cast<int>(index), [this] {
+      std::lock_guard lock(mutex_);
+      return is_stopping_;
+    }));
+  }
+  return instance;
+}
+
 bool Model::Recover(std::unique_lock<std::mutex>& lock, size_t index) {
   Lease& lease = *leases_[index];
   if (is_stopping_ || lease.recovery.is_lost()) {
@@ -83,8 +97,7 @@ bool Model::Recover(std::unique_lock<std::mutex>& lock, size_t index) {
   auto poisoned = std::move(lease.instance);
   lock.unlock();
   SERVING_LOG(kWarning, Name(index) + " is rebuilt, which was poisoned: " + reason);
-  auto rebuilt = backend_model_->RebuildInstance(first_instance_ + static_cast<int>(index),
-                                                 std::move(poisoned));
+  auto rebuilt = Rebuild(index, std::move(poisoned));
   lock.lock();
   if (rebuilt.ok()) {
     lease.instance = rebuilt.Take();

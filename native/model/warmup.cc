@@ -16,6 +16,7 @@
 
 #include "device/host_pool.h"
 #include "model/execution.h"
+#include "model/refusal.h"
 #include "tensor/real16.h"
 
 namespace serving::model {
@@ -159,20 +160,17 @@ size_t SizeOf(const WarmupInput& input) {
 
 }  // namespace
 
-base::Result<Warmup> Warmup::Prepare(const core::ModelPlan& plan,
-                                     std::span<const WarmupSample> samples,
-                                     std::shared_ptr<base::MemoryBudget> budget,
-                                     ValidateRequest validate) {
-  Warmup warmup(plan, std::move(budget), validate);
-  for (const WarmupSample& sample : samples) {
-    Sample& made = warmup.samples_.emplace_back(Sample{&sample, {}});
+base::Result<std::vector<Warmup::Sample>> Warmup::Prepare() const {
+  std::vector<Sample> samples;
+  for (const WarmupSample& sample : samples_) {
+    Sample& made = samples.emplace_back(Sample{&sample, {}});
     for (const WarmupInput& input : sample.inputs) {
-      ASSIGN_OR_RETURN(base::BufferRef buffer, MakeInput(plan, input, warmup.budget_));
+      ASSIGN_OR_RETURN(base::BufferRef buffer, MakeInput(plan_, input, budget_));
       made.inputs.push_back(std::move(buffer));
     }
-    RETURN_IF_ERROR(warmup.MakeRequest(made).status());
+    RETURN_IF_ERROR(MakeRequest(made).status());
   }
-  return warmup;
+  return samples;
 }
 
 base::Result<core::RequestPtr> Warmup::MakeRequest(const Sample& sample) const {
@@ -192,28 +190,38 @@ base::Result<core::RequestPtr> Warmup::MakeRequest(const Sample& sample) const {
   return request;
 }
 
-base::Status Warmup::Run(backend::Backend& backend, backend::Instance& instance, int index) const {
-  for (const Sample& sample : samples_) {
-    const auto requests = static_cast<size_t>(sample.plan->batch_size);
+base::Status Warmup::Warm(backend::Instance& instance, int index,
+                          const std::function<bool()>& is_stopped) const {
+  ASSIGN_OR_RETURN(const std::vector<Sample> samples, Prepare());
+  for (const Sample& sample : samples) {
     for (int64_t run = 0; run < sample.plan->count; ++run) {
-      SampleAnswers answers(requests);
-      Execution execution(plan_, index, backend.input_alignment(), budget_, &answers,
-                          backend.only_copies_values());
-      for (size_t i = 0; i < requests; ++i) {
-        ASSIGN_OR_RETURN(core::RequestPtr request, MakeRequest(sample));
-        request->times.received = request->times.queued = std::chrono::steady_clock::now();
-        request->sink = base::MakeRef<WarmupSink>(answers, budget_);
-        execution.Add(std::move(request));
-      }
-      execution.Run(instance, std::chrono::steady_clock::now());
-      answers.AwaitExecuted(execution);
-      if (const std::string errors = answers.TakeErrors(); !errors.empty()) {
-        return base::InvalidArgument("failed to run warmup sample '" + sample.plan->name +
-                                     "': " + errors);
-      }
+      if (is_stopped()) return SchedulerHasStopped();
+      RETURN_IF_ERROR(Run(sample, instance, index));
     }
   }
   return {};
+}
+
+base::Status Warmup::Run(const Sample& sample, backend::Instance& instance, int index) const {
+  const auto requests = static_cast<size_t>(sample.plan->batch_size);
+  SampleAnswers answers(requests);
+  Execution execution(plan_, index, backend_.input_alignment(), budget_, &answers,
+                      backend_.only_copies_values());
+  for (size_t i = 0; i < requests; ++i) {
+    ASSIGN_OR_RETURN(core::RequestPtr request, MakeRequest(sample));
+    request->times.received = request->times.queued = std::chrono::steady_clock::now();
+    request->sink = base::MakeRef<WarmupSink>(answers, budget_);
+    execution.Add(std::move(request));
+  }
+  execution.Run(instance, std::chrono::steady_clock::now());
+  answers.AwaitExecuted(execution);
+  std::string errors = answers.TakeErrors();
+  // Empty, or mostly what the requests were told, too.
+  const std::string poison = execution.TakePoison();
+  if (errors.find(poison) == std::string::npos) errors += "instance poisoned: " + poison + "; ";
+  if (errors.empty()) return {};
+  return base::InvalidArgument("failed to run warmup sample '" + sample.plan->name +
+                               "': " + errors);
 }
 
 }  // namespace serving::model

@@ -3,8 +3,9 @@
 
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <span>
+#include <vector>
 
 #include "backend/backend.h"
 #include "base/memory_budget.h"
@@ -18,22 +19,33 @@ namespace serving::model {
 // Holds a request against a model's plan and binds its names to slots (engine/validate.h).
 using ValidateRequest = base::Status (*)(const core::ModelPlan&, core::InferRequest&);
 
-// Runs the model's warm-up samples on its instances, each as often as it says. Nothing of it is
-// counted, no client sees it.
+// The warm-up of one loaded version, for every instance before it serves: those of the load, and
+// those that are built later. Nothing of it is counted, no client sees it.
 //
-// Threads: one at a time, before the instances are used otherwise. Blocks until each execution has
-// ended and every request of it has its final response.
+// Owns: the samples with the bytes of their files. Their tensors exist while an instance is warmed.
+//
+// Threads: any, several instances at once.
 class Warmup {
  public:
-  // `plan` and `samples` outlive the warm-up. Fails with Triton's words for a sample that is no
-  // request of the model, or when the budget has no room for its tensors.
-  static base::Result<Warmup> Prepare(const core::ModelPlan& plan,
-                                      std::span<const core::WarmupSample> samples,
-                                      std::shared_ptr<base::MemoryBudget> budget,
-                                      ValidateRequest validate);
+  // `plan` and `backend` outlive the warm-up.
+  Warmup(const core::ModelPlan& plan, std::vector<core::WarmupSample> samples,
+         const backend::Backend& backend, std::shared_ptr<base::MemoryBudget> budget,
+         ValidateRequest validate)
+      : plan_(plan),
+        samples_(std::move(samples)),
+        backend_(backend),
+        budget_(std::move(budget)),
+        validate_(validate) {}
 
-  // Fails with `failed to run warmup sample 'NAME': …` at the first sample that does.
-  base::Status Run(backend::Backend& backend, backend::Instance& instance, int index) const;
+  // Runs each sample as often as it says on an instance that nobody else uses: number `index` of
+  // the plan. Blocks until each execution has ended and every request of it has its final response.
+  //
+  // Fails with `failed to run warmup sample 'NAME': …` at the first sample that does, or that
+  // poisons the instance; with Triton's words for a sample that is no request of the model, before
+  // anything runs; when the budget has no room; and when `is_stopped` says so between executions.
+  base::Status Warm(
+      backend::Instance& instance, int index,
+      const std::function<bool()>& is_stopped = [] { return false; }) const;
 
  private:
   struct Sample {
@@ -41,16 +53,15 @@ class Warmup {
     std::vector<base::BufferRef> inputs;  // in the order of its plan
   };
 
-  Warmup(const core::ModelPlan& plan, std::shared_ptr<base::MemoryBudget> budget,
-         ValidateRequest validate)
-      : plan_(plan), budget_(std::move(budget)), validate_(validate) {}
-
+  base::Result<std::vector<Sample>> Prepare() const;
+  base::Status Run(const Sample& sample, backend::Instance& instance, int index) const;
   base::Result<core::RequestPtr> MakeRequest(const Sample& sample) const;
 
   const core::ModelPlan& plan_;
-  std::shared_ptr<base::MemoryBudget> budget_;
-  ValidateRequest validate_;
-  std::vector<Sample> samples_;
+  const std::vector<core::WarmupSample> samples_;
+  const backend::Backend& backend_;
+  const std::shared_ptr<base::MemoryBudget> budget_;
+  const ValidateRequest validate_;
 };
 
 }  // namespace serving::model

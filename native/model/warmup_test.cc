@@ -4,6 +4,9 @@
 #include "model/warmup.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -20,6 +23,7 @@ using backend::Batch;
 using core::WarmupInput;
 using serving::testing::FindBackend;
 using serving::testing::MakePlan;
+using serving::testing::ModelHarness;
 using serving::testing::Pack;
 using serving::testing::PackStrings;
 using serving::testing::ScriptedBackend;
@@ -171,6 +175,35 @@ TEST(Warmup, AFailingSampleIsAFailedLoadInTritonsWords) {
   EXPECT_EQ(executed, 1);
 }
 
+TEST(Warmup, APoisonedInstanceIsAFailedLoad) {
+  base::Status answer;
+  ScriptedBackend backend([&](Batch& batch) {
+    batch.Poison("device lost");
+    batch.Complete(answer.ok() ? backend::CopyInputs("scripted", batch) : answer);
+  });
+  const auto message = [&] {
+    return Load(Warming(MakePlan("scripted"), Input(WarmupInput::Source::kZero)), backend)
+        .status()
+        .message();
+  };
+  EXPECT_EQ(message(),
+            "failed to run warmup sample 'cold start': instance poisoned: device lost; ");
+  answer = base::Internal("onnx runtime error 5: device lost");
+  EXPECT_EQ(message(),
+            "failed to run warmup sample 'cold start': onnx runtime error 5: device lost; ");
+}
+
+TEST(Warmup, AnInstancePoisonedByMeasuringIsAFailedLoad) {
+  ScriptedBackend backend(
+      [](Batch& batch) {
+        batch.Poison("device lost");
+        batch.Complete(backend::CopyInputs("scripted", batch));
+      },
+      true);
+  EXPECT_EQ(Load(MakePlan("scripted"), backend).status().message(),
+            "an instance of model 'm' was poisoned by a batch of zeros: device lost");
+}
+
 TEST(Warmup, ASampleThatIsNoRequestOfTheModelIsRefusedBeforeAnythingRuns) {
   Recorder recorder;
   core::ModelPlan plan = Warming(MakePlan("scripted"), Input(WarmupInput::Source::kZero));
@@ -223,6 +256,114 @@ TEST(Warmup, SaysWhenThereIsNoRoomForItsTensors) {
     EXPECT_EQ(model.status().message(),
               "memory limit reached: no room for input 'INPUT0' of a warm-up of model 'm'");
   }
+}
+
+// ---- instances that were rebuilt
+
+// A model of the backend `poison` that is warmed by 3 executions.
+class Rebuilt : public ::testing::Test {
+ protected:
+  struct Counts {
+    int failed = 0, executed = 0, rebuilt = 0;
+    bool operator==(const Counts&) const = default;
+  };
+  Counts counts() {
+    Counts counts;
+    const int read =
+        std::sscanf(model_.Control("{}").c_str(), R"({"failed":%d,"executed":%d,"rebuilt":%d})",
+                    &counts.failed, &counts.executed, &counts.rebuilt);
+    EXPECT_EQ(read, 3);
+    return counts;
+  }
+  // The warm-up ends with an attempt to rebuild, or with the first execution that fails.
+  void ExpectOneFailureThenAnEcho() {
+    EXPECT_FALSE(model_.EnqueueOne().is_echoed());
+    EXPECT_TRUE(model_.EnqueueOne().is_echoed());
+    EXPECT_TRUE(model_->CanServe());
+  }
+
+  ModelHarness model_{Warming(MakePlan("poison"), Input(WarmupInput::Source::kZero), 2, 3), nullptr,
+                      ModelOptions{.budget = Unlimited(),
+                                   .validate = &Bind,
+                                   .recovery = {.first_wait = std::chrono::milliseconds(1),
+                                                .longest_wait = std::chrono::milliseconds(1),
+                                                .most_attempts = 5}}};
+};
+
+TEST_F(Rebuilt, InstancesAreWarmedUpBeforeTheyServe) {
+  EXPECT_EQ(counts(), (Counts{.executed = 3}));
+  model_.Control(R"({"action":"poison"})");
+  ExpectOneFailureThenAnEcho();
+  EXPECT_EQ(counts(), (Counts{.failed = 1, .executed = 3 + 1 + 3 + 1, .rebuilt = 1}));
+  const auto statistics = model_.Statistics();
+  EXPECT_EQ(statistics.execution_count, 1u);
+  EXPECT_EQ(statistics.rebuilds, 1u);
+  EXPECT_EQ(statistics.instances.at(0).failed_attempts, 0);
+}
+
+TEST_F(Rebuilt, InstancesWhoseWarmupFailsAreRebuiltOnceMore) {
+  model_.Control(R"({"action":"poison"})");
+  model_.Control(R"({"action":"fail","count":2})");
+  ExpectOneFailureThenAnEcho();
+  EXPECT_EQ(counts(), (Counts{.failed = 3, .executed = 3 + 1 + 1 + 1 + 3 + 1, .rebuilt = 3}));
+  const auto statistics = model_.Statistics();
+  EXPECT_EQ(statistics.rebuilds, 1u);
+  EXPECT_EQ(statistics.instances.at(0).failed_attempts, 2);
+}
+
+TEST_F(Rebuilt, InstancesPoisonedByTheirWarmupAreRebuiltOnceMore) {
+  model_.Control(R"({"action":"poison","count":3})");
+  ExpectOneFailureThenAnEcho();
+  const auto statistics = model_.Statistics();
+  EXPECT_EQ(statistics.poisonings, 1u);
+  EXPECT_EQ(statistics.rebuilds, 1u);
+  EXPECT_EQ(statistics.instances.at(0).failed_attempts, 2);
+}
+
+TEST_F(Rebuilt, InstancesWhoseWarmupFailsForEverAreLost) {
+  model_.Control(R"({"action":"poison","message":"device lost"})");
+  model_.Control(R"({"action":"fail","count":1000})");
+  EXPECT_FALSE(model_.EnqueueOne().is_echoed());
+  EXPECT_EQ(model_.EnqueueOne().message(),
+            "[request id: <id_unknown>] model 'm' has no instance that works: failed to run warmup "
+            "sample 'cold start': device lost; device lost; ");
+  EXPECT_EQ(model_.Statistics().instances.at(0).failed_attempts, 5);
+}
+
+// The first execution that warms up the rebuilt instance ends when the model is being stopped.
+TEST(WarmupOfARebuiltInstance, EndsWithItsModel) {
+  std::atomic<int> executed{0};
+  std::promise<void> rebuilding;
+  std::promise<void> is_stopping;
+  ScriptedBackend backend([&](Batch& batch) {
+    const int number = ++executed;
+    if (number == 3 + 1) batch.Poison("device lost");
+    if (number == 3 + 1 + 1) {
+      rebuilding.set_value();
+      is_stopping.get_future().wait();
+    }
+    batch.Complete(backend::CopyInputs("scripted", batch));
+  });
+  auto model =
+      Load(Warming(MakePlan("scripted"), Input(WarmupInput::Source::kZero), 1, 3), backend).Take();
+  const auto submit = [&] {
+    serving::testing::RequestBuilder builder;
+    builder.Rows(1).Input(0, DataType::kInt32, {1, 1}, Pack<int32_t>({7}));
+    const auto sink = builder.sink();
+    RequestChain chain;
+    chain.Append(builder.Take());
+    model->Submit(std::move(chain), nullptr);
+    return sink;
+  };
+  const auto poisoner = submit();
+  rebuilding.get_future().wait();
+  std::thread stopper([&] { model->Stop(); });
+  // Requests wait for the instance until the model refuses them.
+  for (auto sink = submit(); !sink->is_answered(); sink = submit()) std::this_thread::yield();
+  is_stopping.set_value();
+  stopper.join();
+  EXPECT_TRUE(poisoner->Wait().status.ok());
+  EXPECT_EQ(executed, 3 + 1 + 1);
 }
 
 }  // namespace

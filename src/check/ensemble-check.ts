@@ -10,6 +10,7 @@ import { checkCycles, membersOf } from '../lifecycle/ensembles.ts';
 import type { ModelFolder } from '../repository/source.ts';
 import type { ConfigText, TextProblem } from './config-text.ts';
 import { Draft } from './draft.ts';
+import { UnfetchedModel, withFiles } from './fetched-files.ts';
 import { servedVersions } from './model-check.ts';
 import { configTensor } from './tensor-text.ts';
 import { type CheckTools, completeVersion } from './version-check.ts';
@@ -92,7 +93,15 @@ export class RepositoryMembers implements Members {
     const versions = servedVersions(folder, text.config, text);
     const newest = versions.at(-1);
     if (newest === undefined) return undefined;
-    const config = await completeVersion(folder, newest, text, text.config, this.#tools);
+    const written = text.config;
+    const config = await withFiles(folder, [newest], (local) =>
+      completeVersion(local, newest, text, written, this.#tools),
+    ).catch((thrown: unknown) => {
+      // The model's own check tells.
+      if (thrown instanceof UnfetchedModel) return undefined;
+      throw thrown;
+    });
+    if (config === undefined) return undefined;
     return { versions: versions.map(({ version }) => version), config };
   }
 }

@@ -1,6 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { join } from 'node:path';
+import { isCloudPath } from '../repository/cloud/cloud-path.ts';
+
 /** What kind of thing is wrong. Stable: scripts filter by it; docs/check.md says what each means. */
 export const FINDING_CODES = [
   'syntax',
@@ -73,6 +76,12 @@ export type FindingParts = Pick<
   'severity' | 'code' | 'repository' | 'model' | 'file' | 'message'
 > &
   Partial<Finding>;
+
+/** Where a part of a repository is, below what the repository was called. */
+export function placeIn(repository: string, ...parts: readonly string[]): string {
+  if (!isCloudPath(repository)) return join(repository, ...parts);
+  return [repository.replace(/\/+$/, ''), ...parts].join('/');
+}
 
 export function finding(parts: FindingParts): Finding {
   return {

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ServeError } from '../base/status.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import { fieldsWithoutEffect } from '../config/no-effect.ts';
@@ -14,7 +13,8 @@ import { chooseVersions, versionOfFolder } from '../repository/version-policy.ts
 import { ConfigText, type JsonOverride, type TextProblem } from './config-text.ts';
 import { Draft } from './draft.ts';
 import { ensembleProblems, type Members } from './ensemble-check.ts';
-import { type Finding, type FindingCode, type FindingParts, finding } from './finding.ts';
+import { withFiles } from './fetched-files.ts';
+import { type Finding, type FindingCode, type FindingParts, finding, placeIn } from './finding.ts';
 import { type CheckTools, checkVersion } from './version-check.ts';
 
 /** One model to check. */
@@ -35,7 +35,7 @@ export interface CheckedModel {
 /** Everything wrong with one model, in the order of its configuration. */
 export async function checkModel(model: CheckedModel, tools: CheckTools): Promise<Finding[]> {
   const { repository, folder, override } = model;
-  const path = join(repository, folder.name);
+  const path = placeIn(repository, folder.name);
   const parts = { repository, model: folder.name };
   const text = configOf(folder, override);
   const files = await filesOf(path);
@@ -53,13 +53,13 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
     if (misnamed !== undefined)
       tell('config-ignored', `'${misnamed}' is not read: a configuration is called config.pbtxt`, {
         severity: 'warning',
-        file: join(path, misnamed),
+        file: placeIn(path, misnamed),
       });
   }
   for (const name of files.filter(isLikeVersion))
     tell('version-ignored', `'${name}' is no version: a version is a number above 0, such as 1`, {
       severity: 'warning',
-      file: join(path, name),
+      file: placeIn(path, name),
     });
   if (folder.versions.length === 0)
     tell('version-missing', 'no version: at least one version must be available', {
@@ -72,15 +72,17 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
   if (config !== undefined) {
     const { versions, problem } = versionsOf(folder, config, text);
     if (problem !== undefined) problems.push(problem);
-    for (const version of versions)
-      problems.push(...(await checkVersion(folder, version, text, config, tools)).filter(isNews));
+    await withFiles(folder, versions, async (local) => {
+      for (const version of versions)
+        problems.push(...(await checkVersion(local, version, text, config, tools)).filter(isNews));
+    });
     problems.push(...memberProblems(config, model.names, text), ...vainFields(config));
     const named = { ...config, name: config.name || folder.name };
     problems.push(...(await ensembleProblems(repository, named, text, model.members)));
     problems.push(...(model.resourceProblems?.(config) ?? []));
   }
   if (override !== undefined) problems.push(...codeProblems(folder, override));
-  const file = override?.file ?? join(path, folder.configFile ?? 'config.pbtxt');
+  const file = override?.file ?? placeIn(path, folder.configFile ?? 'config.pbtxt');
   const isThere = override !== undefined || folder.configText !== undefined;
   const placed = text
     .place(unique(problems))
@@ -219,8 +221,8 @@ function isLikeVersion(name: string): boolean {
 
 function missingVersionNotes(path: string, files: readonly string[]): string[] {
   const model = files.find((name) => /^model\.\w+$/.test(name));
-  const folder = join(path, '1');
+  const folder = placeIn(path, '1');
   return model === undefined
     ? [`put the model file into '${folder}'; a model without a file needs the folder too`]
-    : [`move '${join(path, model)}' into '${folder}'`];
+    : [`move '${placeIn(path, model)}' into '${folder}'`];
 }

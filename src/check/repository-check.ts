@@ -8,10 +8,11 @@ import { emptyRateLimitOptions, type RateLimitOptions } from '../config/flags/ra
 import { readsModelFile } from '../lifecycle/loader.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
-import type { ModelFolder } from '../repository/source.ts';
+import type { ModelFolder, RepositorySource } from '../repository/source.ts';
 import type { ConfigText, JsonOverride } from './config-text.ts';
 import { RepositoryMembers } from './ensemble-check.ts';
-import { type Finding, finding } from './finding.ts';
+import { UnfetchedModel } from './fetched-files.ts';
+import { type Finding, finding, placeIn } from './finding.ts';
 import { checkModel, configOf } from './model-check.ts';
 import { noteResources, type Resources, resourceProblems } from './resource-check.ts';
 import type { CheckTools } from './version-check.ts';
@@ -36,6 +37,8 @@ export interface CheckOptions {
   readonly namespaces?: boolean;
   /** by name of the model: what the load API would be given for it */
   readonly overrides?: ReadonlyMap<string, JsonOverride>;
+  /** of a repository that is no folder of this machine */
+  readonly sources?: ReadonlyMap<string, RepositorySource>;
   /** `--rate-limit` and `--rate-limit-resource` */
   readonly rateLimits?: RateLimitOptions;
 }
@@ -44,7 +47,7 @@ type GivenTools = Pick<CheckTools, 'loader' | 'build'>;
 
 interface Listed {
   readonly repository: string;
-  readonly source: LocalSource;
+  readonly source: RepositorySource;
   readonly names: readonly string[];
 }
 
@@ -58,7 +61,7 @@ export async function checkRepositories(
   options: CheckOptions = {},
 ): Promise<CheckReport> {
   const { configName = '', namespaces = false, overrides = new Map() } = options;
-  const { rateLimits = emptyRateLimitOptions } = options;
+  const { rateLimits = emptyRateLimitOptions, sources } = options;
   const unread = new Map<string, number>();
   const all: CheckTools = {
     ...tools,
@@ -69,7 +72,7 @@ export async function checkRepositories(
   const listed: Listed[] = [];
   const each = distinct(repositories);
   for (const repository of each) {
-    const source = new LocalSource(repository, configName);
+    const source = sources?.get(repository) ?? new LocalSource(repository, configName);
     try {
       listed.push({ repository, source, names: await source.list() });
     } catch (thrown) {
@@ -178,7 +181,7 @@ async function checkOne(
     severity: 'error',
     repository,
     model: name,
-    file: join(repository, name),
+    file: placeIn(repository, name),
   } as const;
   const others = elsewhere.filter((one) => one.names.includes(name));
   if (others.length > 0)
@@ -187,7 +190,7 @@ async function checkOne(
         ...about,
         code: 'duplicate-model',
         message: DUPLICATE_REASON,
-        notes: others.map((one) => `'${join(one.repository, name)}' is another`),
+        notes: others.map((one) => `'${placeIn(one.repository, name)}' is another`),
       }),
     );
   let folder: ModelFolder | undefined;
@@ -203,7 +206,13 @@ async function checkOne(
     const message = ServeError.from(thrown).message;
     return [...findings, finding({ ...about, code: 'unreadable', message })];
   }
-  return folder === undefined ? findings : [...findings, ...(await check(folder))];
+  if (folder === undefined) return findings;
+  try {
+    return [...findings, ...(await check(folder))];
+  } catch (thrown) {
+    if (!(thrown instanceof UnfetchedModel)) throw thrown;
+    return [...findings, finding({ ...about, code: 'unreadable', message: thrown.message })];
+  }
 }
 
 function aboutRepository({ repository, names }: Listed): Finding | undefined {

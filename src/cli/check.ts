@@ -16,6 +16,7 @@ import { parseOptions, type ServerOptions } from '../config/options.ts';
 import { Semaphore } from '../lifecycle/exclusive.ts';
 import { isCloudPath } from '../repository/cloud/cloud-path.ts';
 import { Server } from '../server/server.ts';
+import { Sources } from '../server/sources.ts';
 import { type Output, stdout, styled } from './terminal.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -24,6 +25,7 @@ export const CHECK_HELP = `Usage: nereid check REPOSITORY … [--format=text|jso
 
 Reads every model of one or more repositories as the server would, serves nothing, and tells everything that is wrong at
 once: with file, line and column, what the configuration and the model file say, and the lines to write instead.
+REPOSITORY is a folder, or s3://…, gs://… or as://… with the package of its store, as the server takes it.
 
   error     the server would not serve the model
   warning   it would, but something is not as it is written: a field without effect, a folder that is passed over
@@ -83,12 +85,6 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
   }
   if (positionals.length === 0)
     throw new UsageError('nereid check: expected a repository', 'check');
-  const cloud = positionals.find(isCloudPath);
-  if (cloud !== undefined)
-    throw new UsageError(
-      `nereid check: expected a folder of this machine, got '${cloud}': copy it to one first`,
-      'check',
-    );
   if (!FORMATS.includes(values.format))
     throw new UsageError(
       `nereid check: expected --format=text or --format=json, got '${values.format}'`,
@@ -104,8 +100,12 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
     ...(values['disable-auto-complete-config'] ? ['--disable-auto-complete-config'] : []),
   ]);
   await using opened = openTools(options, !values['no-build']);
+  const configName = values['model-config-name'];
+  const clouds = positionals.filter(isCloudPath);
+  await using sources = openSources(clouds, configName);
   const report = await checkRepositories(positionals, opened, {
-    configName: values['model-config-name'],
+    configName,
+    sources: new Map(sources.all.map((source, index) => [clouds[index] ?? '', source])),
     namespaces: values['model-namespacing'],
     rateLimits: options,
     overrides: readOverrides(values.override),
@@ -114,6 +114,14 @@ export async function runCheck(argv: readonly string[], out: Output = stdout): P
   out.write(values.format === 'json' ? jsonReport(report) : textReport(report, paint));
   const { errors, warnings } = countFindings(report);
   return errors > 0 || (values.strict && warnings > 0) ? 1 : 0;
+}
+
+function openSources(modelRepositories: readonly string[], modelConfigName: string): Sources {
+  try {
+    return new Sources({ modelRepositories, modelConfigName });
+  } catch (thrown) {
+    throw new UsageError(`nereid check: ${ServeError.from(thrown).message}`, 'check');
+  }
 }
 
 /** @param words `MODEL=FILE` each */

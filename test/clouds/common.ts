@@ -2,15 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import type { CheckReport } from '../../src/check/repository-check.ts';
 import { askHttp, type HttpAnswer, inferBody } from '../support/http-client.ts';
-import { startNereid } from '../support/nereid.ts';
+import { projectRoot, startNereid } from '../support/nereid.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { until } from '../support/until.ts';
-import { putDigits, putIdentity, SEVEN } from './models.ts';
+import { IDENTITY, putDigits, putIdentity, SEVEN } from './models.ts';
 import { StorePackages } from './store-packages.ts';
 
 /** A real server of a store, with one bucket or container. */
@@ -38,6 +41,13 @@ export interface StoreKind {
   /** @param port 0 = a free one */
   start(port?: number): Promise<TestStore>;
 }
+
+const STEP = 'ensemble_scheduling.step[0].model_name';
+const LABELS = 'label_filename: "absent.txt" name: "OUT"';
+const FLOW = `${IDENTITY.replace('backend: "identity"', 'platform: "ensemble"')}ensemble_scheduling { step {
+  model_name: "wrong" model_version: -1 input_map { key: "IN" value: "IN" } output_map { key: "OUT" value: "OUT" }
+} }
+`;
 
 const EXPLICIT = '--model-control-mode=explicit';
 const POLL = ['--model-control-mode=poll', '--repository-poll-secs=1'];
@@ -214,6 +224,34 @@ export function describeStore(kind: StoreKind): void {
       await using server = await start(store.url, [EXPLICIT], env);
       assert.deepEqual(files(), []);
       await server.stop();
+    });
+
+    it('is checked without a server, with the places that things have in the store', async () => {
+      await using store = await kind.start();
+      await putDigits(store, 'team/');
+      await putIdentity(store, 'team/wrong', 'nonsense: 1\n');
+      await store.put('team/labels/config.pbtxt', IDENTITY.replace('name: "OUT"', LABELS));
+      await store.put('team/labels/1/', '');
+      await store.put('team/flow/config.pbtxt', FLOW);
+      await store.put('team/flow/1/', '');
+      const TMPDIR = copiesFolder('checked');
+      const url = `${store.url}/team`;
+      const words = [join(projectRoot, 'bin/nereid'), 'check', url, '--format=json'];
+      const env = { ...process.env, ...store.env, TMPDIR, NODE_PATH: packages.path };
+      const ended = await promisify(execFile)(process.execPath, words, { env }).catch(
+        (failed: { stdout: string }) => failed,
+      );
+      const { models, findings } = JSON.parse(ended.stdout) as CheckReport;
+      assert.equal(models, 4);
+      assert.deepEqual(
+        findings.map(({ code, file, line, field }) => [code, file, line, field]),
+        [
+          ['ensemble-wiring', `${url}/flow/config.pbtxt`, 6, STEP],
+          ['label-file', `${url}/labels/config.pbtxt`, 4, 'output[0].label_filename'],
+          ['unknown-field', `${url}/wrong/config.pbtxt`, 5, 'nonsense'],
+        ],
+      );
+      assert.deepEqual(readdirSync(TMPDIR), []);
     });
 
     it('refuses a model with an object that would leave its folder, by its name', async () => {

@@ -138,10 +138,8 @@ describe('nereid check', () => {
   it('ends with 2 for wrong words, and says which', async () => {
     for (const [args, reason] of [
       [[], 'nereid check: expected a repository'],
-      [
-        ['s3://b'],
-        "nereid check: expected a folder of this machine, got 's3://b': copy it to one first",
-      ],
+      [['s3://'], 'nereid check: model repository 's3://': expected s3://bucket/path'],
+      [['models', '--override=m'], "expected --override=MODEL=FILE, got 'm'"],
       [['models', '--format=xml'], "expected --format=text or --format=json, got 'xml'"],
       [['models', '--fromat=json'], '--fromat'],
       [['models', '--schema'], 'expected --schema alone'],

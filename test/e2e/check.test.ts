@@ -138,7 +138,7 @@ describe('nereid check', () => {
   it('ends with 2 for wrong words, and says which', async () => {
     for (const [args, reason] of [
       [[], 'nereid check: expected a repository'],
-      [['s3://'], 'nereid check: model repository 's3://': expected s3://bucket/path'],
+      [['s3://'], "nereid check: model repository 's3://': expected s3://bucket/path"],
       [['models', '--override=m'], "expected --override=MODEL=FILE, got 'm'"],
       [['models', '--format=xml'], "expected --format=text or --format=json, got 'xml'"],
       [['models', '--fromat=json'], '--fromat'],

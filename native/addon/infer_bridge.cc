@@ -151,6 +151,33 @@ void ReadSequence(ObjectReader& reader, core::InferRequest& request) {
   reader.Merge(sequence.status());
 }
 
+std::optional<core::ParameterValue> ToParameter(Napi::Value value, core::TextArena& arena) {
+  if (value.IsString()) return arena.Keep(value.As<Napi::String>().Utf8Value());
+  if (value.IsBoolean()) return value.As<Napi::Boolean>().Value();
+  if (value.IsNumber()) return value.As<Napi::Number>().DoubleValue();
+  if (!value.IsBigInt()) return std::nullopt;
+  const auto number = value.As<Napi::BigInt>();
+  bool is_exact = false;
+  if (const int64_t small = number.Int64Value(&is_exact); is_exact) return small;
+  const uint64_t large = number.Uint64Value(&is_exact);
+  return is_exact ? std::optional<core::ParameterValue>(large) : std::nullopt;
+}
+
+void ReadParameters(ObjectReader& reader, core::InferRequest& request) {
+  if (!reader.Has("parameters")) return;
+  reader.ForEach("parameters", [&](Napi::Value entry) {
+    const auto pair = entry.IsArray() ? entry.As<Napi::Array>() : Napi::Array();
+    const Napi::Value name = pair.IsEmpty() ? entry : pair.Get(0u);
+    const auto value = pair.IsEmpty() ? std::nullopt : ToParameter(pair.Get(1), request.arena);
+    if (!value || !name.IsString()) {
+      reader.Fail("parameters",
+                  "pairs of a name and a text, a boolean, a number or a bigint of 64 bits");
+      return;
+    }
+    request.parameters.push_back({request.arena.Keep(name.As<Napi::String>().Utf8Value()), *value});
+  });
+}
+
 }  // namespace
 
 InferBridge::InferBridge(std::shared_ptr<engine::Engine> engine, std::shared_ptr<JsQueue> queue)
@@ -169,6 +196,7 @@ base::Result<core::RequestPtr> InferBridge::ReadCall(Napi::Value value,
   request->timeout_us = static_cast<uint64_t>(reader.IntegerOr("timeoutUs", 0));
   caller = static_cast<frontend::CallToken>(reader.IntegerOr("caller", 0));
   ReadSequence(reader, *request);
+  ReadParameters(reader, *request);
   base::Status status;
   reader.ForEach("inputs", [&](Napi::Value input) {
     if (status.ok()) status = ReadInput(input, *pool_, *request);
@@ -208,11 +236,19 @@ Napi::Value InferBridge::Infer(Napi::Env env, Napi::Value call, double cancel_id
   request->sink = sink;
   request->times.received = std::chrono::steady_clock::now();
   auto shared = base::Ref<model::Servable>::Share(model.value());
-  running_[cancel_id] = {.sink = sink, .model = shared, .caller = caller};
+  const auto timeout = shared->QueueTimeout(*request);
+  if (timeout) {
+    if (const base::Status started = timers_.Start(); !started.ok()) return refuse(started);
+  }
+  Running& running = running_[cancel_id];
+  running = {.sink = sink, .model = shared, .caller = caller};
   queue_->Hold(env);
   model::RequestChain chain;
   chain.Append(std::move(request));
   shared->Submit(chain, nullptr);
+  if (timeout) {
+    running.timer = timers_.Add(std::chrono::steady_clock::now() + *timeout, {sink, shared});
+  }
   return deferred.Promise();
 }
 
@@ -220,6 +256,7 @@ void InferBridge::Finish(Napi::Env env, base::Ref<JsSink> sink, core::InferRespo
   const auto found = running_.find(sink->cancel_id);
   if (found == running_.end()) return;
   const base::Ref<model::Servable> model = std::move(found->second.model);
+  if (found->second.timer) timers_.Remove(*found->second.timer);
   running_.erase(found);
   queue_->Drop(env);
   if (response->status.ok()) {

@@ -154,6 +154,14 @@ describe('misuse of the addon', () => {
   /** What a careless caller in JavaScript could pass. */
   const careless = [undefined, null, 0, '', [], {}, Symbol('x'), () => undefined, { name: 5 }];
 
+  it('is refused where a parameter is none', async () => {
+    const pairs = [undefined, 'a', {}, ['a'], [1, 'a'], ['a', null], ['a', {}], ['a', 2n ** 64n]];
+    for (const pair of pairs) {
+      const call = { model: 'm', inputs: [], outputs: [], parameters: [pair as never] };
+      await assert.rejects(async () => engine.infer(call, 1), /call\.parameters: expected pairs/);
+    }
+  });
+
   it('is refused with an error and never ends the process', async () => {
     for (const value of careless) {
       const wrong = value as never;

@@ -713,6 +713,8 @@ export interface InferCall {
   readonly outputs: readonly string[];
   readonly priority?: number;
   readonly timeoutUs?: number;
+  /** what else the request says, by name, each once */
+  readonly parameters?: readonly (readonly [name: string, value: ParameterValue])[];
   /** the sequence that the request belongs to; absent = none */
   readonly sequence?: SequencePart;
   /** token of the control call that it runs for: when its client goes away, the request is cancelled */
@@ -732,12 +734,12 @@ export interface InferAnswer {
   readonly modelVersion: string;
   readonly id: string;
   /** what the model tells beside its outputs; absent = nothing */
-  readonly parameters?: Readonly<Record<string, AnswerParameter>>;
+  readonly parameters?: Readonly<Record<string, ParameterValue>>;
   readonly outputs: readonly TensorValue[];
 }
 
-/** A bigint has 64 bits, with or without a sign. */
-export type AnswerParameter = boolean | bigint | number | string;
+/** Of a request or an answer. A bigint has 64 bits, with or without a sign. */
+export type ParameterValue = boolean | bigint | number | string;
 
 /** System shared memory as a client asks for it. Numbers are any of 64 bits without a sign. */
 export interface SystemRegion {

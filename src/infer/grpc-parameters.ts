@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { SequencePart } from '../addon/types.ts';
+import type { ParameterValue, SequencePart } from '../addon/types.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 import type {
   InferInputMessage,
@@ -25,7 +25,7 @@ const EMPTY_FINAL_RESPONSE = 'triton_enable_empty_final_response';
 export function readGrpcParameters(map: ParameterMap): Omit<RequestParameters, 'binaryByDefault'> {
   let { priority, timeoutUs } = NO_PARAMETERS;
   const sequence: { -readonly [K in keyof SequencePart]: SequencePart[K] } = { ...NO_SEQUENCE };
-  let others = 0;
+  const others = new Map<string, ParameterValue>();
   for (const [name, parameter] of Object.entries(map)) {
     switch (name) {
       case 'sequence_id':
@@ -48,12 +48,11 @@ export function readGrpcParameters(map: ParameterMap): Omit<RequestParameters, '
         timeoutUs = BigInt.asUintN(64, BigInt(parameter.int64_param));
         break;
       default:
-        if (others === MAX_PARAMETERS) throw tooMany('parameters', MAX_PARAMETERS);
-        others += 1;
-        checkOther(name, parameter);
+        if (others.size === MAX_PARAMETERS) throw tooMany('parameters', MAX_PARAMETERS);
+        others.set(name, readOther(name, parameter));
     }
   }
-  return { priority, timeoutUs, sequence };
+  return { priority, timeoutUs, parameters: others, sequence };
 }
 
 const wrongType = (name: string, expected: string): ServeError =>
@@ -79,17 +78,19 @@ function readPriority({ int64_param, uint64_param }: InferParameterMessage): big
   throw invalidArgument("invalid value for 'priority', expected value >= 0.");
 }
 
-// No backend of this server reads parameters of a request, so their values need not be kept.
-function checkOther(name: string, { parameter_choice }: InferParameterMessage): void {
+function readOther(name: string, parameter: InferParameterMessage): ParameterValue {
   if (name.startsWith('triton_')) {
     throw invalidArgument(
       "parameter keys starting with 'triton_' are reserved for Triton usage. Only the following " +
         `keys starting with 'triton_' are allowed: ${EMPTY_FINAL_RESPONSE}`,
     );
   }
-  if (parameter_choice === undefined) {
-    throw wrongType(name, 'int64_param, bool_param, or string_param');
-  }
+  const { bool_param, int64_param, uint64_param, double_param, string_param } = parameter;
+  const integer = int64_param ?? uint64_param;
+  const value =
+    integer === undefined ? (bool_param ?? double_param ?? string_param) : BigInt(integer);
+  if (value !== undefined) return value;
+  throw wrongType(name, 'int64_param, bool_param, or string_param');
 }
 
 /**

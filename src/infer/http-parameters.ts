@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { SequencePart } from '../addon/types.ts';
+import type { ParameterValue, SequencePart } from '../addon/types.ts';
 import { invalidArgument } from '../base/status.ts';
 import { asBoolean, asString, asUnsigned, isObject, isUnsigned } from './json-access.ts';
 import type { JsonValue } from './json-reader.ts';
@@ -10,7 +10,7 @@ import { checkTextSequenceId } from './wire-errors.ts';
 
 export type RequestParameters = Pick<
   InferRequest,
-  'binaryByDefault' | 'priority' | 'timeoutUs' | 'sequence'
+  'binaryByDefault' | 'priority' | 'timeoutUs' | 'parameters' | 'sequence'
 >;
 
 export const NO_SEQUENCE: SequencePart = { id: 0n, start: false, end: false };
@@ -32,7 +32,7 @@ export function readRequestParameters(value: JsonValue | undefined): RequestPara
   }
   let { binaryByDefault, priority, timeoutUs } = NO_PARAMETERS;
   const sequence: { -readonly [K in keyof SequencePart]: SequencePart[K] } = { ...NO_SEQUENCE };
-  let others = 0;
+  const others = new Map<string, ParameterValue>();
   for (const [name, parameter] of value) {
     switch (name) {
       case 'sequence_id':
@@ -54,12 +54,11 @@ export function readRequestParameters(value: JsonValue | undefined): RequestPara
         binaryByDefault = asBoolean(parameter, name);
         break;
       default:
-        if (others === MAX_PARAMETERS) throw tooMany('parameters', MAX_PARAMETERS);
-        others += 1;
-        checkOther(name, parameter);
+        if (others.size === MAX_PARAMETERS) throw tooMany('parameters', MAX_PARAMETERS);
+        others.set(name, readOther(name, parameter));
     }
   }
-  return { binaryByDefault, priority, timeoutUs, sequence };
+  return { binaryByDefault, priority, timeoutUs, parameters: others, sequence };
 }
 
 function readSequenceId(value: JsonValue): bigint | string {
@@ -69,16 +68,14 @@ function readSequenceId(value: JsonValue): bigint | string {
   return text;
 }
 
-// No backend of this server reads parameters of a request, so their values need not be kept.
-function checkOther(name: string, value: JsonValue): void {
+function readOther(name: string, value: JsonValue): ParameterValue {
   if (name.startsWith('triton_')) {
     throw invalidArgument(
       "parameter keys starting with 'triton_' are reserved for Triton usage and should not be specified.",
     );
   }
-  if (value === null || typeof value === 'object') {
-    throw invalidArgument(
-      `parameter '${name}' has invalid type. It should be either 'int', 'bool', or 'string'.`,
-    );
-  }
+  if (value !== null && typeof value !== 'object') return value;
+  throw invalidArgument(
+    `parameter '${name}' has invalid type. It should be either 'int', 'bool', or 'string'.`,
+  );
 }

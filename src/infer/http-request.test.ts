@@ -67,6 +67,7 @@ describe('readHttpRequest', () => {
         ],
         binaryByDefault: true,
         priority: 7n,
+        parameters: new Map([['mine', 1n]]),
         sequence: { id: 's', start: false, end: false },
         timeoutUs: 5n,
       },

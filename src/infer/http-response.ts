@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { isUtf8 } from 'node:buffer';
-import type { AnswerParameter, HttpReply, TensorValue } from '../addon/types.ts';
+import type { HttpReply, ParameterValue, TensorValue } from '../addon/types.ts';
 import { internal, invalidArgument } from '../base/status.ts';
 import { walkStrings } from './elements.ts';
 import { numbersJson } from './json-writer.ts';
@@ -16,7 +16,7 @@ export type OutputValue = Omit<TensorValue, 'data'> & { readonly data: Uint8Arra
 export interface InferResult {
   readonly modelName: string;
   readonly modelVersion: string;
-  readonly parameters?: Readonly<Record<string, AnswerParameter>> | undefined;
+  readonly parameters?: Readonly<Record<string, ParameterValue>> | undefined;
   /** in the model's order */
   readonly outputs: readonly OutputValue[];
 }
@@ -63,7 +63,7 @@ export function writeHttpResponse(
   return { status: 200, headers, body };
 }
 
-function parametersJson(parameters: Readonly<Record<string, AnswerParameter>>): string {
+function parametersJson(parameters: Readonly<Record<string, ParameterValue>>): string {
   const members = Object.entries(parameters).map(
     ([name, value]) =>
       `${JSON.stringify(name)}:${typeof value === 'bigint' ? value : JSON.stringify(value)}`,

@@ -233,6 +233,34 @@ describe('the TypeScript path over gRPC', () => {
     assert.deepEqual(response.raw_output_contents, MESSAGE.raw_input_contents);
   });
 
+  it('passes the parameters on that are not reserved', async () => {
+    const fixture = new Fixture();
+    const seen: unknown[] = [];
+    const echo = fixture.engine.infer.bind(fixture.engine);
+    fixture.engine.infer = (infer, cancelId) => {
+      seen.push(infer.parameters);
+      return echo(infer, cancelId);
+    };
+    const parameters = {
+      priority_class: { string_param: 'background' },
+      priority: { int64_param: 1n },
+      low: { int64_param: -(2n ** 63n) },
+      high: { uint64_param: 2n ** 64n - 1n },
+      real: { double_param: 0.5 },
+      off: { bool_param: false },
+    };
+    await fixture.grpc({ ...MESSAGE, parameters });
+    assert.deepEqual(seen, [
+      [
+        ['priority_class', 'background'],
+        ['low', -(2n ** 63n)],
+        ['high', 2n ** 64n - 1n],
+        ['real', 0.5],
+        ['off', false],
+      ],
+    ]);
+  });
+
   it('passes priority, timeout and the outputs wanted on', async () => {
     const fixture = new Fixture();
     const seen: unknown[] = [];

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type {
-  AnswerParameter,
   ControlCall,
   Engine,
   GrpcReply,
   HttpReply,
   InferAnswer,
   ModelPlan,
+  ParameterValue,
   TensorValue,
 } from '../addon/types.ts';
 import { internal, notFound, ServeError, unimplemented } from '../base/status.ts';
@@ -150,6 +150,7 @@ export class TypeScriptInferPath implements InferPath {
           outputs: [...new Set(request.outputs.map(({ name }) => name))],
           priority: toNumber(request.priority),
           timeoutUs: toNumber(request.timeoutUs),
+          ...(request.parameters === undefined ? {} : { parameters: [...request.parameters] }),
           ...(request.sequence === undefined ? {} : { sequence: request.sequence }),
           caller,
         },
@@ -167,7 +168,7 @@ const NO_BYTES = new Uint8Array(0);
 const toNumber = (value: bigint): number =>
   value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : Number.MAX_SAFE_INTEGER;
 
-function grpcParameter(value: AnswerParameter): object {
+function grpcParameter(value: ParameterValue): object {
   switch (typeof value) {
     case 'boolean':
       return { bool_param: value };

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType, RegionMemory, SequencePart } from '../addon/types.ts';
+import type { DataType, ParameterValue, RegionMemory, SequencePart } from '../addon/types.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 
 /** One input as the client sent it, not yet held against a model. */
@@ -36,6 +36,8 @@ export interface InferRequest {
   readonly binaryByDefault: boolean;
   readonly priority: bigint;
   readonly timeoutUs: bigint;
+  /** those that are not reserved, by name; absent = none */
+  readonly parameters?: ReadonlyMap<string, ParameterValue>;
   /** absent = nothing is said about a sequence */
   readonly sequence?: SequencePart;
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { loadBinding } from '../addon/binding.ts';
-import type { Binding, SequencePart } from '../addon/types.ts';
+import type { Binding, ParameterValue, SequencePart } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
 import { Log } from '../base/log.ts';
 import { internal, ServeError, unavailable } from '../base/status.ts';
@@ -45,6 +45,8 @@ export interface InferRequest {
   readonly version?: number;
   readonly id?: string;
   readonly priority?: number;
+  /** what else the model or its queue is to know, e.g. `priority_class` */
+  readonly parameters?: Readonly<Record<string, ParameterValue>>;
   /** how long it may wait in the queue */
   readonly timeoutMs?: number;
   /** which sequence it belongs to, and whether it is the first or the last of it */
@@ -169,6 +171,9 @@ export class NereidServer implements AsyncDisposable {
         ...(request.timeoutMs === undefined
           ? {}
           : { timeoutUs: Math.round(request.timeoutMs * 1000) }),
+        ...(request.parameters === undefined
+          ? {}
+          : { parameters: Object.entries(request.parameters) }),
         ...(request.sequence === undefined ? {} : { sequence: request.sequence }),
       },
       cancelId,

@@ -124,27 +124,25 @@ for (const inferPath of ['native', 'typescript']) {
       assert.equal(await rejected('delaying'), 0);
     });
 
-    if (inferPath === 'native') {
-      it('serves a class before those behind it', async () => {
-        const names = ['background', 'standard', 'interactive', 'background', 'interactive'];
-        const requests = [...names.map((name) => ({ priority_class: name })), {}];
-        assert.deepEqual(await orderOf('classes', requests), [2, 4, 1, 5, 0, 3]);
-        const { status, body } = await infer('classes', { priority_class: 'urgent' });
-        assert.equal(status, 400);
-        assert.match(body.error ?? '', /'priority_class': expected 'interactive', .* got 'urgent'/);
-      });
+    it('serves a class before those behind it', async () => {
+      const names = ['background', 'standard', 'interactive', 'background', 'interactive'];
+      const requests = [...names.map((name) => ({ priority_class: name })), {}];
+      assert.deepEqual(await orderOf('classes', requests), [2, 4, 1, 5, 0, 3]);
+      const { status, body } = await infer('classes', { priority_class: 'urgent' });
+      assert.equal(status, 400);
+      assert.match(body.error ?? '', /'priority_class': expected 'interactive', .* got 'urgent'/);
+    });
 
-      it('refuses what is out of time while every instance is busy', async () => {
-        const running = infer('timed', {});
-        await until(async () => (await gate('timed', {})).waiting === 1);
-        const { status, body } = await infer('timed', { priority: 3 });
-        assert.equal(status, 503);
-        assert.equal(body.error, '[request id: <id_unknown>] Request timeout expired');
-        assert.equal(await rejected('timed'), 1);
-        assert.equal(await pending('timed'), 0);
-        await gate('timed', { action: 'open' });
-        assert.equal((await running).status, 200);
-      });
-    }
+    it('refuses what is out of time while every instance is busy', async () => {
+      const running = infer('timed', {});
+      await until(async () => (await gate('timed', {})).waiting === 1);
+      const { status, body } = await infer('timed', { priority: 3 });
+      assert.equal(status, 503);
+      assert.equal(body.error, '[request id: <id_unknown>] Request timeout expired');
+      assert.equal(await rejected('timed'), 1);
+      assert.equal(await pending('timed'), 0);
+      await gate('timed', { action: 'open' });
+      assert.equal((await running).status, 200);
+    });
   });
 }

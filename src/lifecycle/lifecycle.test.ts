@@ -17,7 +17,9 @@ describe('ModelLifecycle', () => {
     assert.deepEqual(await lifecycle.start('*'), []);
     assert.equal(engine.table.ready, true);
     assert.deepEqual(
-      engine.table.models.map((model) => [model.name, model.versions.map((one) => one.version)]),
+      engine.table.models
+        .map((model) => [model.name, model.versions.map((one) => one.version)])
+        .sort(),
       [
         ['a', [1]],
         ['b', [1, 2]],

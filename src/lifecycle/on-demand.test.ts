@@ -11,14 +11,23 @@ import { OnDemand, type OnDemandOptions } from './on-demand.ts';
 
 const MIB = 1024 * 1024;
 
-/** Every model takes 10 MiB and the clock stands at `at`. */
+/** Every model takes 10 MiB, loads in no time, and the clock stands at `at`. */
 function make(repository: TempRepository, options: Partial<OnDemandOptions> = {}) {
   const fixture = makeLifecycle([repository.path], { onDemand: true });
   const { engine, lifecycle, sources, logged } = fixture;
-  const clock = { at: Date.now() };
+  const clock = { at: 1_000_000_000 };
   const used = new Map<string, number>();
   const onDemand = new OnDemand({
-    lifecycle,
+    lifecycle: {
+      load: (name) => lifecycle.load(name),
+      unload: (name) => lifecycle.unload(name),
+      gone: (name) => lifecycle.gone(name),
+      waive: (name) => lifecycle.waive(name),
+      served: (name) => lifecycle.served(name),
+      // What the machine's clock says of a load would decide on evictions.
+      allServed: () =>
+        lifecycle.allServed().map((served) => ({ ...served, loadSeconds: 0, loadedMs: 0 })),
+    },
     namespaces: new Namespaces(sources, false),
     pinned: [],
     budgetBytes: 0,

@@ -98,6 +98,7 @@ Napi::Object ToObject(Napi::Env env, const engine::Engine::NamedSample& sample) 
   object.Set("failures", Failures(env, statistics));
   object.Set("responses", Responses(env, statistics));
   object.Set("instances", Instances(env, statistics));
+  object.Set("canServe", sample.model->CanServe());
   return object;
 }
 

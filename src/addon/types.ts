@@ -825,6 +825,8 @@ export interface ModelStatistics {
   }[];
   /** empty for an ensemble */
   readonly instances: readonly InstanceState[];
+  /** one of them serves; of an ensemble, of each model that it needs */
+  readonly canServe: boolean;
 }
 
 /** Where one instance of a model stands; native/metrics/instance_state.h says what the states mean. */

@@ -27,7 +27,7 @@ export interface ModelMetadata {
 /** Whether a model serves, is known but does not, or was never asked for. */
 export type Presence = 'ready' | 'waiting' | 'unknown';
 
-type Lifecycle = Pick<ModelLifecycle, 'find' | 'served' | 'allServed' | 'knownRows'>;
+type Lifecycle = Pick<ModelLifecycle, 'find' | 'served' | 'allServed' | 'canServe' | 'knownRows'>;
 
 /** What one asks about a model. */
 export class ModelQueries {
@@ -59,6 +59,11 @@ export class ModelQueries {
   /** Names of the models that serve, sorted. */
   names(): string[] {
     return [...new Set(this.#lifecycle.allServed().map(({ plan }) => plan.name))];
+  }
+
+  /** Some version serves, and an instance of it works: what Triton's protocol answers, too. */
+  isReady(name: string): boolean {
+    return this.#lifecycle.canServe(name);
   }
 
   presence(name: string): Presence {

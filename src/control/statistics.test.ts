@@ -45,5 +45,6 @@ function statistics(inferenceCount: bigint): ModelStatistics {
     batches: [],
     responses: [],
     instances: [],
+    canServe: true,
   };
 }

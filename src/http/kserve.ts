@@ -11,7 +11,7 @@ import type { KServeRoute } from './routes.ts';
 
 /** What KServe's clients know and Triton answers with 404. */
 export interface KServeApi {
-  readonly models: Pick<ModelQueries, 'names' | 'presence' | 'ensure'>;
+  readonly models: Pick<ModelQueries, 'names' | 'presence' | 'isReady' | 'ensure'>;
   /** loaded with the first prediction */
   readonly predictor: () => Promise<Predictor>;
 }
@@ -30,6 +30,7 @@ export async function handleKServe(
     case 'model':
       await ensure(models, route.model);
       checkReady(models, route.model);
+      if (!models.isReady(route.model)) throw notReady(route.model);
       return jsonReply(writeJson({ name: route.model, ready: true }));
     case 'predict':
       await ensure(models, route.model);
@@ -54,5 +55,8 @@ async function ensure(models: KServeApi['models'], model: string): Promise<void>
 function checkReady(models: KServeApi['models'], model: string): void {
   const presence = models.presence(model);
   if (presence === 'unknown') throw notFound(`Model with name ${model} does not exist.`);
-  if (presence === 'waiting') throw unavailable(`Model with name ${model} is not ready.`);
+  if (presence === 'waiting') throw notReady(model);
 }
+
+const notReady = (model: string): ServeError =>
+  unavailable(`Model with name ${model} is not ready.`);

@@ -230,6 +230,14 @@ export class ModelLifecycle {
     return this.#models.served(name);
   }
 
+  /** A build serves that has an instance which works. */
+  canServe(name: string): boolean {
+    const served = this.served(name);
+    if (served.length === 0) return false;
+    const impaired = impairments(this.#options.engine);
+    return served.some(({ handle }) => impaired.get(handle)?.canServe !== false);
+  }
+
   /** Every build that serves, by name and version. */
   allServed(): ServedVersion[] {
     return this.#models.allServed();

@@ -75,7 +75,8 @@ describe('instances that do not serve', () => {
     const row = async () => (await lifecycle.index()).find(({ name }) => name === 'good');
     const set = (...states: ('serving' | 'poisoned' | 'lost')[]): void => {
       const instances = states.map((state) => ({ ...instance, state }));
-      engine.statistics = [{ ...statisticsOf('good', 1), handle, instances }];
+      const canServe = states.includes('serving');
+      engine.statistics = [{ ...statisticsOf('good', 1), handle, instances, canServe }];
     };
     set('serving', 'poisoned');
     assert.deepEqual(await row(), {

@@ -129,6 +129,7 @@ async function startFragile(instances: number, ...flags: string[]) {
   return {
     http,
     grpc,
+    repository,
     tell: async (control: object): Promise<void> => {
       const body = JSON.stringify(control);
       assert.equal((await askHttp(http, 'POST', '/v2/test/fragile', { body })).status, 200);
@@ -219,6 +220,46 @@ describe('a poisoned instance', () => {
     assert.deepEqual(seen, [1, 2, 1]);
     watch.cancel();
     client.close();
+  });
+
+  it('makes its model, and ensembles of it, not ready in every protocol', async () => {
+    await using server = await startFragile(1);
+    const { http, repository } = server;
+    await repository.write(
+      'around/config.pbtxt',
+      `platform: "ensemble" max_batch_size: 8
+       input [{ name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }]
+       output [{ name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }]
+       ensemble_scheduling { step [{ model_name: "fragile" model_version: -1
+         input_map { key: "IN" value: "IN" } output_map { key: "OUT" value: "OUT" } }] }`,
+    );
+    await repository.write('around/1/empty', '');
+    assert.equal((await askHttp(http, 'POST', '/v2/repository/models/around/load')).status, 200);
+    const seen = async (name: string) =>
+      await Promise.all([
+        status(http, `/v2/models/${name}/ready`),
+        status(http, `/v1/models/${name}`),
+        askHttp(http, 'POST', '/v2/repository/index').then(({ body }) => {
+          const rows = JSON.parse(body) as { name: string; state: string }[];
+          return rows.find((row) => row.name === name)?.state;
+        }),
+      ]);
+    for (const name of ['fragile', 'around']) {
+      assert.deepEqual(await seen(name), [200, 200, 'READY']);
+    }
+    await server.tell({ action: 'break_rebuilds', count: 1000 });
+    await server.tell({ action: 'poison' });
+    assert.equal((await infer(http, 'fragile')).status, 500);
+    for (const name of ['fragile', 'around']) {
+      assert.deepEqual(await seen(name), [400, 503, 'UNAVAILABLE'], name);
+    }
+    const { body } = await askHttp(http, 'GET', '/v1/models/fragile');
+    assert.equal(body, '{"error":"Model with name fragile is not ready."}');
+    await server.tell({ action: 'heal' });
+    await until(async () => (await status(http, '/v1/models/fragile')) === 200);
+    for (const name of ['fragile', 'around']) {
+      assert.deepEqual(await seen(name), [200, 200, 'READY']);
+    }
   });
 
   it('leaves a server ready whose policy does not wait for it', async () => {

@@ -360,5 +360,6 @@ export function statisticsOf(name: string, version: number): ModelStatistics {
     failures: { rejected: 0n, canceled: 0n, backend: 0n, other: 0n },
     responses: [],
     instances: [],
+    canServe: true,
   };
 }

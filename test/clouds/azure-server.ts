@@ -64,9 +64,13 @@ export class AzureServer implements TestStore {
     return lines.filter((line) => line.includes('"GET /') && line.includes(name)).length;
   }
 
-  async put(key: string, body: string | Uint8Array): Promise<void> {
+  async put(key: string, body: string | Uint8Array, encoding?: string): Promise<void> {
     const content = Buffer.from(body);
-    const headers = { 'x-ms-blob-type': 'BlockBlob', 'content-length': String(content.length) };
+    const headers = {
+      'x-ms-blob-type': 'BlockBlob',
+      'content-length': String(content.length),
+      ...(encoding === undefined ? {} : { 'x-ms-blob-content-encoding': encoding }),
+    };
     await this.#ask(
       'PUT',
       `/${key.split('/').map(encodeURIComponent).join('/')}`,

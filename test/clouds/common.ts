@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import type { CheckReport } from '../../src/check/repository-check.ts';
 import { askHttp, type HttpAnswer, inferBody } from '../support/http-client.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
@@ -23,7 +24,8 @@ export interface TestStore extends AsyncDisposable {
   readonly port: number;
   /** what a server that reads from here finds in its environment */
   readonly env: NodeJS.ProcessEnv;
-  put(key: string, body: string | Uint8Array): Promise<void>;
+  /** @param encoding Content-Encoding that the object says it has */
+  put(key: string, body: string | Uint8Array, encoding?: string): Promise<void>;
   delete(key: string): Promise<void>;
   /** requests for objects with that name that it has answered */
   reads(name: string): number;
@@ -100,6 +102,17 @@ export function describeStore(kind: StoreKind): void {
       assert.equal(readdirSync(TMPDIR).length, 1);
       assert.deepEqual(await server.stop(), { code: 0, signal: null });
       assert.deepEqual(readdirSync(TMPDIR), []);
+    });
+
+    it('reads what is stored as gzip, and what is only marked so', async () => {
+      await using store = await kind.start();
+      await putDigits({ put: (key, body) => store.put(key, gzipSync(body), 'gzip') });
+      await putIdentity({ put: (key, body) => store.put(key, body, 'gzip') }, 'marked');
+      await using server = await start(store.url, [], store.env);
+      const { http } = server.endpoints;
+      const answer = await askHttp(http, 'POST', '/v2/models/digits/infer', { body: SEVEN });
+      assert.equal(answer.status, 200, answer.body + server.log);
+      assert.equal(await isReady(http, 'marked'), true, server.log);
     });
 
     it('polls: only what changed is loaded again, what is gone is unloaded', async () => {

@@ -61,8 +61,9 @@ export class GcsServer implements TestStore {
     return lines.filter((line) => line.includes('GET') && line.includes(name)).length;
   }
 
-  async put(key: string, body: string | Uint8Array): Promise<void> {
+  async put(key: string, body: string | Uint8Array, encoding?: string): Promise<void> {
     const query = new URLSearchParams({ uploadType: 'media', name: key });
+    if (encoding !== undefined) query.set('contentEncoding', encoding);
     await this.#ask('POST', `/upload/storage/v1/b/models/o?${query}`, Buffer.from(body));
   }
 

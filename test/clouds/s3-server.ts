@@ -72,9 +72,10 @@ export class S3Server implements TestStore {
     return lines.filter((line) => line.includes('"GET /') && line.includes(name)).length;
   }
 
-  async put(key: string, body: string | Uint8Array): Promise<void> {
-    const Body = Buffer.from(body);
-    await this.#client.send(new PutObjectCommand({ Bucket: 'models', Key: key, Body }));
+  async put(key: string, body: string | Uint8Array, encoding?: string): Promise<void> {
+    const object = { Bucket: 'models', Key: key, Body: Buffer.from(body) };
+    const marked = encoding === undefined ? object : { ...object, ContentEncoding: encoding };
+    await this.#client.send(new PutObjectCommand(marked));
   }
 
   async delete(key: string): Promise<void> {

@@ -18,6 +18,8 @@ export class FakeObjectStore implements ObjectStore {
   intercept: (call: string) => void = () => undefined;
   /** what is sent for an object instead of its content */
   readonly sent = new Map<string, readonly Uint8Array[]>();
+  /** Content-Encoding of objects, by key */
+  readonly encodings = new Map<string, string>();
   pageSize = 1000;
   isClosed = false;
   readonly #objects = new Map<string, Buffer>();
@@ -46,7 +48,8 @@ export class FakeObjectStore implements ObjectStore {
       throw storeError('changed', 'PreconditionFailed');
     }
     const pieces = this.sent.get(object.key) ?? [content];
-    return { body: deliver(pieces, signal), md5: digest(content, 'base64') };
+    const encoding = this.encodings.get(object.key);
+    return { body: deliver(pieces, signal), md5: digest(content, 'base64'), encoding };
   }
 
   close(): void {

@@ -11,10 +11,11 @@ export function storeError(problem: StoreProblem, message: string): StoreError {
  * Of an answer that is no success. The message holds the status and Azure's name for it alone.
  * @param isConditional the request named the version of the object
  */
-export function statusError(answer: Response, isConditional: boolean): StoreError {
-  const code = answer.headers.get('x-ms-error-code') ?? '';
+export function statusError(
+  { status, code }: { readonly status: number; readonly code: string },
+  isConditional: boolean,
+): StoreError {
   const name = /^[A-Za-z]{3,60}$/.test(code) ? `${code}, ` : '';
-  const { status } = answer;
   return storeError(problemOf(status, code, isConditional), `${name}status ${status}`);
 }
 

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { accessTokens } from './access-tokens.ts';
 import { connectionError } from './errors.ts';
 import { GcsStore } from './gcs-store.ts';
@@ -75,6 +76,30 @@ describe('GcsStore', () => {
     for await (const piece of body) pieces.push(piece);
     assert.equal(Buffer.concat(pieces).toString(), 'x');
     assert.equal(asked, '/storage/v1/b/b/o/m%2F1%2Fa%20b?alt=media&generation=7');
+  });
+
+  it('asks for what is stored, and decodes only what was encoded for the way', async () => {
+    const packed = gzipSync('text');
+    let stored: string | undefined;
+    let asked: string | undefined;
+    using served = await serving(({ headers }, response) => {
+      asked = String(headers['accept-encoding']);
+      if (stored !== undefined) response.setHeader('x-goog-stored-content-encoding', stored);
+      response.setHeader('content-encoding', 'gzip').end(packed);
+    });
+    const open = async () => {
+      const { body, encoding } = await served.store.open(OBJECT, signal);
+      const pieces: Uint8Array[] = [];
+      for await (const piece of body) pieces.push(piece);
+      return [encoding, Buffer.concat(pieces).toString('hex')];
+    };
+    const asStored = ['gzip', packed.toString('hex')];
+    assert.deepEqual(await open(), asStored);
+    assert.equal(asked, 'gzip');
+    stored = 'gzip';
+    assert.deepEqual(await open(), asStored);
+    stored = 'identity';
+    assert.deepEqual(await open(), [undefined, Buffer.from('text').toString('hex')]);
   });
 
   const problems = [

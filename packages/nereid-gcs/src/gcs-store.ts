@@ -1,6 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import type { IncomingMessage } from 'node:http';
+import { createGunzip } from 'node:zlib';
 import type {
   ListRequest,
   ObjectContent,
@@ -10,6 +12,7 @@ import type {
 } from 'nereid-server';
 import type { AccessToken } from './access-tokens.ts';
 import { connectionError, statusError, storeError } from './errors.ts';
+import { getStored } from './stored-bytes.ts';
 
 export interface GcsStoreOptions {
   readonly bucket: string;
@@ -36,7 +39,7 @@ export class GcsStore implements ObjectStore {
     const query = new URLSearchParams({ prefix, fields: FIELDS, maxResults: '1000' });
     if (!deep) query.set('delimiter', '/');
     if (next !== undefined) query.set('pageToken', next);
-    const answer = await this.#ask(`${this.#objects}?${query}`, signal, false);
+    const answer = await this.#ask(`${this.#objects}?${query}`, signal);
     const page: unknown = await answer.json().catch((thrown: unknown) => {
       throw thrown instanceof SyntaxError
         ? storeError('failed', 'the answer is no JSON')
@@ -48,18 +51,30 @@ export class GcsStore implements ObjectStore {
   async open(object: StoredObject, signal: AbortSignal): Promise<ObjectContent> {
     const query = new URLSearchParams({ alt: 'media', generation: object.token });
     const url = `${this.#objects}/${encodeURIComponent(object.key)}?${query}`;
-    const { body } = await this.#ask(url, signal, true);
-    return { body: errorsOf(body) };
+    // Without this word the server decodes what is stored as gzip.
+    const headers = { ...(await this.#authorization()), 'accept-encoding': 'gzip' };
+    let answer: IncomingMessage;
+    try {
+      answer = await getStored(url, headers, signal);
+    } catch (thrown) {
+      throw connectionError(thrown);
+    }
+    const { statusCode = 0 } = answer;
+    if (statusCode !== 200) {
+      answer.resume();
+      throw statusError(statusCode, true);
+    }
+    const { encoding, isForTheWay } = encodingOf(answer);
+    const body = isForTheWay ? answer.pipe(createGunzip()) : answer;
+    return { body: errorsOf(body), encoding };
   }
 
   close(): void {
     // The connections are those of the process.
   }
 
-  async #ask(url: string, signal: AbortSignal, isConditional: boolean): Promise<Response> {
-    const token = await this.#options.token();
-    const headers: Record<string, string> =
-      token === '' ? {} : { authorization: `Bearer ${token}` };
+  async #ask(url: string, signal: AbortSignal): Promise<Response> {
+    const headers = await this.#authorization();
     let answer: Response;
     try {
       answer = await fetch(url, { headers, signal });
@@ -68,7 +83,12 @@ export class GcsStore implements ObjectStore {
     }
     if (answer.ok) return answer;
     await answer.body?.cancel().catch(() => undefined);
-    throw statusError(answer.status, isConditional);
+    throw statusError(answer.status, false);
+  }
+
+  async #authorization(): Promise<Record<string, string>> {
+    const token = await this.#options.token();
+    return token === '' ? {} : { authorization: `Bearer ${token}` };
   }
 }
 
@@ -96,9 +116,20 @@ function textOf(value: unknown): string {
   throw storeError('failed', 'the answer is no listing');
 }
 
-async function* errorsOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+/** The server may encode for the way what is stored plainly; it says so. */
+function encodingOf({ headers }: IncomingMessage): {
+  readonly encoding: string | undefined;
+  readonly isForTheWay: boolean;
+} {
+  const encoding = headers['content-encoding'];
+  const isForTheWay =
+    encoding === 'gzip' && headers['x-goog-stored-content-encoding'] === 'identity';
+  return { encoding: isForTheWay ? undefined : encoding, isForTheWay };
+}
+
+async function* errorsOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    if (body !== null) yield* body;
+    yield* body;
   } catch (thrown) {
     throw connectionError(thrown);
   }

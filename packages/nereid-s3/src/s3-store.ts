@@ -61,7 +61,11 @@ export class S3Store implements ObjectStore {
       const isEncrypted =
         answer.SSECustomerAlgorithm !== undefined ||
         (answer.ServerSideEncryption ?? '').startsWith('aws:kms');
-      return { body: errorsOf(body), md5: isEncrypted ? undefined : md5Of(answer.ETag) };
+      return {
+        body: errorsOf(body),
+        md5: isEncrypted ? undefined : md5Of(answer.ETag),
+        encoding: answer.ContentEncoding,
+      };
     } catch (thrown) {
       throw toStoreError(thrown, { isConditional: true });
     }

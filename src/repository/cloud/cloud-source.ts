@@ -178,11 +178,14 @@ export class CloudSource implements RepositorySource, AsyncDisposable {
     }
     const { attempts, listMs, silenceMs } = this.#limits;
     const content = await this.#calling(`read ${path}`, listMs, signal, (store, within) =>
-      withRetries(() => readObject(object, { store, silenceMs, signal: within }), {
-        attempts,
-        signal: within,
-        pause: this.#options.pause,
-      }),
+      withRetries(
+        () => readObject(object, MAX_CONFIG_BYTES, { store, silenceMs, signal: within }),
+        {
+          attempts,
+          signal: within,
+          pause: this.#options.pause,
+        },
+      ),
     );
     const text = content.toString('utf8');
     if (object.bytes <= KEPT_CONFIG_BYTES) this.#configs.set(name, { object, text });

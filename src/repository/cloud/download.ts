@@ -5,6 +5,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Crc32c } from './crc32c.ts';
+import { decoded } from './gzip.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import { type RetryOptions, withRetries } from './retry.ts';
 import { storeError } from './store-error.ts';
@@ -74,14 +75,20 @@ export async function downloadFolder(
 
 /**
  * Reads the whole of a small object.
+ * @param mostBytes of its content, which may be larger than what is stored of it
  * @throws StoreError
  */
 export async function readObject(
   object: StoredObject,
+  mostBytes: number,
   options: Pick<DownloadOptions, 'store' | 'silenceMs' | 'signal'>,
 ): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
+  let bytes = 0;
   await receive(object, options, async (piece) => {
+    bytes += piece.length;
+    if (bytes > mostBytes)
+      throw storeError('failed', `expected at most ${mostBytes} bytes, got more`);
     pieces.push(piece);
   });
   return Buffer.concat(pieces);
@@ -99,7 +106,10 @@ async function downloadFile(
   });
 }
 
-/** Hands the content on as it comes and checks what came: its size and the digests that the store gives. */
+/**
+ * Hands the content on as it comes and checks what came: its size and the digests that the store gives. What is stored
+ * as gzip is handed on decoded.
+ */
 async function receive(
   object: StoredObject,
   { store, silenceMs, signal }: Pick<DownloadOptions, 'store' | 'silenceMs' | 'signal'>,
@@ -112,12 +122,10 @@ async function receive(
     const content = await store.open(object, AbortSignal.any([signal, silence.signal]));
     const md5 = content.md5 ?? object.md5;
     const check = new ContentCheck(object, md5);
-    for await (const piece of content.body) {
-      timer.refresh();
-      check.update(piece);
+    const checked = check.pass(content.body, () => timer.refresh());
+    for await (const piece of content.encoding === 'gzip' ? decoded(checked) : checked) {
       await take(piece);
     }
-    check.finish();
   } catch (thrown) {
     throw silence.signal.aborted && !signal.aborted ? late : thrown;
   } finally {
@@ -138,7 +146,21 @@ class ContentCheck {
     else if (crc32c !== undefined) this.#crc32c = { wanted: crc32c, crc: new Crc32c() };
   }
 
-  update(piece: Uint8Array): void {
+  /**
+   * Yields what comes, and ends only when all of it is right.
+   * @param came called for each piece
+   * @throws StoreError busy: what came damaged may come whole the next time
+   */
+  async *pass(body: AsyncIterable<Uint8Array>, came: () => void): AsyncGenerator<Uint8Array> {
+    for await (const piece of body) {
+      came();
+      this.#update(piece);
+      yield piece;
+    }
+    this.#finish();
+  }
+
+  #update(piece: Uint8Array): void {
     this.#bytes += piece.length;
     // More than was listed must not fill the disk.
     if (this.#bytes > this.#object.bytes) throw this.#wrong('more bytes');
@@ -146,8 +168,7 @@ class ContentCheck {
     this.#crc32c?.crc.update(piece);
   }
 
-  /** @throws StoreError busy: what came damaged may come whole the next time */
-  finish(): void {
+  #finish(): void {
     if (this.#bytes !== this.#object.bytes) throw this.#wrong(`${this.#bytes} bytes`);
     if (this.#md5 !== undefined && this.#md5.hash.digest('base64') !== this.#md5.wanted) {
       throw this.#wrong('content with another MD5');

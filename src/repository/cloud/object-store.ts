@@ -38,11 +38,13 @@ export interface ListRequest {
   readonly signal: AbortSignal;
 }
 
-/** Content of an object as it comes. */
+/** Content of an object as it is stored: what the listing says of its size and digests is said of these bytes. */
 export interface ObjectContent {
   readonly body: AsyncIterable<Uint8Array>;
   /** base64, where the answer has it and it is surely of the content */
   readonly md5?: string | undefined;
+  /** Content-Encoding that the object was stored with; the server decodes gzip */
+  readonly encoding?: string | undefined;
 }
 
 /**

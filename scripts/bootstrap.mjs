@@ -14,7 +14,14 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { addonFile, buildFolder, buildNative } from './build-native.mjs';
-import { buildFakeGcs, findAzurite, findFakeGcs, installAzurite } from './lib/clouds.mjs';
+import {
+  buildFakeGcs,
+  buildMinio,
+  findAzurite,
+  findFakeGcs,
+  findMinio,
+  installAzurite,
+} from './lib/clouds.mjs';
 import { explainSystemError, Failure } from './lib/failure.mjs';
 import { findNode24, installNode24 } from './lib/node24.mjs';
 import { findNpm, isInstalled, npmCi } from './lib/npm.mjs';
@@ -151,6 +158,9 @@ function planSteps(needs, withoutTriton) {
       run: () => installAzurite(requireNode24()),
     });
   }
+  if (wants('minio') && findMinio() === undefined) {
+    steps.push({ label: 'building MinIO', tools: ['newerGo'], run: buildMinio });
+  }
   return steps;
 }
 
@@ -192,6 +202,7 @@ function writeEnvironment(needs, withoutTriton) {
     variables.NEREID_FAKE_GCS = findFakeGcs() ?? '';
     variables.NEREID_AZURITE = findAzurite() ?? '';
   }
+  if (needs.includes('minio')) variables.NEREID_MINIO = findMinio() ?? '';
   const lines = Object.entries(variables).map(
     ([name, value]) => `${name}=${quote(value)}; export ${name}\n`,
   );

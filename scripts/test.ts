@@ -235,6 +235,7 @@ const SUITE_RUNS: Readonly<Record<string, readonly Suite[]>> = {
   packaging: [{ name: 'packaging', run: nodeTests(['test/packaging/**/*.test.ts'], 1) }],
   kserve: [{ name: 'kserve', run: nodeTests(['test/kserve/**/*.test.ts'], 1) }],
   clouds: [{ name: 'clouds', run: nodeTests(['test/clouds/**/*.test.ts'], 1) }],
+  minio: [{ name: 'minio', run: nodeTests(['test/minio/**/*.test.ts'], 1) }],
   sanitize: [
     { name: 'native under address and undefined-behaviour sanitizers', run: native('address') },
     { name: 'native under the thread sanitizer', run: native('thread') },

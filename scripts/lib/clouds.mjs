@@ -10,6 +10,7 @@ import { runTool } from './run.mjs';
 import { hashOf } from './stamp.mjs';
 
 const GCS_TOOL = 'test/tools/fake-gcs-server';
+const MINIO_TOOL = 'test/tools/minio';
 const AZURE_TOOL = 'test/tools/azurite';
 
 const place = (tool, name) =>
@@ -17,25 +18,38 @@ const place = (tool, name) =>
 
 /** The server that stands for Google Cloud Storage in tests, or undefined until `buildFakeGcs` has made it. */
 export function findFakeGcs() {
-  const program = join(place(GCS_TOOL, 'fake-gcs-server'), 'fake-gcs-server');
+  return findProgram(GCS_TOOL, 'fake-gcs-server');
+}
+
+export async function buildFakeGcs() {
+  await buildProgram(GCS_TOOL, 'fake-gcs-server', 'github.com/fsouza/fake-gcs-server', 2000);
+}
+
+/** MinIO, or undefined until `buildMinio` has made it. */
+export function findMinio() {
+  return findProgram(MINIO_TOOL, 'minio');
+}
+
+export async function buildMinio() {
+  await buildProgram(MINIO_TOOL, 'minio', 'github.com/minio/minio', 4000);
+}
+
+function findProgram(tool, name) {
+  const program = join(place(tool, name), name);
   return existsSync(program) ? program : undefined;
 }
 
-/** Builds it with Go. The folder appears in one rename: being there is being whole. */
-export async function buildFakeGcs() {
-  await install(GCS_TOOL, 'fake-gcs-server', 2000, async (folder) => {
-    const what = 'Building fake-gcs-server';
-    const flags = ['-ldflags=-s -w', '-o', join(folder, 'fake-gcs-server')];
-    await runTool(
-      'fake-gcs-server',
-      what,
-      'go',
-      ['build', ...flags, 'github.com/fsouza/fake-gcs-server'],
-      {
-        cwd: join(root, GCS_TOOL),
-        env: { ...process.env, GOFLAGS: '-mod=readonly', GOTOOLCHAIN: 'local' },
-      },
-    );
+/**
+ * Builds a program with Go. The folder appears in one rename: being there is being whole.
+ * @param needed MiB on disk meanwhile
+ */
+async function buildProgram(tool, name, module, needed) {
+  await install(tool, name, needed, async (folder) => {
+    const flags = ['-ldflags=-s -w', '-o', join(folder, name)];
+    await runTool(name, `Building ${name}`, 'go', ['build', ...flags, module], {
+      cwd: join(root, tool),
+      env: { ...process.env, GOFLAGS: '-mod=readonly', GOTOOLCHAIN: 'local' },
+    });
   });
 }
 

@@ -8,6 +8,8 @@ const CMAKE_AT_LEAST = [3, 20];
 
 /** The version that test/tools/fake-gcs-server asks for. */
 const GO_AT_LEAST = [1, 19];
+/** The version that test/tools/minio asks for. */
+const NEWER_GO = [1, 25];
 
 /** The C++ compiler that cmake will take: `$CXX`, else the first of these that is there. */
 export function findCompiler(env = process.env) {
@@ -30,9 +32,8 @@ function cmakeIsEnough() {
   return Number(major) > needMajor || (Number(major) === needMajor && Number(minor) >= needMinor);
 }
 
-function goIsEnough() {
+function goIsEnough([needMajor, needMinor]) {
   const [, major, minor] = /go(\d+)\.(\d+)/.exec(ask('go', ['version']) ?? '') ?? [];
-  const [needMajor, needMinor] = GO_AT_LEAST;
   return Number(major) > needMajor || (Number(major) === needMajor && Number(minor) >= needMinor);
 }
 
@@ -74,8 +75,13 @@ const REQUIREMENTS = {
     packages: ['python3', 'python3-venv'],
   },
   go: {
-    isThere: () => goIsEnough(),
+    isThere: () => goIsEnough(GO_AT_LEAST),
     sentence: `Go ${GO_AT_LEAST.join('.')} or newer was not found, which builds a server of the tests.`,
+    packages: ['golang-go'],
+  },
+  newerGo: {
+    isThere: () => goIsEnough(NEWER_GO),
+    sentence: `Go ${NEWER_GO.join('.')} or newer was not found, which builds MinIO for the tests.`,
     packages: ['golang-go'],
   },
   flock: {

@@ -17,6 +17,7 @@ export const SUITES = [
   { name: 'packaging', needs: ['packages', 'native', 'onnxruntime'] },
   { name: 'kserve', needs: ['packages', 'native', 'kserve'], onRequest: true },
   { name: 'clouds', needs: ['packages', 'native', 'onnxruntime', 'clouds'], onRequest: true },
+  { name: 'minio', needs: ['packages', 'native', 'onnxruntime', 'minio'], onRequest: true },
   { name: 'sanitize', needs: ['sanitizers', 'onnxruntime'], onRequest: true },
 ];
 

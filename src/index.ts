@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { type CreateServerOptions, NereidServer } from './server/library.ts';
+import { NereidServer } from './server/library.ts';
+import type { CreateServerOptions } from './server/library-options.ts';
 
 export type { DataType } from './addon/types.ts';
 export { ServeError, type StatusCode } from './base/status.ts';
@@ -19,12 +20,12 @@ export type {
 } from './repository/cloud/object-store.ts';
 export type {
   Address,
-  CreateServerOptions,
   InferRequest,
   InferResult,
   ListenAt,
   NereidServer,
 } from './server/library.ts';
+export type { CreateServerOptions, FlagOptions } from './server/library-options.ts';
 export type { DataTypeArrays, InputTensor, OutputTensor } from './server/tensors.ts';
 
 /**

@@ -5,8 +5,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { addonError, FakeEngine, fakeBinding, Gate } from '../../test/support/fake-engine.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
+import { until } from '../../test/support/until.ts';
 import type { DataType } from '../addon/types.ts';
-import { type CreateServerOptions, NereidServer } from './library.ts';
+import { NereidServer } from './library.ts';
+import {
+  type CreateServerOptions,
+  type FlagOptions,
+  readLibraryOptions,
+} from './library-options.ts';
 import { decodeTensor, encodeTensor, type InputTensor } from './tensors.ts';
 
 async function open(
@@ -99,6 +105,117 @@ describe('NereidServer', () => {
     await assert.rejects(server.infer('m', { inputs: {} }), { code: 'Unavailable' });
     await assert.rejects(server.listen({ http: {} }), { code: 'Unavailable' });
   });
+});
+
+describe('the options of a library', () => {
+  it('load what requests name in mode on-demand, with the inputs as they were at the call', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('m');
+    const { server } = await open({
+      modelRepository: repository.path,
+      modelControlMode: 'on-demand',
+    });
+    await using _ = server;
+    const data = new Int32Array([1, 2]);
+    const answer = server.infer('m', { inputs: { IN: { ...input, data } } });
+    data.fill(0);
+    assert.deepEqual((await answer).outputs, { IN: input });
+    assert.deepEqual(await server.models(), [{ name: 'm', version: 1, state: 'READY' }]);
+    await assert.rejects(server.infer('none', { inputs: { IN: input } }), { code: 'NotFound' });
+  });
+
+  it('follow the repository in mode poll', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('first');
+    const { server } = await open({
+      modelRepository: repository.path,
+      modelControlMode: 'poll',
+      repositoryPollSecs: 1,
+    });
+    await using _ = server;
+    const ready = async () => {
+      const rows = await server.models();
+      return rows.filter(({ state }) => state === 'READY').map(({ name }) => name);
+    };
+    assert.deepEqual(await ready(), ['first']);
+    await repository.addIdentity('second');
+    await until(async () => (await ready()).length === 2);
+  });
+
+  it('serve what can be served without exitOnError', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('well');
+    await repository.write('broken/config.pbtxt', 'nonsense');
+    const options = { modelRepository: repository.path, loadModels: '*' } as const;
+    await assert.rejects(open(options), /broken/);
+    const { server } = await open({ ...options, exitOnError: false });
+    await using _ = server;
+    assert.equal((await server.models()).filter(({ state }) => state === 'READY').length, 1);
+  });
+
+  it('come to the same as the flags do', () => {
+    const folder = { modelRepository: ['/a', '/b'] };
+    const flags: Required<FlagOptions> = {
+      modelControlMode: 'on-demand',
+      repositoryPollSecs: 7,
+      onDemandMemoryMb: 64,
+      onDemandQueueSize: 5,
+      modelLoadThreadCount: 2,
+      modelLoadRetryCount: 3,
+      modelConfigName: 'small',
+      modelNamespacing: true,
+      disableAutoCompleteConfig: true,
+      allowOverrideCode: true,
+      exitOnError: false,
+      strictReadiness: false,
+      readinessPolicy: 'listed:x,y',
+      maxQueueSize: 9,
+      maxQueueBytes: 4096,
+      admission: 'predicted-wait',
+      queueFullStatus: 'unavailable',
+      cacheConfig: 'local,size=1048576',
+      rateLimit: 'execution_count',
+      rateLimitResource: ['R:4', 'S:1:0'],
+      backendConfig: ['onnxruntime,default-max-batch-size=2'],
+    };
+    const words = Object.entries(flags).flatMap(([name, value]) => {
+      const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+      if (flag === '--disable-auto-complete-config') return [flag];
+      return [value].flat().map((one) => `${flag}=${one}`);
+    });
+    const byFlags = readLibraryOptions({ ...folder, flags: words });
+    assert.deepEqual(readLibraryOptions({ ...folder, ...flags }), byFlags);
+    const { options } = byFlags;
+    assert.equal(options.onDemandMemoryMb, 64);
+    assert.equal(options.autoCompleteConfig, false);
+    assert.deepEqual(options.readinessPolicy, { kind: 'listed', names: ['x', 'y'] });
+    assert.equal(options.rateLimitResources.length, 2);
+    assert.deepEqual(
+      readLibraryOptions({ ...folder, loadModels: ['m'], modelControlMode: 'on-demand' }).options
+        .loadModels,
+      ['m'],
+    );
+  });
+
+  const refused: readonly (readonly [Partial<CreateServerOptions>, RegExp])[] = [
+    [{ modelRepository: [] }, /modelRepository: expected a folder/],
+    [{ modelControlMode: 'poll', loadModels: ['m'] }, /loadModels: mode 'poll' loads every model/],
+    [{ modelControlMode: 'none', allowModelControl: true }, /contradicts modelControlMode 'none'/],
+    [{ readinessPolicy: 'some' }, /Bad option: "--readiness-policy".*Got some/],
+    [{ maxQueueBytes: Number.NaN }, /Bad option: "--max-queue-bytes"/],
+    [{ rateLimitResource: ['R'] }, /--rate-limit-resource option format is/],
+    [{ flags: ['--no-such-flag'] }, /unrecognized option '--no-such-flag'/],
+    [{ flags: ['--help'] }, /'--help' is of the command line/],
+  ];
+  for (const [options, sentence] of refused) {
+    it(`refuse ${JSON.stringify(options)}`, () => {
+      assert.throws(() => readLibraryOptions({ modelRepository: '/a', ...options }), {
+        name: 'ServeError',
+        code: 'InvalidArgument',
+        message: sentence,
+      });
+    });
+  }
 });
 
 describe('tensors', () => {

@@ -2,40 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { loadBinding } from '../addon/binding.ts';
-import type { Binding, ParameterValue, SequencePart } from '../addon/types.ts';
+import type { Binding, InferCall, ParameterValue, SequencePart } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
 import { Log } from '../base/log.ts';
-import { internal, ServeError, unavailable } from '../base/status.ts';
-import { defaultOptions, type ServerOptions } from '../config/options.ts';
+import { ServeError, unavailable } from '../base/status.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';
+import { type CreateServerOptions, readLibraryOptions } from './library-options.ts';
 import { Server, type Service } from './server.ts';
 import { decodeTensor, encodeTensor, type InputTensor, type OutputTensor } from './tensors.ts';
-
-/** How a server is made inside a program. Whatever is left out is as `nereid serve` has it. */
-export interface CreateServerOptions {
-  /** folder or folders of models */
-  readonly modelRepository: string | readonly string[];
-  /** models to load at once; `'*'` = every model; default none */
-  readonly loadModels?: readonly string[] | '*';
-  /** may clients on the network load and unload models; default false */
-  readonly allowModelControl?: boolean;
-  /** requests that may wait for one model; 0 = no limit; default 1024 */
-  readonly maxQueueSize?: number;
-  /** ceiling of request, tensor and response bytes; default half of the memory the process may use */
-  readonly memoryLimitBytes?: number;
-  /** network threads; default min(4, CPUs) */
-  readonly ioThreads?: number;
-  /** milliseconds that requests in flight may take when the server closes; default 30,000 */
-  readonly exitTimeoutMs?: number;
-  /** libonnxruntime to use; default the one that `nereid setup onnxruntime` fetched */
-  readonly onnxRuntimeLibrary?: string;
-  /** fetch ONNX Runtime when a model first needs it; default false */
-  readonly fetchOnnxRuntime?: boolean;
-  /** what goes to stderr; default nothing */
-  readonly log?: 'silent' | 'error' | 'info';
-  /** stops the waiting for `loadModels` */
-  readonly signal?: AbortSignal;
-}
 
 export interface InferRequest {
   readonly inputs: Readonly<Record<string, InputTensor>>;
@@ -100,25 +74,24 @@ export class NereidServer implements AsyncDisposable {
     binding: Binding = loadBinding(),
   ): Promise<NereidServer> {
     throwIfAborted(options.signal);
-    const inner = new Server({
-      binding,
-      options: serverOptions(options),
-      log: new Log({
-        error: options.log === 'error' || options.log === 'info',
-        warning: options.log === 'info',
-        info: options.log === 'info',
-        verboseLevel: 0,
-        format: 'default',
-        file: '',
-        escape: true,
-      }),
+    const plan = readLibraryOptions(options);
+    const log = new Log({
+      error: plan.options.logError,
+      warning: plan.options.logWarning,
+      info: plan.options.logInfo,
+      verboseLevel: 0,
+      format: 'default',
+      file: '',
+      escape: true,
     });
+    for (const note of plan.notes) log.info(note);
+    const inner = new Server({ binding, options: plan.options, log });
     const server = new NereidServer(inner, options.exitTimeoutMs ?? 30_000);
     try {
-      const loading = inner.start(options.loadModels ?? []);
+      const loading = inner.start(plan.startModels);
       const failures = await abortable(loading, options.signal);
       const first = failures[0]?.error;
-      if (first !== undefined) throw first;
+      if (first !== undefined && plan.options.exitOnError) throw first;
     } catch (thrown) {
       await server.close({ timeoutMs: 0 });
       throw ServeError.from(thrown);
@@ -152,32 +125,41 @@ export class NereidServer implements AsyncDisposable {
   }
 
   /**
-   * Runs one request. The inputs are copied before this returns its promise.
+   * Runs one request. The inputs are copied before this returns its promise. In mode `on-demand` a model that does not
+   * serve is loaded first.
    * @throws ServeError NotFound, InvalidArgument, Unavailable, ResourceExhausted, Cancelled …
    */
   async infer(model: string, request: InferRequest): Promise<InferResult> {
     this.#checkOpen();
     const { signal } = request;
     throwIfAborted(signal);
+    const call: InferCall = {
+      model,
+      version: request.version === undefined ? '' : String(request.version),
+      id: request.id ?? '',
+      inputs: Object.entries(request.inputs).map(([name, one]) => encodeTensor(name, one)),
+      outputs: request.outputs ?? [],
+      ...(request.priority === undefined ? {} : { priority: request.priority }),
+      ...(request.timeoutMs === undefined
+        ? {}
+        : { timeoutUs: Math.round(request.timeoutMs * 1000) }),
+      ...(request.parameters === undefined
+        ? {}
+        : { parameters: Object.entries(request.parameters) }),
+      ...(request.sequence === undefined ? {} : { sequence: request.sequence }),
+    };
+    const { demand } = this.#server;
+    if (demand === undefined || this.#server.lifecycle.served(model).length > 0)
+      return this.#infer(call, signal);
+    const inputs = call.inputs.map((one) => ({ ...one, data: one.data.slice() }));
+    const bytes = inputs.reduce((sum, { data }) => sum + data.length, 0);
+    await abortable(demand(model, bytes), signal);
+    return this.#infer({ ...call, inputs }, signal);
+  }
+
+  async #infer(call: InferCall, signal: AbortSignal | undefined): Promise<InferResult> {
     const cancelId = this.#nextCancelId++;
-    const answered = this.#server.engine.infer(
-      {
-        model,
-        version: request.version === undefined ? '' : String(request.version),
-        id: request.id ?? '',
-        inputs: Object.entries(request.inputs).map(([name, one]) => encodeTensor(name, one)),
-        outputs: request.outputs ?? [],
-        ...(request.priority === undefined ? {} : { priority: request.priority }),
-        ...(request.timeoutMs === undefined
-          ? {}
-          : { timeoutUs: Math.round(request.timeoutMs * 1000) }),
-        ...(request.parameters === undefined
-          ? {}
-          : { parameters: Object.entries(request.parameters) }),
-        ...(request.sequence === undefined ? {} : { sequence: request.sequence }),
-      },
-      cancelId,
-    );
+    const answered = this.#server.engine.infer(call, cancelId);
     const cancel = (): void => this.#server.engine.cancel(cancelId);
     signal?.addEventListener('abort', cancel, { once: true });
     try {
@@ -231,27 +213,4 @@ export class NereidServer implements AsyncDisposable {
   #checkOpen(): void {
     if (this.#isClosed) throw unavailable('the server is closed');
   }
-}
-
-function serverOptions(options: CreateServerOptions): ServerOptions {
-  const { modelRepository } = options;
-  const modelRepositories =
-    typeof modelRepository === 'string' ? [modelRepository] : [...modelRepository];
-  if (modelRepositories.length === 0)
-    throw internal('modelRepository: expected a folder, got none');
-  return {
-    ...defaultOptions('nereid'),
-    modelRepositories,
-    modelControlMode: options.allowModelControl === true ? 'explicit' : 'none',
-    maxQueueSize: options.maxQueueSize ?? defaultOptions('nereid').maxQueueSize,
-    memoryLimitBytes: options.memoryLimitBytes ?? 0,
-    ioThreads: options.ioThreads ?? 0,
-    onnxRuntimeLibrary: options.onnxRuntimeLibrary ?? '',
-    setup: options.fetchOnnxRuntime === true ? 'auto' : 'never',
-    allowMetrics: false,
-    extendedMetrics: false,
-    logError: options.log === 'error' || options.log === 'info',
-    logWarning: options.log === 'info',
-    logInfo: options.log === 'info',
-  };
 }

@@ -89,6 +89,8 @@ export class Server implements AsyncDisposable {
   readonly engine: Engine;
   readonly lifecycle: ModelLifecycle;
   readonly control: ControlService;
+  /** loads a model for a call in mode on-demand, which resolves when it serves; undefined in other modes */
+  readonly demand: ((model: string, bytes?: number) => Promise<void>) | undefined;
   /** how this server reads configurations and builds versions */
   readonly loaderOptions: LoaderOptions;
   readonly #log: Log;
@@ -169,13 +171,10 @@ export class Server implements AsyncDisposable {
       namespaces,
       log,
     });
+    this.demand = onDemand && ((name, bytes) => onDemand.demand(name, bytes));
     this.control = {
       metadata: serverMetadata(options.program, options.id, packageVersion()),
-      models: new ModelQueries(
-        this.lifecycle,
-        options.modelProperties,
-        onDemand && ((name) => onDemand.demand(name)),
-      ),
+      models: new ModelQueries(this.lifecycle, options.modelProperties, this.demand),
       memory: new MemoryQueries({
         engine: this.engine,
         loadedBytes: (name) => onDemand?.loadedBytes(name),

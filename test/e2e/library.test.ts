@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { createServer, type InputTensor } from '../../src/index.ts';
 import { projectRoot } from '../support/nereid.ts';
+import { TempRepository } from '../support/temp-repository.ts';
 
 const modelRepository = `${projectRoot}model_repository`;
 const ints = (...values: number[]): InputTensor => ({
@@ -71,6 +72,34 @@ describe('createServer', () => {
     assert.equal((await fetch(url)).status, 200);
     assert.equal(await server.close(), true);
     await assert.rejects(fetch(url));
+  });
+
+  it('loads what is asked for in mode on-demand, within its memory budget', async () => {
+    const options = { modelRepository, modelControlMode: 'on-demand' } as const;
+    await using server = await createServer({ ...options, onDemandMemoryMb: 4096 });
+    const sixteen = ints(...Array.from({ length: 16 }, (_, i) => i));
+    const inputs = { INPUT0: sixteen, INPUT1: sixteen };
+    const { outputs } = await server.infer('simple', { inputs });
+    assert.equal(outputs.OUTPUT0?.data[15], 30);
+    const { http } = await server.listen({ http: {} });
+    const text = { name: 'INPUT0', shape: [1, 1], datatype: 'BYTES', data: ['é'] };
+    const answer = await fetch(`http://${http.host}:${http.port}/v2/models/simple_identity/infer`, {
+      method: 'POST',
+      body: JSON.stringify({ inputs: [text] }),
+    });
+    assert.equal(answer.status, 200, await answer.text());
+    using repository = new TempRepository();
+    await repository.addIdentity('large');
+    await repository.write('large/1/weights', 'w'.repeat(2 << 20));
+    await using small = await createServer({
+      modelRepository: repository.path,
+      modelControlMode: 'on-demand',
+      onDemandMemoryMb: 1,
+    });
+    await assert.rejects(small.infer('large', { inputs: { IN: ints(1) } }), {
+      code: 'Unavailable',
+      message: /model 'large' needs .*--on-demand-memory-mb=1 has no room for/,
+    });
   });
 
   it('leaves the event loop free while models run flat out', { timeout: 60_000 }, async () => {

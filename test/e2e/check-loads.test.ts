@@ -42,9 +42,8 @@ const OTHER_WORDS = [
 ];
 
 /** The errors of a check by model; what it says of the whole repository under the empty name. */
-async function check(path: string, more: readonly string[] = []): Promise<Map<string, Finding[]>> {
-  const flags = ['--format=json', ...TABLE_FLAGS, ...more];
-  const words = [join(projectRoot, 'bin/nereid'), 'check', path, ...flags];
+async function check(path: string, flags: readonly string[]): Promise<Map<string, Finding[]>> {
+  const words = [join(projectRoot, 'bin/nereid'), 'check', path, '--format=json', ...flags];
   const ended = await promisify(execFile)(process.execPath, words, { maxBuffer: 1 << 24 }).catch(
     (error: { stdout: string; stderr: string }) => error,
   );
@@ -54,10 +53,10 @@ async function check(path: string, more: readonly string[] = []): Promise<Map<st
 }
 
 /** What loads answer, by model; empty where it serves. */
-async function loadAll(path: string): Promise<Map<string, string>> {
+async function loadAll(path: string, flags: readonly string[]): Promise<Map<string, string>> {
   await using server = await startNereid({
     executable: 'nereid',
-    args: [`--model-repository=${path}`, '--model-control-mode=explicit', ...TABLE_FLAGS],
+    args: [`--model-repository=${path}`, '--model-control-mode=explicit', ...flags],
   });
   const answers = new Map<string, string>();
   for (const { name } of TABLE) {
@@ -80,7 +79,8 @@ describe('nereid check beside the loads of a server', { timeout: 300_000 }, () =
     for (const model of TABLE) await add(repository, model);
     // It holds each name once, so that a table with a name twice cannot hide one.
     assert.equal(new Set(TABLE.map(({ name }) => name)).size, TABLE.length);
-    [errors, answers] = [await check(repository.path), await loadAll(repository.path)];
+    errors = await check(repository.path, TABLE_FLAGS);
+    answers = await loadAll(repository.path, TABLE_FLAGS);
   });
   after(() => repository[Symbol.dispose]());
 
@@ -92,6 +92,23 @@ describe('nereid check beside the loads of a server', { timeout: 300_000 }, () =
     );
     assert.deepEqual([...errors.keys()].sort(), refused.toSorted());
   });
+
+  const servers: readonly (readonly string[])[] = [
+    [],
+    ['--disable-auto-complete-config'],
+    ['--rate-limit=execution_count'],
+    ['--backend-config=default-max-batch-size=0', '--model-config-name=small'],
+  ];
+  for (const flags of servers) {
+    it(`does so for a server with ${flags.join(' ') || 'no flags'}`, async () => {
+      const [found, loaded] = [
+        await check(repository.path, flags),
+        await loadAll(repository.path, flags),
+      ];
+      const refused = [...loaded].filter(([, answer]) => answer !== '').map(([name]) => name);
+      assert.deepEqual([...found.keys()].sort(), refused.sort());
+    });
+  }
 
   it('says it in the words of the load', () => {
     const unlike = [...errors.keys()].filter(

@@ -27,12 +27,28 @@ function descriptor(fd: number, isTerminal: boolean): Output {
     // Synchronous: the process may end right after, and a pipe would lose what was queued.
     write: (text) => {
       try {
-        writeSync(fd, text);
+        writeWhole(fd, Buffer.from(text));
       } catch {
         // A reader that closed its end wants no more.
       }
     },
   };
+}
+
+/** Nobody writes it: waiting for it is sleeping. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
+const FULL_PIPE_MS = 5;
+
+/** A pipe takes what it has room for, and one that does not block refuses while it has none. */
+function writeWhole(fd: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (thrown) {
+      if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EAGAIN')) throw thrown;
+      Atomics.wait(NEVER, 0, 0, FULL_PIPE_MS);
+    }
+  }
 }
 
 export const stdout: Output = descriptor(1, process.stdout.isTTY === true);

@@ -11,7 +11,8 @@ import { Log } from '../base/log.ts';
 import { defaultOptions, type ServerOptions } from '../config/options.ts';
 import { BackendSetup } from './backends.ts';
 import { defaultMemoryLimit } from './memory-limit.ts';
-import { enabledServices, Server } from './server.ts';
+import { Server } from './server.ts';
+import { enabledServices } from './services.ts';
 
 const quiet = new Log(undefined, () => undefined);
 

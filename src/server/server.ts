@@ -2,20 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { AccessControl } from '../access/access-control.ts';
-import type {
-  Binding,
-  ControlCall,
-  Engine,
-  EngineOptions,
-  ListenResult,
-  MetricsOptions,
-  Service,
-} from '../addon/types.ts';
+import type { Binding, ControlCall, Engine, ListenResult, Service } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
-import { metricsHost, type ServerOptions } from '../config/options.ts';
-import { responseCacheBytes } from '../config/response-cache.ts';
-import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
+import type { ServerOptions } from '../config/options.ts';
 import { HealthDetails } from '../control/health-details.ts';
 import { LogSettingsVerbs } from '../control/log-settings.ts';
 import { MemoryQueries } from '../control/memory.ts';
@@ -41,32 +31,18 @@ import { routeAliases, vertexAiModel } from './aliases.ts';
 import { type Ask, BackendSetup } from './backends.ts';
 import { Certificates, readTls } from './certificates.ts';
 import { docsApi } from './docs-api.ts';
+import { engineOptions } from './engine-options.ts';
 import { lazyPredictor, loadInferPath } from './infer-paths.ts';
-import { keepaliveOf } from './keepalive.ts';
 import { MemoryKeeper } from './memory-keeper.ts';
 import { memoryLimitOf } from './memory-limit.ts';
 import { startOnDemand } from './on-demand.ts';
 import { packageVersion } from './package-version.ts';
+import { enabledServices, listenFailure, listenOptions, tlsFiles } from './services.ts';
 import { Sources } from './sources.ts';
 import { makeTracing, type Tracing } from './tracing.ts';
 
 /** Triton's batch size for models that are auto-completed. */
 const DEFAULT_MAX_BATCH_SIZE = 4;
-
-// Limits that are no flags. Header block: above what browsers and gateways send. Idle connections cost a descriptor
-// each, and clients keep pools for long. A head is a few packets; who sends it byte by byte wants to hold a connection
-// that the idle limit does not see. A body may be slow, but not slower than any working link. Control calls
-// include loads, which may build a large model.
-const LIMITS = {
-  maxHeaderBytes: 32 * 1024,
-  idleTimeoutMs: 3_600_000,
-  headTimeoutMs: 30_000,
-  bodyTimeoutMs: 600_000,
-  minBodyBytesPerSecond: 1024,
-  maxConnections: 65_536,
-  maxStreamsPerConnection: 1024,
-  controlTimeoutMs: 1_800_000,
-} as const;
 
 /** A client that keeps its connection busy sends its next request within this time, over any network near enough. */
 const SILENCE_MS = 200;
@@ -377,144 +353,8 @@ export class Server implements AsyncDisposable {
   }
 }
 
-/** Services that the flags left on, in the order their ports open. */
-export function enabledServices(options: ServerOptions): Service[] {
-  const all: [Service, boolean][] = [
-    ['grpc', options.allowGrpc],
-    ['http', options.allowHttp],
-    ['sagemaker', options.allowSagemaker],
-    ['vertex-ai', options.allowVertexAi],
-    ['metrics', options.allowMetrics],
-    ['management', options.managementPort !== undefined],
-  ];
-  return all.filter(([, isOn]) => isOn).map(([service]) => service);
-}
-
-function tlsFiles(service: Service, options: ServerOptions): TlsFiles | undefined {
-  switch (service) {
-    case 'http':
-    case 'management':
-      return httpTlsFiles(options);
-    case 'grpc':
-      return grpcTlsFiles(options);
-    case 'metrics':
-    case 'sagemaker':
-    case 'vertex-ai':
-      return undefined;
-  }
-}
-
-function listenOptions(service: Service, options: ServerOptions) {
-  const both = ['http1', 'http2'] as const;
-  switch (service) {
-    case 'http':
-      return {
-        service,
-        host: options.httpAddress,
-        port: options.httpPort,
-        protocols: options.singleProtocolPorts ? (['http1'] as const) : both,
-        reusePort: options.reuseHttpPort,
-      };
-    case 'grpc':
-      return {
-        service,
-        host: options.grpcAddress,
-        port: options.grpcPort,
-        protocols: options.singleProtocolPorts ? (['http2'] as const) : both,
-        reusePort: options.reuseGrpcPort,
-        keepalive: keepaliveOf(options),
-      };
-    case 'sagemaker':
-      return {
-        service,
-        host: options.sagemakerAddress,
-        port: options.sagemakerPort,
-        protocols: ['http1'] as const,
-        reusePort: false,
-      };
-    case 'vertex-ai':
-      return {
-        service,
-        host: options.vertexAiAddress,
-        port: options.vertexAiPort,
-        protocols: ['http1'] as const,
-        reusePort: false,
-      };
-    case 'metrics':
-      return {
-        service,
-        host: metricsHost(options),
-        port: options.metricsPort,
-        protocols: ['http1'] as const,
-        reusePort: false,
-      };
-    case 'management':
-      return {
-        service,
-        host: options.managementAddress,
-        port: options.managementPort ?? 0,
-        protocols: both,
-        reusePort: false,
-      };
-  }
-}
-
-function listenFailure(service: Service, host: string, port: number, thrown: unknown): ServeError {
-  const error = ServeError.from(thrown);
-  const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  const isTaken = /EADDRINUSE|in use/i.test(error.message);
-  const reason = isTaken ? 'another program listens there' : error.message;
-  return new ServeError(
-    'Unavailable',
-    `cannot listen on ${where} (--${service}-port): ${reason}; choose another with --${service}-port`,
-    { cause: error },
-  );
-}
-
 /** What lies between the steps of one ensemble may take this part of all memory. */
 const ENSEMBLE_SHARE = 4;
-
-function engineOptions(
-  options: ServerOptions,
-  metrics: MetricsOptions,
-  onnxRuntimeLibrary: string,
-): EngineOptions {
-  return {
-    program: options.program,
-    ioThreads: options.ioThreads,
-    inferPath: options.inferPath,
-    inlineExecution: options.inlineExecution,
-    enableTestBackends: options.enableTestBackends,
-    onnxRuntimeLibrary,
-    memoryLimitBytes: memoryLimitOf(options),
-    responseCacheBytes: responseCacheBytes(options),
-    resourceLimits: options.rateLimitResources.map(({ name, count, device }) => ({
-      name,
-      count,
-      ...(device === undefined ? {} : { device }),
-    })),
-    httpMaxInputBytes: options.httpMaxInputBytes,
-    grpcMaxResponsePoolSize: options.grpcMaxResponsePoolSize,
-    grpcInferResponseCompressionLevel: options.grpcInferResponseCompressionLevel,
-    allowClientShm: options.allowClientShm,
-    keepHeaderNames: options.httpHeaderForwardPattern !== '',
-    ...LIMITS,
-    jsonHealthBodies: options.jsonHealthBodies,
-    diagnosticsApi: options.diagnosticsApi,
-    metrics,
-    real16Json: options.real16Json,
-    logVerbose: options.logVerbose,
-    logInfo: options.logInfo,
-    logWarning: options.logWarning,
-    logError: options.logError,
-    logFormat: options.logFormat,
-    logFile: options.logFile,
-    accessLog: options.accessLog,
-    accessLogEvery: options.accessLogEvery,
-    serverTiming: options.serverTiming,
-    orcaLoadMetrics: options.orcaLoadMetrics,
-  };
-}
 
 function defaultMaxBatchSize(options: ServerOptions): number {
   const given = options.backendConfig.findLast(({ key }) => key === 'default-max-batch-size');

@@ -67,6 +67,26 @@ export const emptyRepositoryOptions: RepositoryOptions = {
 
 const MOST_LOAD_THREADS = 1024;
 
+/** A flag for a number; one outside its bounds counts as the bound. */
+function count(
+  name: string,
+  field: 'onDemandMemoryMb' | 'onDemandQueueSize' | 'modelLoadThreadCount' | 'modelLoadRetryCount',
+  bounds: { readonly least: number; readonly most?: number; readonly initial: number },
+  help: string,
+): Flag<RepositoryOptions> {
+  const { least, most = Number.MAX_SAFE_INTEGER, initial } = bounds;
+  return {
+    name,
+    group: 'Model repository',
+    value: '<integer>',
+    help,
+    defaults: both(String(initial)),
+    set: (draft, value) => {
+      draft[field] = Math.min(Math.max(least, int32(value)), most);
+    },
+  };
+}
+
 export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
   {
     name: 'model-repository',
@@ -152,26 +172,18 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
       draft.repositoryPollSecs = int32(value);
     },
   },
-  {
-    name: 'on-demand-memory-mb',
-    group: 'Model repository',
-    value: '<integer>',
-    help: 'MiB that loaded models may take together in mode "on-demand": beyond it others are evicted. 0 = no bound.',
-    defaults: both('0'),
-    set: (draft, value) => {
-      draft.onDemandMemoryMb = Math.max(0, int32(value));
-    },
-  },
-  {
-    name: 'on-demand-queue-size',
-    group: 'Model repository',
-    value: '<integer>',
-    help: 'Calls that may wait for models to be loaded in mode "on-demand"; more are refused as by a full queue.',
-    defaults: both('1000'),
-    set: (draft, value) => {
-      draft.onDemandQueueSize = Math.max(1, int32(value));
-    },
-  },
+  count(
+    'on-demand-memory-mb',
+    'onDemandMemoryMb',
+    { least: 0, initial: 0 },
+    'MiB that loaded models may take together in mode "on-demand": beyond it others are evicted. 0 = no bound.',
+  ),
+  count(
+    'on-demand-queue-size',
+    'onDemandQueueSize',
+    { least: 1, initial: 1000 },
+    'Calls that may wait for models to be loaded in mode "on-demand"; more are refused as by a full queue.',
+  ),
   {
     name: 'load-model',
     group: 'Model repository',
@@ -182,26 +194,18 @@ export const repositoryFlags: readonly Flag<RepositoryOptions>[] = [
       draft.loadModels = [...new Set([...draft.loadModels, notEmpty(value)])];
     },
   },
-  {
-    name: 'model-load-thread-count',
-    group: 'Model repository',
-    value: '<integer>',
-    help: 'Models that may load at the same time.',
-    defaults: both('4'),
-    set: (draft, value) => {
-      draft.modelLoadThreadCount = Math.min(Math.max(1, int32(value)), MOST_LOAD_THREADS);
-    },
-  },
-  {
-    name: 'model-load-retry-count',
-    group: 'Model repository',
-    value: '<integer>',
-    help: 'How often a version whose build failed is built again.',
-    defaults: both('0'),
-    set: (draft, value) => {
-      draft.modelLoadRetryCount = Math.max(0, int32(value));
-    },
-  },
+  count(
+    'model-load-thread-count',
+    'modelLoadThreadCount',
+    { least: 1, most: MOST_LOAD_THREADS, initial: 4 },
+    'Models that may load at the same time.',
+  ),
+  count(
+    'model-load-retry-count',
+    'modelLoadRetryCount',
+    { least: 0, initial: 0 },
+    'How often a version whose build failed is built again.',
+  ),
   {
     name: 'model-config-name',
     group: 'Model repository',

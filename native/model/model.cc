@@ -90,8 +90,9 @@ base::Result<base::Ref<Model>> Model::LoadInstance(
       base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model), options));
   RETURN_IF_ERROR(model->MakeInstances(backend, instance, options));
   if (!samples.empty()) {
-    model->warmup_ = std::make_unique<const Warmup>(model->plan_, std::move(samples), backend,
-                                                    options.budget, options.validate);
+    model->warmup_ =
+        std::make_unique<const Warmup>(model->plan_, std::move(samples), backend, options.budget,
+                                       options.validate, options.taker != nullptr);
     for (size_t i = 0; i < model->leases_.size(); ++i) {
       RETURN_IF_ERROR(model->warmup_->Warm(*model->leases_[i]->instance, static_cast<int>(i)));
     }

@@ -69,6 +69,7 @@ base::Result<base::Ref<SequenceModel>> SequenceModel::Load(core::ModelPlan plan,
                                                            const ModelOptions& options) {
   const Instant start = steady_clock::now();
   core::ModelPlan inner = SequenceTensors::InnerPlan(plan);
+  plan.warmup.clear();
   ASSIGN_OR_RETURN(std::shared_ptr<backend::BackendModel> shared, backend.Load(inner));
   ASSIGN_OR_RETURN(SequenceTensors tensors, SequenceTensors::Make(plan, options.budget));
   auto model = base::Ref<SequenceModel>::Adopt(

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "device/host_pool.h"
+#include "model/sequence_warmup.h"
 #include "tensor/bytes_tensor.h"
 
 namespace serving::model {
@@ -31,57 +32,10 @@ core::TensorPlan MakeTensor(const std::string& name, tensor::DataType type,
   return plan;
 }
 
-tensor::Shape OneElement() {
-  tensor::Shape shape;
-  shape.Append(1);
-  return shape;
-}
-
 uint32_t FindOutput(const core::ModelPlan& plan, const std::string& name) {
   const auto found = std::ranges::find_if(
       plan.outputs, [&](const core::TensorPlan& output) { return output.tensor.name == name; });
   return static_cast<uint32_t>(found - plan.outputs.begin());
-}
-
-std::string Element(const core::CorrelationId& id, tensor::DataType type) {
-  std::string element;
-  if (type == tensor::DataType::kBytes) {
-    const auto* text = std::get_if<std::string_view>(&id);
-    const auto* number = std::get_if<uint64_t>(&id);
-    tensor::AppendBytesElement(element, text != nullptr     ? std::string(*text)
-                                        : number != nullptr ? std::to_string(*number)
-                                                            : std::string());
-    return element;
-  }
-  const auto* number = std::get_if<uint64_t>(&id);
-  const uint64_t value = number == nullptr ? 0 : *number;
-  element.assign(reinterpret_cast<const char*>(&value), tensor::ByteSize(type));
-  return element;
-}
-
-// A warm-up runs as the first request of a sequence. What a sample brings itself stays.
-void AddInputs(const core::SequencePlan& sequence, core::WarmupSample& sample) {
-  const auto add = [&](const std::string& name, tensor::DataType type, const tensor::Shape& dims,
-                       const std::string& bytes) {
-    if (std::ranges::find(sample.inputs, name, &core::WarmupInput::name) != sample.inputs.end())
-      return;
-    core::WarmupInput& input = sample.inputs.emplace_back();
-    input.name = name;
-    input.data_type = type;
-    input.dims = dims;
-    input.source = core::WarmupInput::Source::kBytes;
-    input.bytes = bytes;
-  };
-  for (const core::SequenceControl& control : sequence.controls) {
-    const bool is_true = control.kind == Kind::kStart || control.kind == Kind::kReady;
-    add(control.name, control.data_type, OneElement(),
-        control.kind == Kind::kCorrelationId ? Element(uint64_t{0}, control.data_type)
-        : is_true                            ? control.true_bytes
-                                             : control.false_bytes);
-  }
-  for (const core::SequenceState& state : sequence.states) {
-    add(state.input, state.data_type, state.initial_dims, state.initial_bytes);
-  }
 }
 
 // Empty texts are zeros too.
@@ -97,7 +51,7 @@ core::ModelPlan SequenceTensors::InnerPlan(const core::ModelPlan& plan) {
   core::ModelPlan inner = plan;
   const core::SequencePlan& sequence = *plan.sequence;
   for (const core::SequenceControl& control : sequence.controls) {
-    inner.inputs.push_back(MakeTensor(control.name, control.data_type, OneElement()));
+    inner.inputs.push_back(MakeTensor(control.name, control.data_type, OneControl()));
   }
   for (const core::SequenceState& state : sequence.states) {
     inner.inputs.push_back(MakeTensor(state.input, state.data_type, state.dims));
@@ -105,7 +59,7 @@ core::ModelPlan SequenceTensors::InnerPlan(const core::ModelPlan& plan) {
       inner.outputs.push_back(MakeTensor(state.output, state.data_type, state.dims));
     }
   }
-  for (core::WarmupSample& sample : inner.warmup) AddInputs(sequence, sample);
+  for (core::WarmupSample& sample : inner.warmup) AddSequenceInputs(sequence, sample);
   if (sequence.is_direct) inner.batching = core::BatchingPlan();
   // One instance answers in order.
   if (inner.batching) inner.batching->preserve_ordering = false;
@@ -121,7 +75,7 @@ base::Result<SequenceTensors> SequenceTensors::Make(const core::ModelPlan& plan,
   tensors.model_ = plan.name;
   tensors.budget_ = std::move(budget);
   tensors.has_rows_ = plan.max_batch_size > 0;
-  tensors.element_ = OneElement();
+  tensors.element_ = OneControl();
   if (tensors.has_rows_) tensors.element_.Append(1);
   auto slot = static_cast<uint32_t>(plan.inputs.size());
   if (!sequence.controls.empty()) {
@@ -189,7 +143,7 @@ base::Status SequenceTensors::Begin(const core::CorrelationId& id, SequenceMemor
   ResetStates(memory);
   const Control* control = FindCorrelationId();
   if (control == nullptr) return {};
-  const std::string element = Element(id, control->data_type);
+  const std::string element = CorrelationElement(id, control->data_type);
   memory.correlation_id = Allocate(element.size());
   if (!memory.correlation_id) return MemoryFull(model_);
   std::memcpy(memory.correlation_id->data(), element.data(), element.size());

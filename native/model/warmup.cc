@@ -28,7 +28,7 @@ using tensor::DataType;
 
 // What an execution of a sample is waited for: its end, and the final response of each request.
 // Any thread.
-class SampleAnswers final : public ExecutionListener {
+class SampleAnswers final : public ExecutionListener, public RequestTaker {
  public:
   explicit SampleAnswers(size_t requests) : open_(requests + 1) {}
 
@@ -37,6 +37,11 @@ class SampleAnswers final : public ExecutionListener {
     std::lock_guard lock(mutex_);
     if (!response.status.ok()) errors_ += response.status.message() + "; ";
     if (response.is_final) CloseLocked();
+  }
+  // One that would run again has run.
+  void TakeBack(core::RequestPtr, core::InferResponse&) override {
+    std::lock_guard lock(mutex_);
+    CloseLocked();
   }
   void AwaitExecuted(Execution& execution) {
     std::unique_lock lock(mutex_);
@@ -207,6 +212,7 @@ base::Status Warmup::Run(const Sample& sample, backend::Instance& instance, int 
   SampleAnswers answers(requests);
   Execution execution(plan_, index, backend_.input_alignment(), budget_, &answers,
                       backend_.only_copies_values());
+  if (may_run_again_) execution.SetTaker(&answers);
   for (size_t i = 0; i < requests; ++i) {
     ASSIGN_OR_RETURN(core::RequestPtr request, MakeRequest(sample));
     request->times.received = request->times.queued = std::chrono::steady_clock::now();

@@ -27,15 +27,16 @@ using ValidateRequest = base::Status (*)(const core::ModelPlan&, core::InferRequ
 // Threads: any, several instances at once.
 class Warmup {
  public:
-  // `plan` and `backend` outlive the warm-up.
+  // `plan` and `backend` outlive the warm-up. `may_run_again`: requests may, once is enough here.
   Warmup(const core::ModelPlan& plan, std::vector<core::WarmupSample> samples,
          const backend::Backend& backend, std::shared_ptr<base::MemoryBudget> budget,
-         ValidateRequest validate)
+         ValidateRequest validate, bool may_run_again = false)
       : plan_(plan),
         samples_(std::move(samples)),
         backend_(backend),
         budget_(std::move(budget)),
-        validate_(validate) {}
+        validate_(validate),
+        may_run_again_(may_run_again) {}
 
   // Runs each sample as often as it says on an instance that nobody else uses: number `index` of
   // the plan. Blocks until each execution has ended and every request of it has its final response.
@@ -62,6 +63,7 @@ class Warmup {
   const backend::Backend& backend_;
   const std::shared_ptr<base::MemoryBudget> budget_;
   const ValidateRequest validate_;
+  const bool may_run_again_;
 };
 
 }  // namespace serving::model

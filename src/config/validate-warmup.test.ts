@@ -27,6 +27,31 @@ describe('warm-up samples of a configuration', () => {
     complete(sample(`batch_size: 4 count: 7 ${input('input_data_file: "a/b"')}`));
   });
 
+  it('may name what a model of sequences has beside its inputs', () => {
+    const sequences = `sequence_batching {
+      control_input { name: "START" control { kind: CONTROL_SEQUENCE_START bool_false_true: [ false, true ] } }
+      control_input { name: "ID" control { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_STRING } }
+      state { input_name: "in" output_name: "out" data_type: TYPE_INT64 dims: 1 } }\n`;
+    const given = (names: readonly string[], type = 'TYPE_BOOL'): string =>
+      sample(
+        `batch_size: 1 ${names
+          .map((name) => input('zero_data: true', name).replace('TYPE_STRING', type))
+          .join(' ')}`,
+      ) + sequences;
+    assert.deepEqual(fieldsWithoutEffect(read(given(['START', 'ID', 'in']))), []);
+    assert.equal(fieldsWithoutEffect(read(given(['out', 'START']))).length, 1);
+    for (const [name, type] of [
+      ['START', 'BOOL'],
+      ['ID', 'BYTES'],
+      ['in', 'INT64'],
+    ] as const) {
+      assert.throws(
+        () => complete(given([name], 'TYPE_INVALID')),
+        new RegExp(`inference input '${name}' data-type is '<invalid>', but .* expects '${type}'`),
+      );
+    }
+  });
+
   it('are skipped when they have no requests, as in Triton', () => {
     complete(sample(`batch_size: 0 ${input('')}`));
   });

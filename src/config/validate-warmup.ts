@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ConfigProblem } from './config-error.ts';
-import type { ModelConfig, ModelWarmup, WarmupInput } from './model-config.ts';
+import type { ConfigDataType, ModelConfig, ModelWarmup, WarmupInput } from './model-config.ts';
 import { staysInside } from './validate-io.ts';
 
 /** Executions of one sample on one instance; beyond it the number is a slip of the finger. */
@@ -80,14 +80,31 @@ function* sourceProblems(
 }
 
 function typeProblem(config: ModelConfig, name: string): string {
-  const type = config.input.find((input) => input.name === name)?.data_type ?? 'TYPE_INVALID';
+  const type =
+    config.input.find((input) => input.name === name)?.data_type ??
+    config.sequence_batching?.state.find(({ input_name }) => input_name === name)?.data_type ??
+    controlType(config, name);
   const wire = type === 'TYPE_STRING' ? 'BYTES' : type.slice('TYPE_'.length);
   return `inference input '${name}' data-type is '<invalid>', but model '${config.name}' expects '${wire}'`;
 }
 
-/** Samples may name tensors that the model does not take from clients; those are no part of its requests. */
+function controlType(config: ModelConfig, name: string): ConfigDataType {
+  const input = config.sequence_batching?.control_input.find((one) => one.name === name);
+  const [control] = input?.control ?? [];
+  if (control === undefined) return 'TYPE_INVALID';
+  if (control.int32_false_true.length > 0) return 'TYPE_INT32';
+  if (control.fp32_false_true.length > 0) return 'TYPE_FP32';
+  return control.bool_false_true.length > 0 ? 'TYPE_BOOL' : control.data_type;
+}
+
+/** Samples may name tensors that the model does not have; those are no part of its requests. */
 export function isInput(config: ModelConfig, name: string): boolean {
-  return config.input.some((input) => input.name === name);
+  const { control_input = [], state = [] } = config.sequence_batching ?? {};
+  return (
+    config.input.some((input) => input.name === name) ||
+    control_input.some((input) => input.name === name) ||
+    state.some(({ input_name }) => input_name === name)
+  );
 }
 
 function load(path: string, text: string): ConfigProblem {

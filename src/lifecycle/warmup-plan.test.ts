@@ -75,6 +75,18 @@ describe('readWarmup', () => {
     assert.deepEqual(more, []);
   });
 
+  it('takes controls and states of sequences', async () => {
+    using repository = new TempRepository();
+    const sequences = `sequence_batching { control_input { name: "START" control {
+      kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } } }\n`;
+    const text = sample('zero_data: true').replace('"IN"', '"START"');
+    const [read] = await samplesOf(repository, text + sequences);
+    assert.deepEqual(
+      read?.inputs.map(({ name }) => name),
+      ['START'],
+    );
+  });
+
   it('says where a file is named that is missing or too short', async () => {
     using repository = new TempRepository();
     const missing = samplesOf(repository, sample('input_data_file: "row"'));

@@ -202,7 +202,7 @@ describe('checkRepositories', () => {
       `model_warmup { name: "w" batch_size: 1 inputs { key: "IN" value { data_type: TYPE_INT32 dims: 1 input_data_file: "${file}" } } }`;
     await folder.addIdentity('well', [1], warm('row'));
     await folder.write('well/warmup/row', 'four');
-    await folder.addIdentity('missing', [1], warm('row'));
+    await folder.addIdentity('missing', [1], warm('row') + warm('other'));
     for (const name of ['well', 'missing']) await folder.write(`${name}/1/x`, '');
     const { findings } = await checkRepositories([folder.path], tools());
     assert.deepEqual(
@@ -212,6 +212,11 @@ describe('checkRepositories', () => {
           'missing',
           'model_warmup[0].inputs["IN"].input_data_file',
           'failed to open text file for read warmup/row',
+        ],
+        [
+          'missing',
+          'model_warmup[1].inputs["IN"].input_data_file',
+          'failed to open text file for read warmup/other',
         ],
       ],
     );

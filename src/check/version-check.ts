@@ -283,17 +283,24 @@ function sourceOf({ text, format }: ConfigText, { name }: ModelFolder): ConfigSo
   return { text, file: name, format };
 }
 
-/** The first sample whose file is not what it should be. */
+/** Every input of a sample whose file is not what it should be. */
 async function warmupProblems(
   config: ModelConfig,
   folder: ModelFolder,
   text: ConfigText,
 ): Promise<TextProblem[]> {
-  try {
-    await readWarmup(config, folder, sourceOf(text, folder));
-    return [];
-  } catch (thrown) {
-    if (!(thrown instanceof ConfigError)) throw thrown;
-    return [{ code: 'invalid-config', field: thrown.path, message: thrown.text }];
+  const problems: TextProblem[] = [];
+  for (const [index, sample] of config.model_warmup.entries()) {
+    for (const input of sample.inputs) {
+      const alone = { ...config, model_warmup: [{ ...sample, inputs: new Map([input]) }] };
+      try {
+        await readWarmup(alone, folder, sourceOf(text, folder));
+      } catch (thrown) {
+        if (!(thrown instanceof ConfigError)) throw thrown;
+        const field = thrown.path.replace('model_warmup[0]', `model_warmup[${index}]`);
+        problems.push({ code: 'invalid-config', field, message: thrown.text });
+      }
+    }
   }
+  return problems;
 }

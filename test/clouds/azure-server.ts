@@ -102,11 +102,14 @@ export class AzureServer implements TestStore {
     const dated = { 'x-ms-date': new Date().toUTCString(), 'x-ms-version': '2023-11-03' };
     const headers = { 'content-type': 'application/octet-stream', ...given, ...dated };
     const authorization = sharedKey({ method, url, headers }, ACCOUNT, KEY);
-    const answer = await fetch(url, {
-      method,
-      headers: { ...headers, authorization },
-      ...(body === undefined ? {} : { body }),
-    });
+    const send = (): Promise<Response> =>
+      fetch(url, {
+        method,
+        headers: { ...headers, authorization },
+        ...(body === undefined ? {} : { body }),
+      });
+    // The server may be closing the connection that is used again.
+    const answer = await send().catch(send);
     const text = await answer.text();
     if (!answer.ok) throw new Error(`azurite answered ${answer.status}: ${text}`);
   }

@@ -13,8 +13,8 @@ export function getStored(
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const send = url.startsWith('https:') ? getSecurely : get;
-  send(url, { headers, signal }, resolve).once('error', reject);
-  return promise;
+  return new Promise((resolve, reject) => {
+    send(url, { headers, signal }, resolve).once('error', reject);
+  });
 }

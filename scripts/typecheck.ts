@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * Checks the types twice: everything as Node 24 runs it, and what is published against the library of ES2023, since the
+ * Checks the types of everything as Node 24 runs it, and of what is published against the library of ES2023, since the
  * package runs on Node 20.
  */
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 
-const codes = ['tsconfig.json', 'tsconfig.build.json'].map(
+const codes = ['tsconfig.json', 'tsconfig.build.json', 'tsconfig.packages.json'].map(
   (project) =>
     spawnSync(process.execPath, [tsc, '--noEmit', '--pretty', 'false', '-p', join(root, project)], {
       cwd: root,

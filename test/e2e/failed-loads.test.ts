@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { askHttp } from '../support/http-client.ts';
+import { NativeHeap } from '../support/native-heap.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { until } from '../support/until.ts';
@@ -67,7 +68,7 @@ function place(repository: TempRepository, folder: string): void {
   copyFileSync(GOOD_MODEL, join(repository.path, folder, 'model.onnx'));
 }
 
-it(`leaves nothing behind after ${LOADS} loads that fail`, { timeout: 300_000 }, async () => {
+it(`leaves nothing behind after ${LOADS} loads that fail`, { timeout: 300_000 }, async (t) => {
   using repository = new TempRepository();
   const temp = mkdtempSync(join(tmpdir(), 'nereid-test-'));
   const answers = await addBroken(repository);
@@ -79,7 +80,7 @@ it(`leaves nothing behind after ${LOADS} loads that fail`, { timeout: 300_000 },
       '--model-control-mode=explicit',
       '--load-model=steady',
     ],
-    env: { ...process.env, TMPDIR: temp },
+    env: { ...NativeHeap.env(), TMPDIR: temp },
   });
   const { http, metrics } = server.endpoints;
   const failing = async (model: string, expected: RegExp, body = '{}'): Promise<void> => {
@@ -115,12 +116,15 @@ it(`leaves nothing behind after ${LOADS} loads that fail`, { timeout: 300_000 },
   for (let i = 0; i < WARM_UP_ROUNDS; i++) await round();
   await settled();
   const before = await held();
+  const heap = new NativeHeap(server);
+  await heap.begin();
   loads = 0;
   while (loads < LOADS) await round();
   await settled();
   assert.notEqual(before.poolBytes, undefined);
   assert.deepEqual(before.staged, []);
   assert.deepEqual(await held(), before);
+  t.diagnostic(`native heap: ${await heap.growth()} bytes more`);
 
   // What failed can be repaired, and what served never stopped.
   for (const model of ['cut', 'half/2', 'no_model']) {

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { askHttp } from '../support/http-client.ts';
+import { NativeHeap } from '../support/native-heap.ts';
 import { startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { until } from '../support/until.ts';
@@ -14,7 +15,7 @@ import { ServerFacts } from './server-facts.ts';
 const GOOD = ['plain', 'batched', 'chain'] as const;
 const BROKEN = ['no_backend', 'bad_field', 'lost'] as const;
 /** Threads, pools and caches that are made with the first requests stay. */
-const WARM_UP_CYCLES = 3;
+const WARM_UP_CYCLES = 10;
 const REQUESTS = 200;
 const LEAVERS = 20;
 const CONNECTIONS = 8;
@@ -55,10 +56,13 @@ async function run({ count, seed, log }: Effort): Promise<Figures> {
       `--model-repository=${repository.path}`,
       '--model-control-mode=explicit',
       '--extended-metrics=true',
+      '--diagnostics-api=true',
     ],
+    env: NativeHeap.env(),
   });
   const { http, grpc } = server.endpoints;
   const facts = new ServerFacts(server);
+  const heap = new NativeHeap(server);
   const dice = new Dice(seed);
   const progress = new Progress(log);
   const ask = async (model: string, verb: string): Promise<number> =>
@@ -112,22 +116,30 @@ async function run({ count, seed, log }: Effort): Promise<Figures> {
   await until(async () => (await facts.metric('nereid_connections')) <= 1);
   const before = held();
   const residentBefore = residentKib(server.pid);
+  await heap.begin();
+  let heapGrowth = 0;
   for (let i = 1; i <= count; i++) {
     await cycle();
     await settle();
     // A socket is closed some time after its client has gone.
     await until(() => JSON.stringify(held()) === JSON.stringify(before));
+    heapGrowth = await heap.growth();
     progress.tell(
-      () => `${i} cycles, ${residentKib(server.pid) - residentBefore} KiB more resident`,
+      () =>
+        `${i} cycles, native heap ${inKib(heapGrowth)} KiB larger, ` +
+        `${residentKib(server.pid) - residentBefore} KiB more resident`,
     );
   }
   return {
     cycles: count,
     requests: count * 2 * (REQUESTS + 1),
     failedLoads: count * BROKEN.length,
+    nativeHeapGrowthKib: inKib(heapGrowth),
     residentGrowthKib: residentKib(server.pid) - residentBefore,
   };
 }
+
+const inKib = (bytes: number): number => Math.round(bytes / 1024);
 
 /** Of the whole process, the heap of JavaScript included. */
 function residentKib(pid: number | undefined): number {

@@ -114,6 +114,16 @@ export class MinioServer implements TestStore {
     await this.#client.send(new DeleteObjectCommand({ Bucket: 'models', Key: key }));
   }
 
+  /** From now on this many connections end after they have carried that much to the reader. */
+  cutConnections(times: number, bytes: number): void {
+    this.#door.cuts = { times, bytes };
+  }
+
+  /** connections that are still to be cut */
+  get cutsLeft(): number {
+    return this.#door.cuts.times;
+  }
+
   async kill(): Promise<void> {
     this.#server.signal('SIGKILL');
     await this.#server.exited;
@@ -132,6 +142,7 @@ export class MinioServer implements TestStore {
 class Door {
   readonly heads: string[] = [];
   port = 0;
+  cuts = { times: 0, bytes: 0 };
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -160,6 +171,13 @@ class Door {
   #join(client: Socket, store: Socket): void {
     client.on('data', (bytes) => {
       for (const [head] of bytes.toString('latin1').matchAll(/^GET \S+/gm)) this.heads.push(head);
+    });
+    let carried = 0;
+    store.on('data', ({ length }) => {
+      carried += length;
+      if (this.cuts.times === 0 || carried < this.cuts.bytes) return;
+      this.cuts.times -= 1;
+      client.destroy();
     });
     const pairs = [
       [client, store],

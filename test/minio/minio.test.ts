@@ -2,10 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { describeStore } from '../clouds/common.ts';
+import { describeStore, isReady } from '../clouds/common.ts';
 import { putIdentity } from '../clouds/models.ts';
 import { StorePackages } from '../clouds/store-packages.ts';
+import { askHttp } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
 import { MinioServer, skipMinio } from './minio-server.ts';
 
@@ -42,6 +47,42 @@ describe('MinIO', { skip: skipMinio, timeout: 120_000 }, () => {
       );
     await fails({ AWS_SECRET_ACCESS_KEY: 'wrong-sEcReT' }, /SignatureDoesNotMatch, status 403/);
     await fails({ AWS_ACCESS_KEY_ID: 'nobody' }, /InvalidAccessKeyId, status 403/);
+  });
+
+  it('reads again what was cut, and serves nothing half', async () => {
+    await using store = await MinioServer.start();
+    await putIdentity(store, 'm');
+    const weights = randomBytes(8 << 20);
+    await store.put('m/1/weights', weights);
+    const TMPDIR = mkdtempSync(join(tmpdir(), 'nereid-clouds-'));
+    after(() => rmSync(TMPDIR, { recursive: true, force: true }));
+    await using server = await startNereid({
+      executable: 'nereid',
+      args: [`--model-repository=${store.url}`, '--model-control-mode=explicit'],
+      env: { ...process.env, ...store.env, NODE_PATH: packages.path, TMPDIR },
+    });
+    const load = () =>
+      askHttp(server.endpoints.http, 'POST', '/v2/repository/models/m/load', { body: '{}' });
+    store.cutConnections(3, 1 << 20);
+    const answer = await load();
+    assert.equal(answer.status, 200, answer.body);
+    assert.equal(store.cutsLeft, 0);
+    const files = readdirSync(TMPDIR, { recursive: true }).map(String);
+    const [copy = ''] = files.filter((file) => file.endsWith('weights'));
+    assert.ok(readFileSync(join(TMPDIR, copy)).equals(weights));
+    // Always cut: the load fails in a sentence, and what serves goes on.
+    await store.put('m/1/weights', weights.reverse());
+    store.cutConnections(1000, 1 << 20);
+    const failed = await load();
+    assert.equal(failed.status, 400, failed.body);
+    assert.match(failed.body, /cannot download model 'm': the store cannot be reached/);
+    assert.equal(await isReady(server.endpoints.http, 'm'), true);
+    assert.deepEqual(
+      readdirSync(TMPDIR, { recursive: true })
+        .map(String)
+        .filter((file) => /weights|part/.test(file)),
+      [copy],
+    );
   });
 
   it('says that a bucket is not there', async () => {

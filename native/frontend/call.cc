@@ -176,6 +176,10 @@ void Call::OnDrained() { handler_->OnCallDrained(*this); }
 
 void Call::OnTimer() { handler_->OnCallTimer(*this); }
 
+bool Call::IsDue(base::Instant now) const {
+  return deadline != base::kNever && now - received_at >= (deadline - received_at) / 2;
+}
+
 void Call::OnClosed(bool answered) {
   stream->connection_bytes() -= std::exchange(charged, 0);
   if (messages) stream->connection_bytes() -= messages->charged();

@@ -63,6 +63,7 @@ class Call final : public net::Exchange {
   void OnBodyEnd() override;
   void OnDrained() override;
   void OnTimer() override;
+  bool IsDue(base::Instant now) const override;
   void OnClosed(bool answered) override;
 
   // Bytes of the body so far; of a gRPC call, of its message without the prefix.

@@ -122,6 +122,12 @@ class Exchange {
   // What was queued by this stream has left for the socket (unsent_bytes is 0 again).
   virtual void OnDrained() {}
   virtual void OnTimer() {}
+  // Half of the time that the client itself gave this request has passed: when it gives up now it
+  // keeps to what it said, and is no flood of resets.
+  virtual bool IsDue(base::Instant now) const {
+    (void)now;
+    return false;
+  }
   // The exchange is over; the stream must not be used again. `answered` = the whole answer was
   // handed to the socket; otherwise the peer reset, vanished or was thrown out, and the work is to
   // be cancelled.

@@ -97,6 +97,20 @@ TEST_F(Http2Hostile, ClientsMayCancelSomeCalls) {
   EXPECT_EQ(client.Wait(client.Request("GET", "/hello")).body, "hello");
 }
 
+TEST_F(Http2Hostile, ClientsMayGiveUpAnyNumberOfCallsWhoseTimeIsOver) {
+  Http2Client client(port);
+  for (int i = 0; i < 6'000; ++i) client.Reset(client.Request("GET", "/hold?due"), 8);
+  EXPECT_EQ(client.Wait(client.Request("GET", "/hello")).body, "hello");
+}
+
+TEST_F(Http2Hostile, EachAnswerMakesRoomForOneMoreReset) {
+  Http2Client client(port);
+  for (int i = 0; i < 3'000; ++i) {
+    client.Reset(client.Request("GET", "/hold"), 8);
+    ASSERT_EQ(client.Wait(client.Request("GET", "/hello")).body, "hello") << i;
+  }
+}
+
 TEST_F(Http2Hostile, ContinuationFlood) {
   const std::string open = RawFrame(kHeaders, 1, 1, kGetHold);
   EXPECT_EQ(EndOf(open + Many(100'000, RawFrame(kContinuation, 0, 1, ""))).error, kEnhanceYourCalm);

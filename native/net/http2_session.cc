@@ -78,8 +78,9 @@ void Http2Session::OnStreamClose(int32_t stream_id) {
   }
   pending_.Remove(*stream);
   if (!stream->ends_framed_) {
+    const bool is_due = stream->exchange_ != nullptr && stream->exchange_->IsDue(thread_.now());
     Release(*stream, false);
-    CountReset();
+    if (!is_due) CountReset();
     return;
   }
   if (stream->exchange_ == nullptr) {
@@ -96,6 +97,7 @@ void Http2Session::Release(Http2Stream& stream, bool is_answered) {
   }
   Exchange* const exchange = std::exchange(stream.exchange_, nullptr);
   if (exchange != nullptr) exchange->OnClosed(is_answered);
+  if (is_answered) resets_.Earn(1);
   ReleaseHeld(stream);
   thread_.timers().Cancel(stream);
   live_.Remove(stream);

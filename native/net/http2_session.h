@@ -60,7 +60,8 @@ class Http2Session final : public Session {
   static constexpr uint32_t kUsualFrame = 16'384;
   static constexpr uint32_t kLargestFrame = (1 << 24) - 1;
   // Streams that end before their answer because the peer reset them or made us do so: so many at
-  // once, and so many per second in the long run.
+  // once, and so many per second in the long run; one more for each answer. Streams whose client
+  // gave them no more time do not count.
   static constexpr double kResetBurst = 2'000;
   static constexpr double kResetsPerSecond = 200;
   // The same for PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown and empty frames; and how many

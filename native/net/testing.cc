@@ -125,6 +125,7 @@ class TestExchange final : public Exchange {
     stream_.SendBytes(Bytes("rang"));
     stream_.Finish({});
   }
+  bool IsDue(base::Instant) const override { return query_ == "due"; }
   void OnClosed(bool answered) override;
 
   void Answer() {

@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "core/client_memory.h"
+#include "core/hand_over.h"
 #include "core/parameters.h"
 #include "core/response_sink.h"
 #include "core/stage_times.h"
@@ -36,6 +37,8 @@ struct InputTensor {
   tensor::Shape shape;
   std::vector<tensor::TensorView> parts;
   size_t byte_size = 0;  // sum of the parts
+  // Where the step of an ensemble made it; null for all others.
+  const std::byte* made_at = nullptr;
 };
 
 // One output the client asked for by name.
@@ -98,6 +101,7 @@ class InferRequest {
   std::vector<base::BufferRef> kept;           // further memory that views point into
   std::vector<ClientMemoryRef> client_memory;  // of inputs and outputs; views may point into it
   TextArena arena;
+  HandOver* hand_over = nullptr;  // of a step of an ensemble: where copies of `made_at` are counted
   base::Ref<ResponseSink> sink;
 
   RequestHome* home = nullptr;   // null: plain delete
@@ -121,6 +125,7 @@ class InferRequest {
     kept.clear();
     client_memory.clear();
     arena.Reset();
+    hand_over = nullptr;
     sink.Reset();
     next = nullptr;
   }

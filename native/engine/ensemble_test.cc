@@ -139,6 +139,12 @@ class EnsembleTest : public ::testing::Test {
   }
   void Open(const std::string& name) { Control(name, R"({"action":"open"})"); }
 
+  // Bytes that steps read of others; of them copied bytes and tensors.
+  std::vector<uint64_t> HandOverOf(const std::string& name) {
+    const metrics::HandOverStatistics counted = *Find(name)->Statistics().hand_over;
+    return {counted.bytes, counted.copied_bytes, counted.copied_tensors};
+  }
+
   // A request of one row with a number for each input of the plan.
   Pending Ask(const std::string& name, std::vector<std::string> wanted = {}, int inputs = -1) {
     const auto servable = Find(name);
@@ -199,6 +205,36 @@ TEST_F(EnsembleTest, HandsTensorsOnWithoutACopy) {
   EXPECT_EQ(read[1], made[0]);
   EXPECT_EQ(read[2], made[1]);
   EXPECT_EQ(pending.Wait().outputs[0].address, made[2]);
+  EXPECT_EQ(HandOverOf("e"), (std::vector<uint64_t>{2 * sizeof(int32_t), 0, 0}));
+}
+
+TEST_F(EnsembleTest, CountsWhatIsCopiedBetweenSteps) {
+  // Models get aligned numbers, so what begins in the middle of one is copied for them.
+  script_ = [](backend::Batch& batch) {
+    const backend::BatchInput& input = batch.inputs()[0];
+    backend::BatchOutput& output = batch.outputs()[0];
+    output = {.data_type = input.data_type,
+              .shape = input.shape,
+              .view = {},
+              .owner = batch.Allocate(input.view.size + 1)};
+    std::byte* const place = output.owner->data() + 1;
+    std::memcpy(place, input.view.data, input.view.size);
+    output.view = {.data = place, .size = input.view.size};
+    batch.Complete({});
+  };
+  Load("scripted", "odd");
+  Load("identity", "m");
+  Load(EnsemblePlanOf("e", {"X"}, {"Y"},
+                      {Single("odd", "X", "t"), Single("m", "t", "u"), Single("m", "u", "Y")}));
+  Load(EnsemblePlanOf("outer", {"X"}, {"Y"},
+                      {Single("m", "X", "t"), {"e", {{"X", "t"}}, {{"Y", "Y"}}}}));
+  Publish();
+  ASSERT_TRUE(Ask("e").is_echoed());
+  EXPECT_EQ(HandOverOf("e"), (std::vector<uint64_t>{8, 4, 1}));
+  // Counted by the ensemble whose step gets the copy.
+  ASSERT_TRUE(Ask("outer").is_echoed());
+  EXPECT_EQ(HandOverOf("outer"), (std::vector<uint64_t>{4, 0, 0}));
+  EXPECT_EQ(HandOverOf("e"), (std::vector<uint64_t>{16, 8, 2}));
 }
 
 TEST_F(EnsembleTest, StartsBranchesTogetherAndJoinsThem) {
@@ -321,6 +357,8 @@ TEST_F(EnsembleTest, HoldsAStreamBackThatIsAhead) {
   size_t with_output = 0;
   for (const auto& response : pending.sink->responses()) with_output += response.outputs.size();
   EXPECT_EQ(with_output, 1000u);
+  home_.Await(1);
+  EXPECT_EQ(HandOverOf("e"), (std::vector<uint64_t>{1000 * sizeof(int32_t), 0, 0}));
 }
 
 TEST_F(EnsembleTest, LeavesOptionalInputsOut) {
@@ -456,6 +494,8 @@ TEST_F(EnsembleTest, AnswersEveryRequestOfManyThreads) {
   for (int i = 0; i < 4; ++i) threads.push_back(std::async(std::launch::async, ask, i));
   for (auto& thread : threads) thread.get();
   EXPECT_EQ(echoed, 800);
+  EXPECT_EQ(HandOverOf("outer"), (std::vector<uint64_t>{800 * sizeof(int32_t), 0, 0}));
+  EXPECT_EQ(HandOverOf("e"), (std::vector<uint64_t>{1600 * sizeof(int32_t), 0, 0}));
 }
 
 }  // namespace

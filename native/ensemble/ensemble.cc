@@ -52,7 +52,9 @@ Ensemble::Ensemble(core::ModelPlan plan, EnsembleOptions options)
     : Servable(std::move(plan)),
       options_(std::move(options)),
       graph_(*plan_.ensemble),
-      steps_(plan_.ensemble->steps.size()) {}
+      steps_(plan_.ensemble->steps.size()) {
+  statistics_.hand_over.emplace();
+}
 
 Ensemble::~Ensemble() = default;
 
@@ -219,9 +221,10 @@ base::Result<std::string> Ensemble::Control(std::string_view) {
 // ---- counters
 
 void Ensemble::CountEnd(const core::InferRequest& request, const core::InferResponse& response,
-                        Instant now) {
+                        size_t handed_on, Instant now) {
   std::lock_guard lock(mutex_);
   --statistics_.pending;
+  statistics_.hand_over->bytes += handed_on;
   if (!response.status.ok()) {
     const bool is_cancelled = response.status.code() == base::StatusCode::kCancelled;
     ++statistics_.failures[static_cast<size_t>(is_cancelled ? metrics::FailureReason::kCanceled
@@ -247,7 +250,10 @@ void Ensemble::CountEnd(const core::InferRequest& request, const core::InferResp
 
 metrics::ModelStatistics Ensemble::Statistics() const {
   std::lock_guard lock(mutex_);
-  return statistics_;
+  metrics::ModelStatistics statistics = statistics_;
+  statistics.hand_over->copied_bytes = hand_over_.copied_bytes();
+  statistics.hand_over->copied_tensors = hand_over_.copied_tensors();
+  return statistics;
 }
 
 // ---- steps with a limit

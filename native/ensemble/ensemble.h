@@ -68,13 +68,15 @@ class Ensemble final : public model::Servable {
     return options_.validate(plan, request);
   }
 
+  core::HandOver& hand_over() { return hand_over_; }
+
   Frame* TakeFrame();
   void Recycle(Frame* frame);
   void Recycle(Run* run);
 
   // Before the final response is sent.
   void CountEnd(const core::InferRequest& request, const core::InferResponse& response,
-                base::Instant now);
+                size_t handed_on, base::Instant now);
   // After it. Lets the next in.
   void Leave(Run& run);
 
@@ -119,11 +121,10 @@ class Ensemble final : public model::Servable {
   bool MayEnterLocked(const Run& run) const;
   void EnterLocked(Run& run);
   void LearnLocked(const Run& run);
-  void CountEndLocked(const core::InferRequest& request, const core::InferResponse& response,
-                      base::Instant now);
 
   const EnsembleOptions options_;
   const Graph graph_;
+  core::HandOver hand_over_;
 
   mutable std::mutex mutex_;
   std::condition_variable idle_;         // Stop: nobody inside

@@ -74,6 +74,7 @@ void Run::Open(core::RequestPtr request, base::Ref<const Binding> binding, base:
   is_ended_ = false;
   bytes_.store(0, std::memory_order_relaxed);
   peak_bytes_ = 0;
+  handed_on_ = 0;
 }
 
 void Run::Dispose() {
@@ -183,6 +184,7 @@ void Run::TakeOutputsLocked(Step& step, core::InferResponse& response) {
     for (const uint32_t slot : owner_.graph().slots[tensor]) holders += wants(slot) ? 1 : 0;
     if (holders == 0) continue;
     value.holders.store(holders, std::memory_order_relaxed);
+    value.made_at = output.view.data;
     value.view = output.view;
     value.owner = std::move(output.owner);
     AddBytes(value.view.size);
@@ -232,6 +234,7 @@ base::Status Run::FillLocked(Frame& frame, const Binding::Step& bound,
   request.sequence_start = request_->sequence_start;
   request.sequence_end = request_->sequence_end;
   request.deadline = request_->deadline;
+  request.hand_over = &owner_.hand_over();
   request.times.received = steady_clock::now();
   bool looks_at_request = false;
   for (const auto& [slot, tensor] : bound.inputs) {
@@ -246,9 +249,12 @@ base::Status Run::FillLocked(Frame& frame, const Binding::Step& bound,
       looks_at_request = true;
       input.parts = value.input->parts;
       input.byte_size = value.input->byte_size;
+      input.made_at = value.input->made_at;
     } else {
       input.parts.push_back(value.view);
       input.byte_size = value.view.size;
+      input.made_at = value.made_at;
+      handed_on_ += value.view.size;
       request.kept.push_back(value.owner);
     }
   }
@@ -280,6 +286,9 @@ void Run::AnswerLocked(Frame& frame) {
     output.shape = FitShape(plan.outputs[slot].tensor.dims, plan.max_batch_size > 0, value);
     output.view = value.view;
     output.owner = value.owner;
+    if (value.input == nullptr && output.view.data != value.made_at) {
+      owner_.hand_over().CountCopy(output.view.size);
+    }
     frame.LetGo(tensor);
   }
   AddSequence(*request_, *response);
@@ -340,7 +349,7 @@ void Run::SendLocked(core::InferResponse* response, bool is_final) {
   times.input_end = start_ + compute_input_;
   times.infer_end = times.input_end + compute_infer_;
   times.output_end = times.infer_end + compute_output_;
-  if (is_final) owner_.CountEnd(*request_, *response, steady_clock::now());
+  if (is_final) owner_.CountEnd(*request_, *response, handed_on_, steady_clock::now());
   Relay::OfThisThread().Ring(sink().Send(response));
 }
 

@@ -37,6 +37,7 @@ struct Value {
   const core::InputTensor* input = nullptr;  // of the ensemble's request; null = made by a step
   tensor::TensorView view;                   // made by a step
   base::BufferRef owner;                     // of `view`
+  const std::byte* made_at = nullptr;        // by a step: where `view` was when it came
   // Steps that have yet to let go of it, and 1 while it waits to be answered. The last one frees
   // the bytes.
   std::atomic<uint32_t> holders{0};
@@ -180,6 +181,7 @@ class Run final : public base::RefCounted {
   base::Nanoseconds compute_input_{0};     // of all steps; guarded by mutex_
   base::Nanoseconds compute_infer_{0};     // guarded by mutex_
   base::Nanoseconds compute_output_{0};    // guarded by mutex_
+  size_t handed_on_ = 0;                   // bytes that steps read of others; guarded by mutex_
   bool is_ended_ = false;                  // guarded by mutex_
   size_t peak_bytes_ = 0;                  // guarded by mutex_
   std::atomic<size_t> bytes_{0};           // of tensors that steps have made and others need

@@ -294,6 +294,36 @@ TEST(Exposition, TheWaitTargetIsTheTimeoutThenTheDelayThenATenthOfASecond) {
   EXPECT_EQ(target(), 2);
 }
 
+TEST(Exposition, ShowsPaddingAndEnsemblesOfThoseThatHaveThem) {
+  const core::ModelPlan plain = Plan("plain");
+  const core::ModelPlan padded = Plan("padded");
+  const core::ModelPlan ensemble = Plan("ensemble");
+  ModelStatistics pads;
+  pads.padding = PaddingStatistics{.input_bytes = 300, .added_bytes = 40};
+  ModelStatistics hands_on;
+  hands_on.hand_over = HandOverStatistics{.bytes = 64, .copied_bytes = 8, .copied_tensors = 2};
+  const std::vector<ModelSample> samples = {
+      {plain, {}, 0}, {padded, pads, 0}, {ensemble, hands_on, 0}};
+  const Page page = Parse(Render(samples, {.extended = true}));
+  EXPECT_EQ(page.complaints, std::vector<std::string>());
+  const std::map<std::string, double> expected = {
+      {R"(nereid_padding_input_bytes_total{model="padded",version="1"})", 300},
+      {R"(nereid_padding_added_bytes_total{model="padded",version="1"})", 40},
+      {R"(nereid_ensemble_handed_on_bytes_total{model="ensemble",version="1"})", 64},
+      {R"(nereid_ensemble_copied_bytes_total{model="ensemble",version="1"})", 8},
+      {R"(nereid_ensemble_copied_tensors_total{model="ensemble",version="1"})", 2}};
+  std::map<std::string, double> found;
+  for (const auto& [name, value] : page.samples) {
+    if (name.starts_with("nereid_padding_") || name.starts_with("nereid_ensemble_")) {
+      found[name] = value;
+    }
+  }
+  EXPECT_EQ(found, expected);
+  const std::string without = Render({{plain, {}, 0}}, {.extended = true});
+  EXPECT_EQ(without.find("nereid_padding_"), std::string::npos);
+  EXPECT_EQ(without.find("nereid_ensemble_"), std::string::npos);
+}
+
 // A page that nobody would like to wait for: 500 versions, each with everything.
 TEST(Exposition, WritesFiveHundredModels) {
   std::vector<core::ModelPlan> plans;

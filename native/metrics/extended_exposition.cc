@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -114,21 +115,39 @@ void AppendInstances(std::span<const ModelSample> samples, std::string& out) {
                [](const ModelSample& sample) { return sample.statistics().rebuilds; });
 }
 
-// Of models that pad only.
+// A counter of those models alone that have `Part`.
+template <typename Part>
+void AppendPart(std::span<const ModelSample> samples, std::string& out, std::string_view name,
+                std::string_view help, std::optional<Part> ModelStatistics::* part,
+                uint64_t Part::* counter) {
+  bool is_first = true;
+  for (const ModelSample& sample : samples) {
+    const std::optional<Part>& of_model = sample.statistics().*part;
+    if (!of_model) continue;
+    if (std::exchange(is_first, false)) AppendFamily(out, name, help, "counter");
+    sample.AppendTo(out, name, *of_model.*counter);
+  }
+}
+
 void AppendPadding(std::span<const ModelSample> samples, std::string& out) {
-  const auto append = [&](std::string_view name, std::string_view help,
-                          uint64_t PaddingStatistics::* bytes) {
-    bool is_first = true;
-    for (const ModelSample& sample : samples) {
-      if (!sample.statistics().padding) continue;
-      if (std::exchange(is_first, false)) AppendFamily(out, name, help, "counter");
-      sample.AppendTo(out, name, *sample.statistics().padding.*bytes);
-    }
-  };
-  append("nereid_padding_input_bytes_total", "Bytes of inputs that are filled up to a common size.",
-         &PaddingStatistics::input_bytes);
-  append("nereid_padding_added_bytes_total", "Bytes that filling inputs up has added.",
-         &PaddingStatistics::added_bytes);
+  AppendPart(samples, out, "nereid_padding_input_bytes_total",
+             "Bytes of inputs that are filled up to a common size.", &ModelStatistics::padding,
+             &PaddingStatistics::input_bytes);
+  AppendPart(samples, out, "nereid_padding_added_bytes_total",
+             "Bytes that filling inputs up has added.", &ModelStatistics::padding,
+             &PaddingStatistics::added_bytes);
+}
+
+void AppendHandOver(std::span<const ModelSample> samples, std::string& out) {
+  AppendPart(samples, out, "nereid_ensemble_handed_on_bytes_total",
+             "Bytes of tensors that a step has made and another reads.",
+             &ModelStatistics::hand_over, &HandOverStatistics::bytes);
+  AppendPart(samples, out, "nereid_ensemble_copied_bytes_total",
+             "Bytes of such tensors that were copied between the steps.",
+             &ModelStatistics::hand_over, &HandOverStatistics::copied_bytes);
+  AppendPart(samples, out, "nereid_ensemble_copied_tensors_total",
+             "Tensors that were copied between steps.", &ModelStatistics::hand_over,
+             &HandOverStatistics::copied_tensors);
 }
 
 }  // namespace
@@ -143,6 +162,7 @@ void AppendExtendedMetrics(std::span<const ModelSample> samples, const ServerSta
   AppendQueues(samples, out);
   AppendInstances(samples, out);
   AppendPadding(samples, out);
+  AppendHandOver(samples, out);
   AppendGauge(out, "nereid_connections", "Open connections of clients.", server.connections);
   AppendGauge(out, "nereid_requests",
               "Requests between their head and the last byte of their answer.", server.requests);

@@ -50,6 +50,14 @@ struct PaddingStatistics {
   uint64_t added_bytes = 0;
 };
 
+// Bytes of tensors that steps of an ensemble have made and others read, once for each reader; and
+// those of them that were copied on the way.
+struct HandOverStatistics {
+  uint64_t bytes = 0;
+  uint64_t copied_bytes = 0;
+  uint64_t copied_tensors = 0;
+};
+
 // Counters of one model version. The model's lock guards it; a copy taken under that lock is
 // consistent: success + failure + pending = received.
 struct ModelStatistics {
@@ -71,6 +79,7 @@ struct ModelStatistics {
   uint64_t rebuilds = 0;                             // of poisoned instances, that succeeded
   std::array<LatencyHistogram, kStages> histograms;  // by Stage; empty unless they are on
   std::optional<PaddingStatistics> padding;          // models that pad only
+  std::optional<HandOverStatistics> hand_over;       // ensembles only
 
   // Of a snapshot only.
   std::vector<InstanceState> instances;  // of a model that runs

@@ -129,6 +129,7 @@ void Execution::Run(backend::Instance& instance, base::Instant now) {
     Complete(std::move(status));
     return;
   }
+  CountCopies();
   times_.input_end = std::chrono::steady_clock::now();
   instance.Execute(*this);
 }
@@ -144,6 +145,23 @@ base::Status Execution::Gather() {
     RETURN_IF_ERROR(has_padding_ ? GatherPadded(slot) : GatherInput(slot));
   }
   return is_ragged_ ? GatherRagged() : base::Status();
+}
+
+// Putting a batch of several together, or filling a tensor up, is this model's own work: before
+// that the tensor counts as it came.
+void Execution::CountCopies() const {
+  for (const core::InferRequest* request : requests_) {
+    if (request->hand_over == nullptr) [[likely]]
+      continue;
+    for (const core::InputTensor& input : request->inputs) {
+      if (input.made_at == nullptr || input.byte_size == 0) continue;
+      const bool is_own = requests_.size() > 1 || plan_.inputs[input.slot].padding;
+      const tensor::TensorView& view = is_own ? input.parts[0] : inputs_[input.slot].view;
+      if (view.data != input.made_at || view.size != input.byte_size) {
+        request->hand_over->CountCopy(input.byte_size);
+      }
+    }
+  }
 }
 
 base::Status Execution::GatherPadded(uint32_t slot) {

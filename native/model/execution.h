@@ -98,6 +98,8 @@ class Execution final : public backend::Batch {
  private:
   base::Status Gather();
   base::Status GatherInput(uint32_t slot);
+  // Inputs that an ensemble handed on and that did not stay where a step made them.
+  void CountCopies() const;
   // An input that may have to be filled up first.
   base::Status GatherPadded(uint32_t slot);
   // Ragged inputs in one dimension, and the tensors made from the batch.

@@ -24,6 +24,7 @@ void RowSlices::Take(int64_t rows, core::InputTensor& slice) {
   slice.data_type_name = input_.data_type_name;
   slice.shape = input_.shape;
   slice.shape.Set(0, rows);
+  if (input_.made_at != nullptr) slice.made_at = input_.made_at + offset_;  // one piece
   const auto count = static_cast<size_t>(rows);
   if (input_.data_type == tensor::DataType::kBytes) {
     TakeStrings(count * row_elements_, slice);

@@ -56,6 +56,7 @@ core::RequestPtr MakePart(const core::InferRequest& whole, int64_t rows) {
   part->body = whole.body;
   part->kept = whole.kept;
   part->client_memory = whole.client_memory;
+  part->hand_over = whole.hand_over;
   return part;
 }
 

@@ -22,7 +22,7 @@ def tensor(module, rows, columns=3):
 
 def answers(module, endpoint):
     client = module.InferenceServerClient(endpoint)
-    for name in ("two", "nested"):
+    for name in ("two", "nested", "onnx"):
         for rows in (1, 2, 8):
             given, data = tensor(module, rows)
             result = client.infer(name, [given], request_id="7")

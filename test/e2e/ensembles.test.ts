@@ -3,11 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { askHttp, inferBody } from '../support/http-client.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
+import { ONNX_INT32, OnnxFile } from '../support/onnx-file.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { until } from '../support/until.ts';
 
@@ -16,6 +18,11 @@ const MINUTE = 60_000;
 
 const IO = `input { name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }
 output { name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }`;
+
+const absolute = new OnnxFile()
+  .input('IN', ONNX_INT32, [-1, -1])
+  .node('Abs', ['IN'], ['OUT'])
+  .output('OUT', ONNX_INT32, [-1, -1]);
 
 /** A chain of models with an input IN and an output OUT. */
 function chain(models: readonly string[], batch = 8, more = ''): string {
@@ -67,16 +74,36 @@ describe('ensembles', () => {
     await addEnsemble(repository, 'nested', chain(['two', 'm', 'two']));
     await addEnsemble(repository, 'many', chain(['m', 'three', 'm']));
     await addEnsemble(repository, 'failing', chain(['m', 'bad', 'm']));
+    await repository.write(
+      'absolute/config.pbtxt',
+      `platform: "onnxruntime_onnx" max_batch_size: 8\n${IO}`,
+    );
+    await mkdir(join(repository.path, 'absolute/1'));
+    await writeFile(join(repository.path, 'absolute/1/model.onnx'), absolute.bytes());
+    await addEnsemble(repository, 'onnx', chain(['absolute', 'm', 'absolute']));
     await using server = await startNereid({
       args: [
         ...explicit(repository),
-        ...['nested', 'many', 'failing'].map((name) => `--load-model=${name}`),
+        ...['nested', 'many', 'failing', 'onnx'].map((name) => `--load-model=${name}`),
+        '--extended-metrics=true',
       ],
     });
-    const { http, grpc } = server.endpoints;
+    const { http, grpc, metrics } = server.endpoints;
     const script = join(projectRoot, 'test/e2e/ensembles.py');
     const { stdout } = await promisify(execFile)(python, [script, http, grpc]);
     assert.equal(stdout, 'ok\n');
+    const page = (await askHttp(metrics, 'GET', '/metrics')).body;
+    const sample = (family: string, model: string): number =>
+      Number(
+        new RegExp(`^nereid_ensemble_${family}_total{.*"${model}".*} (\\d+)$`, 'm').exec(page)?.[1],
+      );
+    for (const name of ['two', 'nested', 'many', 'onnx']) {
+      assert.ok(sample('handed_on_bytes', name) > 0, name);
+      assert.equal(sample('copied_bytes', name), 0, name);
+      assert.equal(sample('copied_tensors', name), 0, name);
+    }
+    // Each protocol sends it 11 rows of 3 numbers, which two of its steps read of others.
+    assert.equal(sample('handed_on_bytes', 'nested'), 2 * 11 * 3 * 4 * 2);
   });
 
   it('change with their models under load, without an error', { timeout: 2 * MINUTE }, async () => {

@@ -92,6 +92,7 @@ Napi::Array Tracing::Counts(Napi::Env env) const {
 Napi::Object ToObject(Napi::Env env, const trace::Record& record) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("id", static_cast<double>(record.id));
+  object.Set("parentId", static_cast<double>(record.parent_id));
   object.Set("sampler", static_cast<double>(record.sampler_id));
   object.Set("protocol", record.is_grpc ? "grpc" : "http");
   object.Set("model", record.model_name);

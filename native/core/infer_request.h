@@ -15,6 +15,7 @@
 #include "core/client_memory.h"
 #include "core/hand_over.h"
 #include "core/parameters.h"
+#include "core/request_observer.h"
 #include "core/response_sink.h"
 #include "core/stage_times.h"
 #include "core/text_arena.h"
@@ -103,6 +104,7 @@ class InferRequest {
   TextArena arena;
   HandOver* hand_over = nullptr;  // of a step of an ensemble: where copies of `made_at` are counted
   base::Ref<ResponseSink> sink;
+  base::Ref<RequestObserver> observer;  // of a traced request to an ensemble; null for others
 
   RequestHome* home = nullptr;   // null: plain delete
   InferRequest* next = nullptr;  // chains
@@ -127,6 +129,7 @@ class InferRequest {
     arena.Reset();
     hand_over = nullptr;
     sink.Reset();
+    observer.Reset();
     next = nullptr;
   }
 

@@ -145,6 +145,10 @@ void Run::OnResponse(Step& step, core::InferResponse& response) {
   {
     std::lock_guard lock(mutex_);
     CountStageTimesLocked(response.times);
+    if (step.observer) [[unlikely]] {
+      step.observer->OnResponse(binding_->steps()[step.index()].member.model->plan(), response);
+      if (response.is_final) step.observer.Reset();
+    }
     if (response.is_final) {
       running_.erase(std::ranges::find(running_, &step));
       if (owner_.has_step_limit()) owner_.LeaveStep(step.index());
@@ -215,6 +219,10 @@ void Run::StartStepLocked(Frame& frame, uint32_t index) {
   }
   step.batch_size = bound.member.model->plan().max_batch_size > 0 ? request->batch_size : 0;
   running_.push_back(&step);
+  if (request_->observer) [[unlikely]] {
+    step.observer = request_->observer->OnStep(bound.member.model->plan(), *request);
+    request->observer = step.observer;
+  }
   if (owner_.has_step_limit()) {
     owner_.EnterStep(index, bound.member, std::move(request));
   } else {

@@ -54,6 +54,7 @@ class Step final : public core::ResponseSink, public core::RequestHome {
   uint32_t index() const { return index_; }
   Frame& frame() { return frame_; }
   int64_t batch_size = 0;  // of its request; 0 = its model has no batch dimension
+  base::Ref<core::RequestObserver> observer;  // of its request; until the last response
 
   core::InferResponse* NewResponse() override;
   base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) override;

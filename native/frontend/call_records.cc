@@ -7,6 +7,7 @@
 
 #include "frontend/io_handler.h"
 #include "trace/record.h"
+#include "trace/step_records.h"
 
 namespace serving::frontend {
 namespace {
@@ -21,8 +22,7 @@ void IoHandler::NoteTraceParent(Call& call, const net::RequestHead& head) {
   if (const auto parent = head.Find("traceparent")) call.trace_parent = *parent;
 }
 
-std::unique_ptr<trace::Record> IoHandler::StartTrace(const Call& call,
-                                                     const core::InferRequest& request,
+std::unique_ptr<trace::Record> IoHandler::StartTrace(const Call& call, core::InferRequest& request,
                                                      const core::ModelPlan& plan) {
   trace::Sampler& sampler = tracing_->Find(plan.name);
   const bool has_context = !call.trace_parent.empty() && !sampler.level().is_off();
@@ -34,6 +34,10 @@ std::unique_ptr<trace::Record> IoHandler::StartTrace(const Call& call,
   record->Add(call.is_grpc ? Moment::kGrpcWaitReadEnd : Moment::kHttpRecvEnd, now);
   record->Add(Moment::kRequestStart, now);
   record->NoteRequest(plan, request);
+  if (plan.ensemble) {
+    record->steps = base::MakeRef<trace::StepRecords>();
+    request.observer = base::MakeRef<trace::StepTracer>(*record, record->steps);
+  }
   return record;
 }
 
@@ -49,7 +53,9 @@ void IoHandler::TraceResponse(trace::Record& record, const core::ModelPlan& plan
 
 void IoHandler::FinishTrace(std::unique_ptr<trace::Record> record) {
   record->Add(record->is_grpc ? Moment::kGrpcSendEnd : Moment::kHttpSendEnd, steady_clock::now());
-  frontend_.traces().Push(std::move(record));
+  if (!record->steps) return frontend_.traces().Push(std::move(record));
+  trace::StepRecords::Taken steps = record->steps->Take();
+  frontend_.traces().Push(std::move(record), std::move(steps));
 }
 
 void IoHandler::StartAccessEntry(Call& call, const net::RequestHead& head) {

@@ -108,7 +108,7 @@ class IoHandler final : public net::RequestHandler {
   // call_records.cc
   void NoteTraceParent(Call& call, const net::RequestHead& head);
   // Null when the request is not traced.
-  std::unique_ptr<trace::Record> StartTrace(const Call& call, const core::InferRequest& request,
+  std::unique_ptr<trace::Record> StartTrace(const Call& call, core::InferRequest& request,
                                             const core::ModelPlan& plan);
   static void TraceResponse(trace::Record& record, const core::ModelPlan& plan,
                             const core::InferResponse& response);

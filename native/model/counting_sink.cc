@@ -46,6 +46,7 @@ CountingSink::CountingSink(base::Ref<core::ResponseSink> target,
     : target_(std::move(target)),
       counters_(std::move(counters)),
       received_(received),
+      compute_start_(compute_start),
       start_(compute_start),
       output_start_(compute_start) {
   ShareCancel(*target_);
@@ -65,6 +66,12 @@ base::Waker* CountingSink::Send(core::InferResponse* response) {
   counters_->Count(index_++, OutcomeOf(*response),
                    {.start = start_, .output_start = output_start_, .end = now}, now - received_);
   start_ = now;
+  if (response->is_final && response->times.queued != base::Instant()) {
+    // The backend answers by itself: nobody else knows when it ran.
+    response->times.compute_start = response->times.input_end = compute_start_;
+    response->times.infer_end = output_start_;
+    response->times.output_end = now;
+  }
   return target_->Send(response);
 }
 

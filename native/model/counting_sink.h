@@ -38,6 +38,7 @@ class CountingSink final : public core::ResponseSink {
   const base::Ref<core::ResponseSink> target_;
   const base::Ref<metrics::ResponseCounters> counters_;
   const base::Instant received_;
+  const base::Instant compute_start_;
   // One producer at a time.
   base::Instant start_;         // of the next response
   base::Instant output_start_;  // when it was made

@@ -5,6 +5,8 @@
 
 #include <atomic>
 
+#include "trace/step_records.h"
+
 namespace serving::trace {
 namespace {
 
@@ -26,10 +28,16 @@ std::string_view MomentName(Moment moment) {
 }
 
 Record::Record(const Sampler& sampler, bool is_grpc)
+    : Record(Origin{0, sampler.id(), is_grpc, sampler.level()}) {}
+
+Record::Record(const Origin& origin)
     : id(g_next_id.fetch_add(1, std::memory_order_relaxed)),
-      sampler_id(sampler.id()),
-      is_grpc(is_grpc),
-      level(sampler.level()) {}
+      parent_id(origin.parent_id),
+      sampler_id(origin.sampler_id),
+      is_grpc(origin.is_grpc),
+      level(origin.level) {}
+
+Record::~Record() = default;
 
 TracedTensor* Record::AddTensor(std::string_view activity, std::string_view name, size_t size) {
   if (size > kMaxTensorBytes - tensor_bytes_) {
@@ -65,6 +73,9 @@ void Record::NoteResponse(const core::ModelPlan& plan, const core::InferResponse
   };
   if (response.is_final) {
     add(Moment::kQueueStart, times.queued);
+  }
+  // An ensemble computes nothing itself.
+  if (response.is_final && !plan.ensemble) {
     add(Moment::kComputeStart, times.compute_start);
     add(Moment::kComputeInputEnd, times.input_end);
     add(Moment::kComputeOutputStart, times.infer_end);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/ref.h"
 #include "core/infer_request.h"
 #include "core/infer_response.h"
 #include "core/model_plan.h"
@@ -56,13 +57,29 @@ struct TracedTensor {
   std::string bytes;
 };
 
+class StepRecords;
+
 // What one traced request left. Owned by its call, then by the queue. One thread at a time.
 class Record {
  public:
   // Copies of tensors stop here; a record notes that it holds less than there was.
   static constexpr size_t kMaxTensorBytes = 4 << 20;
 
+  // What the records of one request and of the steps below it have in common.
+  struct Origin {
+    uint64_t parent_id = 0;
+    uint64_t sampler_id = 0;
+    bool is_grpc = false;
+    Level level;
+  };
+
   Record(const Sampler& sampler, bool is_grpc);
+  // Of a step.
+  explicit Record(const Origin& origin);
+  ~Record();
+
+  // Of the records below this one.
+  Origin origin() const { return {id, sampler_id, is_grpc, level}; }
 
   void Add(Moment moment, base::Instant at) { stamps_.push_back({moment, at}); }
   // Before the request is handed to the engine.
@@ -72,6 +89,7 @@ class Record {
 
   // Unique in the life of the process, from 1.
   const uint64_t id;
+  const uint64_t parent_id;  // of the ensemble's record that it is a step of; 0 = of none
   const uint64_t sampler_id;
   const bool is_grpc;
   const Level level;
@@ -80,6 +98,7 @@ class Record {
   std::string request_id;
   std::string trace_parent;  // W3C `traceparent` as it came
   bool is_failed = false;
+  base::Ref<StepRecords> steps;  // of a request to an ensemble; null for others
 
   std::span<const Stamp> stamps() const { return stamps_; }
   std::span<const TracedTensor> tensors() const { return tensors_; }

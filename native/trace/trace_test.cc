@@ -103,6 +103,78 @@ TEST(Record, CopiesTensorsOnlyAtTheirLevel) {
   EXPECT_GT(full.id, plain.id);
 }
 
+// Steps of a request to an ensemble, ended one by one.
+struct TracedSteps {
+  core::ModelPlan plan;
+  base::Ref<Sampler> sampler = base::MakeRef<Sampler>(7, kAll, 1, -1);
+  std::unique_ptr<Record> root = std::make_unique<Record>(*sampler, true);
+  base::Ref<StepRecords> steps = base::MakeRef<StepRecords>();
+  StepTracer tracer{*root, steps};
+
+  TracedSteps() { plan.outputs.resize(1); }
+
+  base::Ref<core::RequestObserver> Begin(core::RequestObserver& above, std::string name,
+                                         std::string_view bytes = "x") {
+    plan.name = std::move(name);
+    core::InferRequest request;
+    AddInput(request, bytes);
+    return above.OnStep(plan, request);
+  }
+  void End(core::RequestObserver& step) {
+    core::InferResponse response;
+    response.is_final = true;
+    step.OnResponse(plan, response);
+  }
+};
+
+TEST(StepTracer, RecordsStepsBelowTheirEnsembles) {
+  TracedSteps traced;
+  const auto inner = traced.Begin(traced.tracer, "inner");
+  const auto leaf = traced.Begin(*inner, "leaf");
+  traced.End(*leaf);
+  traced.End(*inner);
+  RecordQueue queue;
+  const uint64_t root_id = traced.root->id;
+  queue.Push(std::move(traced.root), traced.steps->Take());
+  const auto records = queue.TakeAll();
+  ASSERT_EQ(records.size(), 3u);
+  EXPECT_EQ(records[0]->model_name, "leaf");
+  EXPECT_EQ(records[0]->parent_id, records[1]->id);
+  EXPECT_EQ(records[1]->model_name, "inner");
+  EXPECT_EQ(records[1]->parent_id, root_id);
+  EXPECT_EQ(records[2]->parent_id, 0u);
+  EXPECT_EQ(records[0]->sampler_id, 7u);
+  EXPECT_TRUE(records[0]->is_grpc);
+  EXPECT_EQ(records[0]->tensors()[0].bytes, "x");
+  EXPECT_EQ(MomentName(records[0]->stamps().back().moment), "REQUEST_END");
+}
+
+TEST(StepTracer, LeavesOutWhatComesTooLateOrIsTooMuch) {
+  TracedSteps traced;
+  const auto late = traced.Begin(traced.tracer, "late");
+  const std::string large(Record::kMaxTensorBytes, 'x');
+  for (int i = 0; i < 5; ++i) traced.End(*traced.Begin(traced.tracer, "large", large));
+  const StepRecords::Taken taken = traced.steps->Take();
+  EXPECT_EQ(taken.records.size(), 3u);
+  EXPECT_EQ(taken.dropped, 2u);
+  traced.End(*late);
+  traced.End(*late);
+  EXPECT_TRUE(traced.steps->Take().records.empty());
+}
+
+TEST(Record, AnEnsembleComputesNothing) {
+  core::ModelPlan plan;
+  plan.ensemble.emplace();
+  core::InferResponse response;
+  response.is_final = true;
+  response.times.queued = response.times.compute_start = response.times.output_end =
+      base::Instant(std::chrono::nanoseconds(5));
+  Record record(*base::MakeRef<Sampler>(1, kTimes, 1, -1), true);
+  record.NoteResponse(plan, response);
+  ASSERT_EQ(record.stamps().size(), 1u);
+  EXPECT_EQ(MomentName(record.stamps()[0].moment), "QUEUE_START");
+}
+
 TEST(Record, StopsCopyingAtItsBound) {
   core::ModelPlan plan;
   core::InferRequest request;

@@ -636,6 +636,8 @@ export interface TracedTensor {
 export interface TraceRecord {
   /** unique in the life of the process, from 1 */
   readonly id: number;
+  /** of a step, the record of its ensemble; 0 for others. What belongs together comes together, the youngest first. */
+  readonly parentId: number;
   readonly sampler: number;
   readonly protocol: 'http' | 'grpc';
   readonly model: string;

@@ -7,12 +7,13 @@ import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import type { TraceRecord } from '../addon/types.ts';
-import { OpenTelemetrySink, readTraceParent, spansOf } from './opentelemetry.ts';
+import { OpenTelemetrySink, readTraceParent, spansOf, spansOfAll } from './opentelemetry.ts';
 
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 
 const record = (more: Partial<TraceRecord> = {}): TraceRecord => ({
   id: 5,
+  parentId: 0,
   sampler: 1,
   protocol: 'http',
   model: 'm',
@@ -72,6 +73,37 @@ describe('spansOf', () => {
     assert.equal(spans[0]?.spanContext().traceId, '0af7651916cd43dd8448eb211c80319c');
     assert.equal(spans[0]?.parentSpanContext?.spanId, 'b7ad6b7169203331');
     assert.equal(spans[1]?.status.code, 2);
+  });
+});
+
+describe('spansOfAll', () => {
+  it("nests the steps of ensembles below the ensemble's span", () => {
+    const step = (id: number, parentId: number, model: string) =>
+      record({
+        id,
+        parentId,
+        model,
+        stamps: record().stamps.filter(({ name }) => !name.startsWith('HTTP')),
+      });
+    const outer = record({ id: 1, model: 'outer', traceParent: PARENT });
+    const records = [step(3, 2, 'leaf'), step(2, 1, 'inner'), outer];
+    const spans = spansOfAll(records, resourceFromAttributes({}));
+    const names = new Map(spans.map((span) => [span.spanContext().spanId, span.name]));
+    const above = spans.map((span) => [
+      span.name,
+      names.get(span.parentSpanContext?.spanId ?? '') ?? span.parentSpanContext?.spanId,
+    ]);
+    assert.deepEqual(above, [
+      ['InferRequest', 'b7ad6b7169203331'],
+      ['outer', 'InferRequest'],
+      ['compute', 'outer'],
+      ['inner', 'outer'],
+      ['compute', 'inner'],
+      ['leaf', 'inner'],
+      ['compute', 'leaf'],
+    ]);
+    assert.equal(new Set(spans.map((span) => span.spanContext().traceId)).size, 1);
+    assert.equal(spans[5]?.attributes['triton.trace_parent_id'], 2);
   });
 });
 

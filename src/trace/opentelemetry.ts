@@ -2,7 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { randomBytes } from 'node:crypto';
-import { type Attributes, type HrTime, SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import {
+  type Attributes,
+  type HrTime,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+} from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace';
@@ -21,7 +27,10 @@ export interface OpenTelemetryOptions {
 const SCOPE = { name: 'triton-server' };
 const SAMPLED = 1;
 
-/** Sends traces to an OpenTelemetry collector: for each request `InferRequest`, below it the model's span, then `compute`. */
+/**
+ * Sends traces to an OpenTelemetry collector: for each request `InferRequest`, below it the model's span, then
+ * `compute`. The spans of an ensemble's steps hang below the ensemble's.
+ */
 export class OpenTelemetrySink implements TraceSink {
   readonly #processor: BatchSpanProcessor;
   readonly #resource: ReadableSpan['resource'];
@@ -37,9 +46,7 @@ export class OpenTelemetrySink implements TraceSink {
   }
 
   add(records: readonly TraceRecord[]): void {
-    for (const record of records) {
-      for (const span of spansOf(record, this.#resource)) this.#processor.onEnd(span);
-    }
+    for (const span of spansOfAll(records, this.#resource)) this.#processor.onEnd(span);
   }
 
   async flush(): Promise<void> {
@@ -47,15 +54,41 @@ export class OpenTelemetrySink implements TraceSink {
   }
 }
 
-/** The three spans of a request, outermost first. */
-export function spansOf(record: TraceRecord, resource: ReadableSpan['resource']): ReadableSpan[] {
-  const parent = readTraceParent(record.traceParent);
+/** The spans of records that came together, of ensembles before those of their steps. */
+export function spansOfAll(
+  records: readonly TraceRecord[],
+  resource: ReadableSpan['resource'],
+): ReadableSpan[] {
+  const models = new Map<number, SpanPlace>();
+  const all: ReadableSpan[] = [];
+  for (const record of records.toReversed()) {
+    const spans = spansOf(record, resource, models.get(record.parentId));
+    const model = spans.find(({ attributes }) => 'triton.trace_id' in attributes)?.spanContext();
+    if (model !== undefined) models.set(record.id, model);
+    all.push(...spans);
+  }
+  return all;
+}
+
+/** Where in a trace a span hangs. */
+type SpanPlace = Pick<SpanContext, 'traceId' | 'spanId'>;
+
+/**
+ * The three spans of a request, outermost first; of a step the last two.
+ * @param ensemble the span of the ensemble that it is a step of
+ */
+export function spansOf(
+  record: TraceRecord,
+  resource: ReadableSpan['resource'],
+  ensemble?: SpanPlace,
+): ReadableSpan[] {
+  const parent = ensemble ?? readTraceParent(record.traceParent);
   const traceId = parent?.traceId ?? randomBytes(16).toString('hex');
   const attributes: Attributes = {
     'triton.model_name': record.model,
     'triton.model_version': record.version,
     'triton.trace_id': record.id,
-    'triton.trace_parent_id': 0,
+    'triton.trace_parent_id': record.parentId,
     ...(record.requestId === '' ? {} : { 'triton.request_id': record.requestId }),
   };
   const make = (
@@ -96,16 +129,15 @@ export function spansOf(record: TraceRecord, resource: ReadableSpan['resource'])
   };
   const pick = (pattern: RegExp) => record.stamps.filter(({ name }) => pattern.test(name));
   const transport = pick(/^(HTTP|GRPC)_|^INFER_RESPONSE/);
-  const root = make('InferRequest', SpanKind.SERVER, parent?.spanId, {}, transport);
-  const spans = [root];
+  const spans: ReadableSpan[] = [];
+  let above = parent?.spanId;
+  if (record.parentId === 0) {
+    const root = make('InferRequest', SpanKind.SERVER, above, {}, transport);
+    above = root.spanContext().spanId;
+    spans.push(root);
+  }
   const request = pick(/^(REQUEST|QUEUE)_/);
-  const model = make(
-    record.model,
-    SpanKind.INTERNAL,
-    root.spanContext().spanId,
-    attributes,
-    request,
-  );
+  const model = make(record.model, SpanKind.INTERNAL, above, attributes, request);
   spans.push(model);
   const compute = pick(/^COMPUTE_/);
   // A request that was refused in its queue has computed nothing.

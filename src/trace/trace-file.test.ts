@@ -12,6 +12,7 @@ import { tensorText, traceObjects } from './trace-json.ts';
 
 const record = (id: number, more: Partial<TraceRecord> = {}): TraceRecord => ({
   id,
+  parentId: 0,
   sampler: 1,
   protocol: 'http',
   model: 'm',
@@ -45,6 +46,10 @@ describe('traceObjects', () => {
       '{"id":7,"activity":"TENSOR_QUEUE_INPUT","tensor":{"name":"in","data":"0.1,1e+30","shape":"1,2","dtype":"FP32"}}',
     ]);
     assert.equal(traceObjects(record(7, { timestamps: false })).length, 1);
+    assert.equal(
+      traceObjects(record(7, { parentId: 3, requestId: 'r' }))[0],
+      '{"id":7,"model_name":"m","model_version":2,"request_id":"r","parent_id":3}',
+    );
   });
 
   it('prints elements of every datatype', () => {
@@ -101,6 +106,22 @@ describe('TraceFile', () => {
     await file.flush();
     assert.deepEqual([ids(`${path}.0`), ids(`${path}.1`), ids(`${path}.2`)], [[1, 2], [3], [4]]);
     assert.equal(existsSync(path), false);
+  });
+
+  it('counts requests, not the steps of ensembles', async () => {
+    const path = join(folder, 'steps.json');
+    const file = new TraceFile(path, log);
+    const tree = (id: number) => [record(id + 1, { parentId: id }), record(id)];
+    file.add([...tree(1), ...tree(3), ...tree(5)], 2);
+    await file.flush();
+    assert.deepEqual(
+      [ids(`${path}.0`), ids(`${path}.1`)],
+      [
+        [2, 1, 4, 3],
+        [6, 5],
+      ],
+    );
+    assert.equal(existsSync(`${path}.2`), false);
   });
 
   it('says once that it cannot write', async () => {

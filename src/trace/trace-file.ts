@@ -16,6 +16,8 @@ export class TraceFile implements TraceSink {
   readonly #log: Pick<Log, 'error'>;
   #nextIndex = 0;
   #pending: TraceRecord[] = [];
+  /** of those pending, requests of clients: the steps of an ensemble come with theirs */
+  #pendingRequests = 0;
   #isNew = true;
   #writing: Promise<void> = Promise.resolve();
   #isBroken = false;
@@ -32,7 +34,8 @@ export class TraceFile implements TraceSink {
     }
     for (const record of records) {
       this.#pending.push(record);
-      if (this.#pending.length >= logFrequency) this.#endFile();
+      if (record.parentId === 0) this.#pendingRequests += 1;
+      if (this.#pendingRequests >= logFrequency) this.#endFile();
     }
   }
 
@@ -44,6 +47,7 @@ export class TraceFile implements TraceSink {
   #endFile(): void {
     const records = this.#pending;
     this.#pending = [];
+    this.#pendingRequests = 0;
     const path = `${this.#path}.${this.#nextIndex++}`;
     this.#then(async () => {
       await using file = await open(path, 'w');

@@ -12,6 +12,7 @@ export function traceObjects(record: TraceRecord): string[] {
     model_version: record.version,
   };
   if (record.requestId !== '') head.request_id = record.requestId;
+  if (record.parentId !== 0) head.parent_id = record.parentId;
   const objects = [JSON.stringify(head)];
   if (record.timestamps) {
     for (const { name, ns } of record.stamps) {

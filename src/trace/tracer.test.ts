@@ -35,6 +35,7 @@ function made(initial: Partial<TraceSettings> = {}, sink: TraceSink | undefined 
 
 const record = (id: number, sampler: number): TraceRecord => ({
   id,
+  parentId: 0,
   sampler,
   protocol: 'http',
   model: 'm',

@@ -570,15 +570,16 @@ void Model::CountPartsLocked(const Execution& execution, const base::Status& sta
 void Model::MeasureExecutionLocked(const Execution& execution) {
   using metrics::Stage;
   const ExecutionTimes& times = execution.times();
-  const auto add = [&](Stage stage, Nanoseconds time, uint32_t requests) {
-    if (has_histograms_) statistics_.histograms[static_cast<size_t>(stage)].Add(time, requests);
-    if (summaries_) summaries_->Add(stage, time, times.output_end, requests);
+  uint32_t requests = 0;
+  const auto add = [&](Stage stage, Nanoseconds time, uint32_t count) {
+    MeasureLocked(stage, time, times.output_end, count);
   };
   for (const auto& request : execution.owned()) {
+    if (request->is_part) continue;
+    ++requests;
     add(Stage::kRequest, times.output_end - request->times.received, 1);
     add(Stage::kQueue, times.compute_start - request->times.queued, 1);
   }
-  const auto requests = static_cast<uint32_t>(execution.owned().size());
   add(Stage::kComputeInput, times.input_end - times.compute_start, requests);
   add(Stage::kComputeInfer, times.infer_end - times.input_end, requests);
   add(Stage::kComputeOutput, times.output_end - times.infer_end, requests);
@@ -586,6 +587,19 @@ void Model::MeasureExecutionLocked(const Execution& execution) {
       (times.output_end - times.compute_start) / std::max<int64_t>(execution.rows(), 1);
   const bool is_first = statistics_.execution_count == 1;
   row_time_ = is_first ? per_row : row_time_ + (per_row - row_time_) / kRowTimeWeight;
+}
+
+void Model::MeasureLocked(metrics::Stage stage, Nanoseconds time, Instant now, uint32_t requests) {
+  if (has_histograms_) statistics_.histograms[static_cast<size_t>(stage)].Add(time, requests);
+  if (summaries_) summaries_->Add(stage, time, now, requests);
+}
+
+void Model::MeasureWhole(const std::array<Nanoseconds, metrics::kStages>& times, Instant now) {
+  if (!is_measured_) return;
+  std::lock_guard lock(mutex_);
+  for (size_t stage = 0; stage < times.size(); ++stage) {
+    MeasureLocked(static_cast<metrics::Stage>(stage), times[stage], now, 1);
+  }
 }
 
 void Model::CountResponses(Execution& execution, Instant now) const {

@@ -86,6 +86,10 @@ class Model final : public Servable, private ExecutionListener {
   metrics::ModelStatistics Statistics() const override;
   // The same, and at the same moment how much of its counters is of requests that are parts.
   metrics::ModelStatistics Statistics(metrics::ModelStatistics* parts) const;
+  // Adds a request whose parts this model has run to its histograms and summaries, which leave
+  // parts out. By Stage.
+  void MeasureWhole(const std::array<base::Nanoseconds, metrics::kStages>& times,
+                    base::Instant now);
   double load_seconds() const override { return load_seconds_; }
   bool CanServe() const override { return can_serve_.load(std::memory_order_acquire); }
   base::Result<std::string> Control(std::string_view json) override {
@@ -158,6 +162,8 @@ class Model final : public Servable, private ExecutionListener {
   void CountPartsLocked(const Execution& execution, const base::Status& status);
   // Histograms, summaries and the time per row, of a model that has any of them.
   void MeasureExecutionLocked(const Execution& execution);
+  void MeasureLocked(metrics::Stage stage, base::Nanoseconds time, base::Instant now,
+                     uint32_t requests);
   // Each request of a decoupled model counts its responses from here on.
   void CountResponses(Execution& execution, base::Instant now) const;
   metrics::QueueState QueueStateLocked(base::Instant now) const;

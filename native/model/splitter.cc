@@ -96,6 +96,11 @@ bool Splitter::RemoveQueued(const core::ResponseSink* sink, base::Status status,
 void Splitter::CountEnd(const SplitRequest& request, const Ended& ended) {
   const core::StageTimes& times = ended.times;
   const base::Instant queued = request.whole().times.queued;
+  if (ended.status.ok()) {
+    model_->MeasureWhole({times.output_end - times.received, times.compute_start - queued,
+                          ended.input, ended.infer, ended.output},
+                         times.output_end);
+  }
   std::lock_guard lock(mutex_);
   requests_.erase(request.whole().sink.get());
   --wholes_.pending;

@@ -39,8 +39,8 @@ class Splitter final : public Servable {
   void Unblock() override { model_->Unblock(); }
   void Stop() override { model_->Stop(); }
 
-  // Each split request counts once, executions and their rows as they were. Histograms and
-  // summaries of stages, and what is queued, are of parts.
+  // Each split request counts once, executions and their rows as they were; what is queued is of
+  // parts.
   metrics::ModelStatistics Statistics() const override;
   bool CanServe() const override { return model_->CanServe(); }
   void Trim() override { model_->Trim(); }

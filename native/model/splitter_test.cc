@@ -4,10 +4,14 @@
 #include "model/splitter.h"
 
 #include <atomic>
+#include <future>
+#include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "backend/copy_inputs.h"
 #include "gtest/gtest.h"
+#include "testing/client_memory.h"
 #include "testing/model_harness.h"
 #include "testing/requests.h"
 #include "testing/scripted_instance.h"
@@ -38,12 +42,12 @@ core::ModelPlan SplitPlan(std::string backend, DataType type = DataType::kInt32)
 class SplitterTest : public ::testing::Test {
  protected:
   void Use(core::ModelPlan plan, std::unique_ptr<backend::Backend> backend = nullptr,
-           size_t memory_limit = SIZE_MAX / 2) {
+           size_t memory_limit = SIZE_MAX / 2, metrics::MetricsOptions metrics = {}) {
     backend_ = backend ? std::move(backend) : FindBackend(plan.backend);
     auto budget = std::make_shared<base::MemoryBudget>(memory_limit);
     base::Ref<Model> model =
         Model::Load(std::move(plan), *backend_,
-                    {.budget = Unlimited(), .allow_inline = false, .metrics = {}})
+                    {.budget = Unlimited(), .allow_inline = false, .metrics = std::move(metrics)})
             .Take();
     model_ = base::MakeRef<Splitter>(std::move(model), std::move(budget));
   }
@@ -102,6 +106,129 @@ TEST_F(SplitterTest, CountsOneRequest) {
   EXPECT_EQ(statistics.pending, 0u);
   EXPECT_EQ(statistics.inference_count, 12u);
   EXPECT_EQ(statistics.execution_count, 4u) << "parts of 4, 4 and 2 rows, and the small one";
+}
+
+TEST_F(SplitterTest, IsOneRequestInHistogramsAndSummaries) {
+  Use(SplitPlan("identity"), nullptr, SIZE_MAX / 2,
+      {.summary_latencies = true, .summary_quantiles = {0.5}, .extended = true});
+  SubmitRows(10)->Wait();
+  SubmitRows(2)->Wait();
+  const metrics::ModelStatistics statistics = model_->Statistics();
+  for (const metrics::LatencyHistogram& histogram : statistics.histograms) {
+    EXPECT_EQ(std::accumulate(histogram.counts().begin(), histogram.counts().end(), 0u), 2u);
+  }
+  for (const auto& quantiles : statistics.summaries) EXPECT_GE(quantiles.at(0), 0);
+}
+
+TEST_F(SplitterTest, ADeadlineTakesEveryPart) {
+  UseGate();
+  const auto running = SubmitRows(1);
+  AwaitAtGate();
+  RequestBuilder builder;
+  builder.Rows(12).Input(0, DataType::kInt32, {12, 2}, Numbers(12));
+  builder.request().deadline = std::chrono::steady_clock::now();
+  const auto late = Submit(builder);
+  Control(R"({"action":"open"})");
+  EXPECT_EQ(late->Wait().status.code(), base::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(running->Wait().status.ok());
+  model_->Stop();
+  EXPECT_EQ(late->responses().size(), 1u);
+  const metrics::ModelStatistics statistics = model_->Statistics();
+  EXPECT_EQ(statistics.execution_count, 1u);
+  EXPECT_EQ(statistics.queued, 0u);
+  EXPECT_EQ(statistics.pending, 0u);
+  EXPECT_EQ(statistics.success.count + statistics.fail.count, 2u);
+}
+
+TEST_F(SplitterTest, AQueueTimeoutTakesThePartsThatWait) {
+  core::ModelPlan plan = SplitPlan("gate");
+  plan.parameters["closed"] = "true";
+  plan.queue.default_timeout = std::chrono::hours(1);
+  plan.queue.allow_timeout_override = true;
+  Use(std::move(plan));
+  const auto running = SubmitRows(1);
+  AwaitAtGate();
+  RequestBuilder builder;
+  builder.Rows(40).Input(0, DataType::kInt32, {40, 2}, Numbers(40));
+  builder.request().timeout_us = 1;
+  const auto hasty = Submit(builder);
+  const auto patient = SubmitRows(9);
+  Control(R"({"action":"open"})");
+  EXPECT_EQ(hasty->Wait().status.message(), "[request id: <id_unknown>] Request timeout expired");
+  EXPECT_EQ(patient->Wait().outputs[0].bytes, Numbers(9));
+  model_->Stop();
+  EXPECT_EQ(hasty->responses().size(), 1u);
+  EXPECT_EQ(Failures(FailureReason::kRejected), 1u);
+  EXPECT_EQ(model_->Statistics().execution_count, 4u) << "1 row, then 4, 4 and 1";
+  EXPECT_EQ(model_->Statistics().received, 3u);
+}
+
+TEST_F(SplitterTest, KeepsTheOrderOfAnswersWherePromised) {
+  core::ModelPlan plan = SplitPlan("scripted");
+  plan.batching.emplace();
+  plan.batching->preserve_ordering = true;
+  plan.instance_count = 3;
+  // The first part of the first request ends when much behind it has run.
+  std::atomic<int> runs = 0;
+  std::promise<void> others;
+  Use(std::move(plan),
+      std::make_unique<ScriptedBackend>([&, ended = others.get_future().share()](Batch& batch) {
+        const int run = ++runs;
+        if (run == 1) ended.wait();
+        if (run == 6) others.set_value();
+        batch.Complete(backend::CopyInputs("", batch));
+      }));
+  std::mutex mutex;
+  std::vector<int64_t> answered;
+  std::vector<base::Ref<RecordingSink>> sinks;
+  const std::vector<int64_t> sent = {10, 1, 9, 2, 4, 12, 3};
+  for (const int64_t rows : sent) {
+    RequestBuilder builder;
+    builder.Rows(rows).Input(0, DataType::kInt32, {rows, 2}, Numbers(rows));
+    builder.sink()->when_final = [&, rows] {
+      std::lock_guard lock(mutex);
+      answered.push_back(rows);
+    };
+    sinks.push_back(Submit(builder));
+  }
+  for (size_t i = 0; i < sent.size(); ++i) {
+    EXPECT_EQ(sinks[i]->Wait().outputs[0].bytes, Numbers(sent[i]));
+  }
+  model_->Stop();
+  EXPECT_EQ(answered, sent);
+}
+
+// What a client shares is read where it lies, and what it named for the whole answer is no place
+// for a part's.
+TEST_F(SplitterTest, ReadsSharedMemoryAndLeavesTheClientsPlaceAlone) {
+  const base::BufferRef region = serving::testing::MakeBuffer(Numbers(10) + std::string(80, 'p'));
+  std::mutex mutex;
+  std::vector<const std::byte*> read;
+  std::vector<const std::byte*> given;
+  Use(SplitPlan("scripted", DataType::kFp32), std::make_unique<ScriptedBackend>([&](Batch& batch) {
+        {
+          std::lock_guard lock(mutex);
+          read.push_back(batch.inputs()[0].view.data);
+          given.push_back(batch.AllocateOutput(0, batch.inputs()[0].view.size)->data());
+        }
+        batch.Complete(backend::CopyInputs("", batch));
+      }));
+  const core::ClientMemoryRef input = serving::testing::Share(region, 1, 0, 80);
+  const core::ClientMemoryRef place = serving::testing::Share(region, 1, 80, 80);
+  RequestBuilder builder;
+  builder.Rows(10).Input(0, DataType::kFp32, {10, 2}, "");
+  builder.request().inputs[0].parts = {{.data = input->data(), .size = 80}};
+  builder.request().inputs[0].byte_size = 80;
+  builder.Want(0);
+  builder.request().wanted[0].place = place;
+  builder.request().client_memory = {input, place};
+  EXPECT_EQ(Submit(builder)->Wait().outputs[0].bytes, Numbers(10));
+  model_->Stop();
+  EXPECT_EQ(read, (std::vector<const std::byte*>{region->data(), region->data() + 32,
+                                                 region->data() + 64}));
+  for (const std::byte* room : given) {
+    EXPECT_TRUE(room < region->data() || room >= region->data() + 160);
+  }
 }
 
 TEST_F(SplitterTest, ReadsTheBodyWhereItLies) {

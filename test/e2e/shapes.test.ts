@@ -67,6 +67,7 @@ for (const inferPath of ['native', 'typescript']) {
           `--model-repository=${repository.path}`,
           `--infer-path=${inferPath}`,
           '--extended-metrics=true',
+          '--allow-client-shm=true',
         ],
       });
     });
@@ -116,7 +117,26 @@ for (const inferPath of ['native', 'typescript']) {
         assert.equal(succeeded(after) - succeeded(before), 2 * REQUESTS);
         assert.equal(after.inference_stats.fail.count, 0);
       });
+
+      it(`does both with tensors in shared memory (tritonclient, ${protocol})`, async () => {
+        const before = await statistics('padded');
+        await clients('padded_shared', protocol);
+        const after = await statistics('padded');
+        assert.equal(after.execution_count - before.execution_count, REQUESTS / TOGETHER);
+        await clients('split_shared', protocol);
+        assert.equal((await statistics('split')).inference_stats.fail.count, 0);
+      });
     }
+
+    it('counts a split request once in histograms', async () => {
+      const page = await (await fetch(`http://${server.endpoints.metrics}/metrics`)).text();
+      for (const stage of ['request', 'queue', 'compute_infer']) {
+        const family = `nereid_inference_${stage}_duration_seconds_count`;
+        const count = new RegExp(`^${family}{.*"split".*} (\\d+)$`, 'm').exec(page)?.[1];
+        // Each run asks twice, those in shared memory once.
+        assert.equal(Number(count), 6 * REQUESTS, stage);
+      }
+    });
 
     it('shows how much was added', async () => {
       const page = await (await fetch(`http://${server.endpoints.metrics}/metrics`)).text();
@@ -126,8 +146,8 @@ for (const inferPath of ['native', 'typescript']) {
             page,
           )?.[1],
         );
-      // Two runs of clients with rows of 40 numbers.
-      assert.equal(sample('input') + sample('added'), 2 * REQUESTS * 40 * 4);
+      // Four runs of clients with rows of 40 numbers.
+      assert.equal(sample('input') + sample('added'), 4 * REQUESTS * 40 * 4);
       assert.ok(sample('added') > 0);
       assert.doesNotMatch(page, /nereid_padding_.*"split"/);
     });

@@ -49,11 +49,12 @@ class Desk final : public base::RefCounted {
     sinks_[place] = &sink;
     return place;
   }
-  void Leave(uint32_t place, Nanoseconds took) {
+  // Nothing in `missed`: it was not looked for.
+  void Leave(uint32_t place, std::optional<Nanoseconds> missed) {
     std::lock_guard lock(mutex_);
     sinks_[place] = nullptr;
     free_.push_back(place);
-    CountLocked(statistics_.miss, kMisses, took);
+    if (missed) CountLocked(statistics_.miss, kMisses, *missed);
   }
   // The one that stands before `target`, which may wait in the model's queue; or null.
   base::Ref<KeepingSink> Find(const core::ResponseSink* target) const;
@@ -104,11 +105,12 @@ class Desk final : public base::RefCounted {
   std::vector<metrics::QuantileWindow> windows_;  // by kHits and kMisses; guarded by mutex_
 };
 
-// Keeps the answer of a request on its way to the sink of its client.
+// Keeps the answer of a request on its way to the sink of its client. Without a key it only tells
+// that the request is under way.
 class KeepingSink final : public core::ResponseSink {
  public:
-  KeepingSink(base::Ref<core::ResponseSink> target, base::Ref<Desk> desk, const Hash128& key,
-              Nanoseconds lookup)
+  KeepingSink(base::Ref<core::ResponseSink> target, base::Ref<Desk> desk,
+              const std::optional<Hash128>& key, Nanoseconds lookup)
       : target_(std::move(target)), desk_(std::move(desk)), key_(key), lookup_(lookup) {
     ShareCancel(*target_);
     desk_->open.fetch_add(1, std::memory_order_relaxed);
@@ -125,13 +127,16 @@ class KeepingSink final : public core::ResponseSink {
   base::Waker* Send(core::InferResponse* response) override {
     const bool is_final = response->is_final;
     if (is_final) {
-      Nanoseconds took = lookup_;
-      if (is_first_ && MayKeep(*response)) {
-        const Instant start = steady_clock::now();
-        desk_->cache->Insert(key_, desk_->owner, *response);
-        took += steady_clock::now() - start;
+      std::optional<Nanoseconds> missed;
+      if (key_) {
+        missed = lookup_;
+        if (is_first_ && MayKeep(*response)) {
+          const Instant start = steady_clock::now();
+          desk_->cache->Insert(*key_, desk_->owner, *response);
+          *missed += steady_clock::now() - start;
+        }
       }
-      desk_->Leave(place_, took);
+      desk_->Leave(place_, missed);
     }
     is_first_ = false;
     base::Waker* const waker = target_->Send(response);
@@ -149,7 +154,7 @@ class KeepingSink final : public core::ResponseSink {
 
   const base::Ref<core::ResponseSink> target_;
   const base::Ref<Desk> desk_;
-  const Hash128 key_;
+  const std::optional<Hash128> key_;
   const Nanoseconds lookup_;
   uint32_t place_ = 0;
   bool is_first_ = true;
@@ -210,10 +215,15 @@ class CachedModel final : public model::Servable {
   }
 
  private:
+  bool KeepsOrder() const { return plan_.batching && plan_.batching->preserve_ordering; }
   // Where answers come in the order of arrival, none may overtake those under way.
   bool MayAnswer() const {
-    return !plan_.batching || !plan_.batching->preserve_ordering ||
-           desk_->open.load(std::memory_order_acquire) == 0;
+    return !KeepsOrder() || desk_->open.load(std::memory_order_acquire) == 0;
+  }
+
+  void Keep(core::InferRequest& request, const std::optional<Hash128>& key,
+            Nanoseconds lookup) const {
+    request.sink = base::MakeRef<KeepingSink>(std::move(request.sink), desk_, key, lookup);
   }
 
   // False for a request that the model is to answer, with a sink that keeps the answer.
@@ -221,12 +231,15 @@ class CachedModel final : public model::Servable {
   bool AnswerFromCache(core::RequestPtr& request, Instant submitted, Instant& now) {
     const Instant start = now;
     const auto key = KeyOf(plan_, *request, desk_->owner, desk_->cache->secret());
-    if (!key) return false;
+    if (!key) {
+      // A kept answer to another request may not overtake this one either.
+      if (KeepsOrder()) Keep(*request, key, Nanoseconds(0));
+      return false;
+    }
     const base::Ref<Answer> answer = MayAnswer() ? desk_->cache->Find(*key) : nullptr;
     now = steady_clock::now();
     if (!answer) {
-      request->sink =
-          base::MakeRef<KeepingSink>(std::move(request->sink), desk_, *key, now - start);
+      Keep(*request, key, now - start);
       return false;
     }
     core::StageTimes times = request->times;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "gtest/gtest.h"
+#include "testing/client_memory.h"
 #include "testing/model_harness.h"
 
 namespace serving::cache {
@@ -203,6 +204,33 @@ TEST(CachedModel, AnswersNobodyBeforeThoseUnderWayWhereOrderIsKept) {
   ASSERT_TRUE(server.model->Control(R"({"action":"open"})").ok());
   EXPECT_TRUE(second->Wait().status.ok());
   EXPECT_TRUE(first->is_answered());
+}
+
+// Neither those that no answer is kept for: inputs in memory that a client shares.
+TEST(CachedModel, AnswersNobodyBeforeThoseThatItPassesByWhereOrderIsKept) {
+  core::ModelPlan plan = Caching(MakePlan("gate"));
+  plan.batching.emplace().preserve_ordering = true;
+  Server server(std::move(plan));
+  server.Submit({1})->Wait();
+  ASSERT_TRUE(server.model->Control(R"({"action":"close"})").ok());
+  RequestBuilder shared = Server::Request({2});
+  const base::BufferRef region = serving::testing::MakeBuffer(Pack<int32_t>({2}));
+  const core::ClientMemoryRef memory = serving::testing::Share(region, 1, 0, 4);
+  shared.request().inputs[0].parts = {{.data = memory->data(), .size = 4}};
+  shared.request().client_memory = {memory};
+  const auto first = server.Submit(std::move(shared));
+  ASSERT_TRUE(server.model->Control(R"({"action":"await","waiting":1})").ok());
+  const auto queued = server.Submit({3});
+  const auto second = server.Submit({1});
+  EXPECT_FALSE(second->is_answered());
+  // They are still found by their clients' sinks.
+  EXPECT_TRUE(server.model->RemoveQueued(queued.get(), base::Cancelled("gone"),
+                                         metrics::FailureReason::kCanceled));
+  ASSERT_TRUE(server.model->Control(R"({"action":"open"})").ok());
+  EXPECT_TRUE(second->Wait().status.ok());
+  EXPECT_TRUE(first->is_answered());
+  EXPECT_EQ(Misses(server), 3u) << "the one in shared memory is not looked for";
+  EXPECT_EQ(server.cache->entries(), 1u);
 }
 
 TEST(CachedModel, ForgetsItsAnswersWhenItStops) {

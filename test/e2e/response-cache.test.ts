@@ -7,6 +7,7 @@ import { askHttp } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { until } from '../support/until.ts';
 
 const ENABLED = 'response_cache { enable: true }\n';
 
@@ -95,6 +96,75 @@ for (const inferPath of ['native', 'typescript']) {
     });
   });
 }
+
+describe('the response cache of a model that is reloaded under load', () => {
+  it('never answers as the version before did, once the load has answered', async () => {
+    using repository = new TempRepository();
+    // Each load brings another version, whose answers are one copy of the input longer.
+    const bring = (generation: number): Promise<void> =>
+      repository.add(
+        'growing',
+        'burst',
+        [generation],
+        `${ENABLED}parameters { key: "factor" value { string_value: "${generation}" } }`,
+      );
+    await bring(1);
+    const server = await startNereid({
+      args: [
+        `--model-repository=${repository.path}`,
+        '--enable-test-backends',
+        '--model-control-mode=explicit',
+        '--load-model=growing',
+        '--cache-config=local,size=1048576',
+      ],
+    });
+    try {
+      const { http } = server.endpoints;
+      const post = (path: string, body?: string) =>
+        askHttp(http, 'POST', `/v2/${path}`, body === undefined ? undefined : { body });
+      let loaded = 1;
+      let answers = 0;
+      let ends = false;
+      const ask = async (client: number): Promise<void> => {
+        while (!ends) {
+          const least = loaded;
+          // Few questions, so that nearly all are known.
+          const data = [client % 2, 7];
+          const inputs = [{ name: 'IN', shape: [1, 2], datatype: 'INT32', data }];
+          const answer = await post('models/growing/infer', JSON.stringify({ inputs }));
+          assert.equal(answer.status, 200, answer.body);
+          const { model_version, outputs } = JSON.parse(answer.body);
+          const generation = Number(model_version);
+          assert.ok(generation >= least, `version ${generation} after ${least} was loaded`);
+          assert.deepEqual(outputs[0].data, Array(generation).fill(data).flat());
+          answers += 1;
+        }
+      };
+      const load = Promise.all([0, 1, 2, 3, 4, 5].map(ask));
+      const hits = async (): Promise<number> => {
+        const answer = await askHttp(http, 'GET', '/v2/models/growing/stats');
+        const rows: { inference_stats: { cache_hit: { count: number } } }[] = JSON.parse(
+          answer.body,
+        ).model_stats;
+        return rows.reduce((sum, row) => sum + row.inference_stats.cache_hit.count, 0);
+      };
+      for (let generation = 2; generation <= 8; generation += 1) {
+        const before = answers;
+        await until(async () => answers >= before + 20 && (await hits()) >= 10);
+        await bring(generation);
+        const answer = await post('repository/models/growing/load');
+        assert.equal(answer.status, 200, answer.body);
+        loaded = generation;
+      }
+      const before = answers;
+      await until(() => answers >= before + 20);
+      ends = true;
+      await load;
+    } finally {
+      await server.stop();
+    }
+  });
+});
 
 describe('a server without --cache-config', () => {
   it('runs every request', async () => {

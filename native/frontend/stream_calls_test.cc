@@ -91,6 +91,29 @@ TEST_F(StreamCalls, KeepsTheOrderOfModelsThatAnswerOnce) {
   EXPECT_EQ(ToldTo(stream)[5].marker, "");
 }
 
+// It is gathered and in no queue yet when its client leaves.
+TEST_F(StreamCalls, ARequestLeavesTheQueueWithAClientThatGoesInTheSameTurn) {
+  model::Servable* gate = Load(PlanOf("gate", "gate", {{"closed", "true"}}));
+  FakeStream& stays = OpenInfer();
+  Write(stays, Request("gate", "a", kFour));
+  Wake();
+  Control(gate, R"({"action":"await","waiting":1})");
+  FakeStream& streaming = OpenInfer();
+  Write(streaming, Request("gate", "b", kFour) + Request("gate", "c", kFour));
+  Vanish(streaming);
+  FakeStream& asking = Open("/inference.GRPCInferenceService/ModelInfer");
+  Write(asking, Request("gate", "d", kFour));
+  End(asking);
+  Vanish(asking);
+  metrics::ModelStatistics statistics = gate->Statistics();
+  EXPECT_EQ(statistics.received, 4u);
+  EXPECT_EQ(statistics.queued, 0u);
+  EXPECT_EQ(statistics.failures[static_cast<size_t>(metrics::FailureReason::kCanceled)], 3u);
+  Control(gate, R"({"action":"open"})");
+  ASSERT_TRUE(Until([&] { return ToldTo(stays).size() == 1; }));
+  EXPECT_EQ(gate->Statistics().execution_count, 1u);
+}
+
 TEST_F(StreamCalls, SendsEmptyFinalsToWhoeverWantsThem) {
   Load(PlanOf("stream", "many", {{"responses", "1"}, {"empty_final", "true"}}));
   Load(PlanOf("stream", "none", {{"responses", "0"}}));

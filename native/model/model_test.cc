@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstring>
 #include <future>
 #include <mutex>
 #include <semaphore>
@@ -485,7 +486,11 @@ TEST(ModelOrder, LetsASlowBatchBeOvertakenOnlySoFar) {
   std::atomic<int> executions{0};
   std::promise<void> slow_may_end;
   ModelHarness model(plan, Scripted([&, may_end = slow_may_end.get_future().share()](Batch& batch) {
-                       if (executions++ == 0) may_end.wait();
+                       ++executions;
+                       // Not the first to run, which need not be the first that came.
+                       int32_t number = 0;
+                       std::memcpy(&number, batch.inputs()[0].view.data, sizeof(number));
+                       if (number == 1) may_end.wait();
                        batch.Complete(backend::CopyInputs("", batch));
                      }));
   std::atomic<int> answered{0};

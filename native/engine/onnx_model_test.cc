@@ -137,5 +137,88 @@ TEST_P(OnnxModel, GivesAllMemoryBack) {
   EXPECT_EQ(engine_->budget()->used(), 0u);
 }
 
+// Multiplies a matrix of one row with one of one column. Only a run finds that their sizes differ,
+// and it fails like a device: its words are the name of the node, which the library quotes.
+std::string ProductFile() {
+  constexpr int kFloat = 1;
+  serving::testing::OnnxFile file;
+  file.Input("a", kFloat, {-1, -1})
+      .Input("b", kFloat, {-1, -1})
+      .Output("y", kFloat, {-1, -1})
+      .Node("MatMul", {"a", "b"}, {"y"})
+      .NodeName("CUDA failure 700: an illegal memory access was encountered");
+  return file.Bytes();
+}
+
+core::ModelPlan ProductPlan(const TemporaryFile& file) {
+  core::ModelPlan plan;
+  plan.name = "product";
+  plan.backend = "onnxruntime";
+  plan.model_file = file.path();
+  plan.inputs.push_back(Tensor("a", DataType::kFp32, {-1, -1}));
+  plan.inputs.push_back(Tensor("b", DataType::kFp32, {-1, -1}));
+  plan.outputs.push_back(Tensor("y", DataType::kFp32, {-1, -1}));
+  const auto zeros = [](const char* name) {
+    return core::WarmupInput{name, DataType::kFp32, tensor::Shape(std::vector<int64_t>{1, 1}),
+                             core::WarmupInput::Source::kZero, ""};
+  };
+  plan.warmup.push_back({"zeros", 1, 1, {zeros("a"), zeros("b")}});
+  return plan;
+}
+
+base::Ref<RecordingSink> AskProduct(model::Servable& model, std::vector<float> row,
+                                    std::vector<float> column) {
+  RequestBuilder request;
+  request
+      .Input(0, DataType::kFp32, {1, static_cast<int64_t>(row.size())},
+             Pack(std::span<const float>(row)))
+      .Input(1, DataType::kFp32, {static_cast<int64_t>(column.size()), 1},
+             Pack(std::span<const float>(column)));
+  request.request().inputs[0].name = "a";
+  request.request().inputs[1].name = "b";
+  EXPECT_EQ(Validate(model.plan(), request.request()).message(), "");
+  base::Ref<RecordingSink> sink = request.sink();
+  model::RequestChain chain;
+  chain.Append(request.Take());
+  model::InlineAllowance allowance{std::chrono::microseconds(500)};
+  model.Submit(std::move(chain), &allowance);
+  return sink;
+}
+
+// Session, failure and rebuild are real; that the failure looks like one of a device is planted.
+TEST_P(OnnxModel, RebuildsASessionThatFailedForGood) {
+  const TemporaryFile bytes("model.onnx", ProductFile());
+  const auto handle = engine_->Load(ProductPlan(bytes));
+  ASSERT_TRUE(handle.ok()) << handle.status().message();
+  const auto model = engine_->Find(handle.value());
+  for (uint64_t times = 1; times <= 3; ++times) {
+    const auto broken = AskProduct(*model, {1, 2, 3}, {1, 2});
+    EXPECT_EQ(broken->Wait().status.code(), base::StatusCode::kInternal);
+    EXPECT_NE(broken->Wait().status.message().find("CUDA failure 700"), std::string::npos);
+    const auto whole = AskProduct(*model, {1, 2}, {3, 4});
+    ASSERT_EQ(whole->Wait().status.message(), "");
+    EXPECT_EQ(Unpack<float>(whole->Wait().outputs[0].bytes), std::vector<float>{11});
+    const auto statistics = model->Statistics();
+    EXPECT_EQ(statistics.poisonings, times);
+    EXPECT_EQ(statistics.rebuilds, times);
+    EXPECT_EQ(statistics.instances.at(0).failed_attempts, 0);
+  }
+}
+
+// The same failure of a file that is gone meanwhile: no session can be opened in its place.
+TEST_P(OnnxModel, SaysWhyASessionCannotBeRebuilt) {
+  auto bytes = std::make_unique<TemporaryFile>("model.onnx", ProductFile());
+  const auto handle = engine_->Load(ProductPlan(*bytes));
+  ASSERT_TRUE(handle.ok()) << handle.status().message();
+  const auto model = engine_->Find(handle.value());
+  bytes.reset();
+  EXPECT_FALSE(AskProduct(*model, {1, 2, 3}, {1, 2})->Wait().status.ok());
+  while (model->Statistics().instances.at(0).failed_attempts == 0) std::this_thread::yield();
+  EXPECT_FALSE(model->CanServe());
+  EXPECT_TRUE(model->Statistics().instances.at(0).reason.starts_with("onnx runtime error 3: "))
+      << model->Statistics().instances.at(0).reason;
+  model->Stop();
+}
+
 }  // namespace
 }  // namespace serving::engine

@@ -80,10 +80,15 @@ OnnxFile& OnnxFile::Initializer(std::string_view name, int element_type,
 
 OnnxFile& OnnxFile::Node(std::string_view type, const std::vector<std::string>& inputs,
                          const std::vector<std::string>& outputs) {
-  std::string node;  // NodeProto: input 1, output 2, op_type 4, attribute 5
+  std::string node;  // NodeProto: input 1, output 2, name 3, op_type 4, attribute 5
   for (const std::string& input : inputs) node += Message(1, input);
   for (const std::string& output : outputs) node += Message(2, output);
   nodes_.push_back(node + Message(4, type));
+  return *this;
+}
+
+OnnxFile& OnnxFile::NodeName(std::string_view name) {
+  nodes_.back() += Message(3, name);
   return *this;
 }
 

@@ -23,6 +23,8 @@ class OnnxFile {
                         std::string_view raw);
   OnnxFile& Node(std::string_view type, const std::vector<std::string>& inputs,
                  const std::vector<std::string>& outputs);
+  // The last node gets a name, which errors of its runs quote.
+  OnnxFile& NodeName(std::string_view name);
   // The last node gets `name = value`.
   OnnxFile& IntAttribute(std::string_view name, int64_t value);
 

@@ -19,9 +19,20 @@ namespace {
 
 using base::Instant;
 using base::Nanoseconds;
+using metrics::LatencyHistogram;
+using metrics::Stage;
 using std::chrono::steady_clock;
 
 class KeepingSink;
+
+void AddTo(LatencyHistogram& to, const LatencyHistogram& from) {
+  for (size_t i = 0; i < LatencyHistogram::kBuckets; ++i) {
+    const bool has_bound = i < LatencyHistogram::kBoundsNs.size();
+    const uint64_t ns =
+        has_bound ? LatencyHistogram::kBoundsNs[i] : LatencyHistogram::kBoundsNs.back() + 1;
+    to.Add(Nanoseconds(ns), from.counts()[i]);
+  }
+}
 
 // What a cached model and the sinks of its requests share. Sinks may outlive the model.
 //
@@ -29,13 +40,18 @@ class KeepingSink;
 class Desk final : public base::RefCounted {
  public:
   Desk(std::shared_ptr<ResponseCache> cache, const metrics::MetricsOptions& metrics)
-      : cache(std::move(cache)), owner(this->cache->NextOwner()), quantiles_(QuantilesOf(metrics)) {
-    if (!quantiles_.empty()) windows_.resize(2);
+      : cache(std::move(cache)),
+        owner(this->cache->NextOwner()),
+        quantiles_(QuantilesOf(metrics)),
+        has_histograms_(metrics.extended) {
+    if (!quantiles_.empty()) windows_.resize(kWindows);
   }
 
   const std::shared_ptr<ResponseCache> cache;
   const uint64_t owner;
   std::atomic<uint64_t> open{0};  // requests whose final response has not been sent
+
+  bool has_summaries() const { return !windows_.empty(); }
 
   // The sink's place among those that may be looked for.
   uint32_t Enter(KeepingSink& sink) {
@@ -50,11 +66,15 @@ class Desk final : public base::RefCounted {
     return place;
   }
   // Nothing in `missed`: it was not looked for.
-  void Leave(uint32_t place, std::optional<Nanoseconds> missed) {
+  void Leave(uint32_t place, std::optional<Nanoseconds> missed,
+             const core::InferResponse& response) {
     std::lock_guard lock(mutex_);
     sinks_[place] = nullptr;
     free_.push_back(place);
     if (missed) CountLocked(statistics_.miss, kMisses, *missed);
+    if (response.status.ok()) {
+      MeasureLocked(kQueue, response.times.compute_start - response.times.queued);
+    }
   }
   // The one that stands before `target`, which may wait in the model's queue; or null.
   base::Ref<KeepingSink> Find(const core::ResponseSink* target) const;
@@ -64,6 +84,10 @@ class Desk final : public base::RefCounted {
     request_.Add(request);
     queue_.Add(queued);
     CountLocked(statistics_.hit, kHits, took);
+    MeasureLocked(kQueue, queued);
+    if (!has_histograms_) return;
+    request_histogram_.Add(request);
+    queue_histogram_.Add(queued);
   }
   void AddTo(metrics::ModelStatistics& statistics) {
     std::lock_guard lock(mutex_);
@@ -75,34 +99,49 @@ class Desk final : public base::RefCounted {
     add(statistics.success, request_);
     add(statistics.queue, queue_);
     statistics.cache = statistics_;
+    if (has_histograms_) {
+      cache::AddTo(statistics.histograms[static_cast<size_t>(Stage::kRequest)], request_histogram_);
+      cache::AddTo(statistics.histograms[static_cast<size_t>(Stage::kQueue)], queue_histogram_);
+    }
     if (windows_.empty()) return;
     const Instant now = steady_clock::now();
     statistics.cache->hit_summary = windows_[kHits].Estimate(quantiles_, now);
     statistics.cache->miss_summary = windows_[kMisses].Estimate(quantiles_, now);
+    // The model has seen the misses only.
+    statistics.summaries[static_cast<size_t>(Stage::kQueue)] =
+        windows_[kQueue].Estimate(quantiles_, now);
   }
 
  private:
   static constexpr size_t kHits = 0;
   static constexpr size_t kMisses = 1;
+  static constexpr size_t kQueue = 2;  // of both
+  static constexpr size_t kWindows = 3;
 
   static std::vector<double> QuantilesOf(const metrics::MetricsOptions& metrics) {
     return metrics.summary_latencies ? metrics.summary_quantiles : std::vector<double>();
   }
   void CountLocked(metrics::Duration& duration, size_t window, Nanoseconds took) {
     duration.Add(took);
+    MeasureLocked(window, took);
+  }
+  void MeasureLocked(size_t window, Nanoseconds took) {
     if (windows_.empty()) return;
     const auto us = static_cast<uint64_t>(std::max<int64_t>(took.count() / 1000, 0));
     windows_[window].Add(us, steady_clock::now());
   }
 
   const std::vector<double> quantiles_;
+  const bool has_histograms_;
   mutable std::mutex mutex_;
   std::vector<KeepingSink*> sinks_;               // guarded by mutex_
   std::vector<uint32_t> free_;                    // places in sinks_; guarded by mutex_
   metrics::Duration request_;                     // of hits; guarded by mutex_
   metrics::Duration queue_;                       // of hits; guarded by mutex_
   metrics::CacheStatistics statistics_;           // guarded by mutex_
-  std::vector<metrics::QuantileWindow> windows_;  // by kHits and kMisses; guarded by mutex_
+  std::vector<metrics::QuantileWindow> windows_;  // by kHits …; guarded by mutex_
+  LatencyHistogram request_histogram_;            // of hits; guarded by mutex_
+  LatencyHistogram queue_histogram_;              // of hits; guarded by mutex_
 };
 
 // Keeps the answer of a request on its way to the sink of its client. Without a key it only tells
@@ -136,7 +175,7 @@ class KeepingSink final : public core::ResponseSink {
           *missed += steady_clock::now() - start;
         }
       }
-      desk_->Leave(place_, missed);
+      desk_->Leave(place_, missed, *response);
     }
     is_first_ = false;
     base::Waker* const waker = target_->Send(response);
@@ -232,8 +271,9 @@ class CachedModel final : public model::Servable {
     const Instant start = now;
     const auto key = KeyOf(plan_, *request, desk_->owner, desk_->cache->secret());
     if (!key) {
-      // A kept answer to another request may not overtake this one either.
-      if (KeepsOrder()) Keep(*request, key, Nanoseconds(0));
+      // A kept answer to another request may not overtake this one either; and its time in the
+      // queue counts.
+      if (KeepsOrder() || desk_->has_summaries()) Keep(*request, key, Nanoseconds(0));
       return false;
     }
     const base::Ref<Answer> answer = MayAnswer() ? desk_->cache->Find(*key) : nullptr;

@@ -4,6 +4,8 @@
 #include "cache/cached_model.h"
 
 #include <atomic>
+#include <chrono>
+#include <numeric>
 #include <thread>
 
 #include "gtest/gtest.h"
@@ -102,6 +104,26 @@ TEST(CachedModel, CountsWhatItAnswers) {
   EXPECT_GT(statistics.cache->hit.ns, 0u);
   EXPECT_EQ(statistics.cache->hit_summary.size(), 1u);
   EXPECT_EQ(statistics.cache->miss_summary.size(), 1u);
+}
+
+// One answer that waited for long among many from the cache.
+TEST(CachedModel, HitsAreInTheSummaryAndTheHistogramsOfQueues) {
+  metrics::MetricsOptions metrics;
+  metrics.extended = true;
+  metrics.summary_latencies = true;
+  metrics.summary_quantiles = {0.5, 0.99};
+  core::ModelPlan plan = MakePlan("identity");
+  plan.batching.emplace().max_queue_delay = std::chrono::milliseconds(20);
+  Server server(Caching(std::move(plan)), 1 << 20, metrics);
+  for (int i = 0; i < 50; ++i) server.Submit({7})->Wait();
+  const metrics::ModelStatistics statistics = server.model->Statistics();
+  const auto& queue = statistics.summaries.at(static_cast<size_t>(metrics::Stage::kQueue));
+  EXPECT_LT(queue.at(0), 10'000);
+  EXPECT_GT(queue.at(1), 10'000);
+  for (const metrics::Stage stage : {metrics::Stage::kRequest, metrics::Stage::kQueue}) {
+    const auto& counts = statistics.histograms[static_cast<size_t>(stage)].counts();
+    EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), uint64_t{0}), 50u);
+  }
 }
 
 TEST(CachedModel, TellsRequestsApartByShapeOutputsAndParameters) {

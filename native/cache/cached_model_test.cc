@@ -242,9 +242,9 @@ TEST(CachedModel, AnswersNobodyBeforeThoseThatItPassesByWhereOrderIsKept) {
   shared.request().client_memory = {memory};
   const auto first = server.Submit(std::move(shared));
   ASSERT_TRUE(server.model->Control(R"({"action":"await","waiting":1})").ok());
-  const auto queued = server.Submit({3});
   const auto second = server.Submit({1});
   EXPECT_FALSE(second->is_answered());
+  const auto queued = server.Submit({3});
   // They are still found by their clients' sinks.
   EXPECT_TRUE(server.model->RemoveQueued(queued.get(), base::Cancelled("gone"),
                                          metrics::FailureReason::kCanceled));

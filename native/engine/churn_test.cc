@@ -21,20 +21,27 @@
 #include "engine/engine.h"
 #include "engine/validate.h"
 #include "testing/requests.h"
+#include "testing/sequence_harness.h"
 
 namespace serving::engine {
 namespace {
 
 using testing::Pack;
+using testing::RecordedResponse;
+using testing::RecordingSink;
 using testing::RequestBuilder;
 
 constexpr int kClients = 32;
 constexpr int kOperations = 10'000;
 constexpr size_t kModels = 6;
 constexpr size_t kEnsemble = kModels;  // behind the models; its steps are the first two
+constexpr size_t kSequence = kModels + 1;
+constexpr size_t kNames = kModels + 2;
+constexpr int32_t kPoison = -2;  // what makes the backend `sequence` poison its instance
 constexpr const char* kUnserved = " is not served";
 
 std::string NameOf(size_t model) {
+  if (model == kSequence) return "sequence";
   return model == kEnsemble ? "graph" : "m" + std::to_string(model);
 }
 
@@ -49,6 +56,14 @@ core::ModelPlan PlanOf(size_t model, uint32_t dice) {
     graph.steps.push_back({NameOf(0), {{"INPUT0", 0}}, {{"OUTPUT0", 1}}});
     graph.steps.push_back({NameOf(1), {{"INPUT0", 1}}, {{"OUTPUT0", 2}}});
     plan.ensemble = std::move(graph);
+    return plan;
+  }
+  if (model == kSequence) {
+    core::ModelPlan plan = testing::SequencePlan(dice % 2 == 0, 4);
+    plan.name = NameOf(model);
+    plan.instance_count = 1 + static_cast<int32_t>(dice / 2 % 3);
+    // Of clients that leave in the middle.
+    plan.sequence->max_idle = std::chrono::milliseconds(5);
     return plan;
   }
   core::ModelPlan plan = testing::MakePlan(model % 3 == 2 ? "sleep" : "identity");
@@ -121,7 +136,7 @@ class Host {
       EXPECT_TRUE(bound.ok()) << bound.status().message();
       table->ensembles = bound.Take();
     }
-    for (size_t i = 0; i <= kModels; ++i) {
+    for (size_t i = 0; i < kNames; ++i) {
       const bool serves = handles_[i] != 0 && (i != kEnsemble || has_graph);
       std::vector<DispatchVersion> versions;
       if (serves) versions.push_back({1, engine_.Find(handles_[i]), true});
@@ -136,9 +151,9 @@ class Host {
   }
 
   Engine engine_;
-  std::array<std::mutex, kModels + 1> names_;  // taken before the others
+  std::array<std::mutex, kNames> names_;  // taken before the others
   std::mutex publishing_;
-  std::array<ModelHandle, kModels + 1> handles_{};  // 0 = not loaded; guarded by publishing_
+  std::array<ModelHandle, kNames> handles_{};  // 0 = not loaded; guarded by publishing_
   std::shared_mutex turns_;
 };
 
@@ -147,9 +162,13 @@ struct Counts {
   std::atomic<int> cancelled{0};
   std::atomic<int> unserved{0};
   std::atomic<int> changes{0};
+  std::atomic<int> ended{0};  // steps whose sequence went with its instance or version
 };
 
+void RunSequence(Host& host, uint32_t dice, bool leaves, Counts& counts);
+
 void Infer(Host& host, size_t model, uint32_t dice, bool leaves, Counts& counts) {
+  if (model == kSequence) return RunSequence(host, dice, leaves, counts);
   const int64_t rows = 1 + dice % 4;
   const std::vector<int32_t> values(static_cast<size_t>(rows) * 3, static_cast<int32_t>(dice));
   std::string bytes;
@@ -182,11 +201,68 @@ void Infer(Host& host, size_t model, uint32_t dice, bool leaves, Counts& counts)
   }
 }
 
+bool HasEnded(const base::Status& status) {
+  const std::string& text = status.message();
+  return text.find("must specify the START flag") != std::string::npos ||
+         text.find("the sequence has ended: the instance") != std::string::npos ||
+         text.find("told to poison") != std::string::npos;
+}
+
+// A sequence of three steps, sent without waiting; a reload may come between any two.
+void RunSequence(Host& host, uint32_t dice, bool leaves, Counts& counts) {
+  static std::atomic<uint64_t> next_id{1};
+  const uint64_t id = next_id++;
+  constexpr int kSteps = 3;
+  const bool poisons = dice % 97 == 0;
+  std::vector<base::Ref<RecordingSink>> sinks;
+  for (int step = 0; step < kSteps; ++step) {
+    RequestBuilder builder;
+    const int32_t number = poisons && step == 1 ? kPoison : step + 1;
+    builder.Input(0, tensor::DataType::kInt32, {1, 1}, Pack<int32_t>({number}));
+    builder.request().inputs.back().name = "IN";
+    builder.request().correlation_id = id;
+    builder.request().sequence_start = step == 0;
+    builder.request().sequence_end = step == kSteps - 1;
+    const auto sink = builder.sink();
+    base::Ref<model::Servable> used;
+    const base::Status status = host.Submit(kSequence, builder, &used);
+    if (!status.ok()) {
+      EXPECT_EQ(status.message(), NameOf(kSequence) + kUnserved);
+      ++counts.unserved;
+      break;
+    }
+    sinks.push_back(sink);
+    if (!leaves || step != 1) continue;
+    sink->Cancel();
+    used->RemoveQueued(sink.get(), base::Cancelled("left"), metrics::FailureReason::kCanceled);
+  }
+  bool all_ran = true;
+  int32_t sum = 0;
+  for (size_t step = 0; step < sinks.size(); ++step) {
+    const RecordedResponse& answer = sinks[step]->Wait();
+    sum += static_cast<int32_t>(step) + 1;
+    if (answer.status.ok()) {
+      EXPECT_TRUE(all_ran);
+      EXPECT_EQ(answer.outputs.at(0).bytes, Pack<int32_t>({sum}));
+      ++counts.answered;
+      continue;
+    }
+    all_ran = false;
+    if (HasEnded(answer.status)) {
+      ++counts.ended;
+    } else {
+      EXPECT_TRUE(leaves) << answer.status.message();
+      EXPECT_EQ(answer.status.code(), base::StatusCode::kCancelled);
+      ++counts.cancelled;
+    }
+  }
+}
+
 void RunClient(Host& host, uint32_t seed, int operations, Counts& counts) {
   std::mt19937 random(seed);
   for (int i = 0; i < operations; ++i) {
     const uint32_t dice = random();
-    const size_t model = dice % (kModels + 1);
+    const size_t model = dice % kNames;
     switch (random() % 16) {
       case 0:
         host.Load(model, dice);
@@ -219,7 +295,7 @@ int Setting(const char* name, int fallback) {
 TEST(Churn, LosesNothingOfRandomOperations) {
   Host host;
   Counts counts;
-  for (size_t model = 0; model <= kModels; ++model) host.Load(model, 0);
+  for (size_t model = 0; model < kNames; ++model) host.Load(model, 0);
   const int operations = Setting("NEREID_CHURN_OPERATIONS", kOperations) / kClients;
   const auto seed = static_cast<uint32_t>(Setting("NEREID_CHURN_SEED", 20));
   std::vector<std::thread> clients;
@@ -231,12 +307,13 @@ TEST(Churn, LosesNothingOfRandomOperations) {
   EXPECT_GT(counts.answered, operations);
   EXPECT_GT(counts.unserved, 0);
   EXPECT_GT(counts.changes, operations);
+  EXPECT_GT(counts.ended, 0);
 
-  for (size_t model = 0; model <= kModels; ++model) host.Load(model, 0);
+  for (size_t model = 0; model < kNames; ++model) host.Load(model, 0);
   Counts after;
-  for (size_t model = 0; model <= kModels; ++model) Infer(host, model, 7, false, after);
-  EXPECT_EQ(after.answered, static_cast<int>(kModels) + 1);
-  for (size_t model = 0; model <= kModels; ++model) host.Unload(model);
+  for (size_t model = 0; model < kNames; ++model) Infer(host, model, 7, false, after);
+  EXPECT_EQ(after.answered, static_cast<int>(kModels) + 1 + 3);  // a sequence has three steps
+  for (size_t model = 0; model < kNames; ++model) host.Unload(model);
   EXPECT_TRUE(host.engine().Snapshot().empty());
   EXPECT_EQ(host.engine().budget()->used(), 0u);
 }

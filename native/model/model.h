@@ -97,6 +97,8 @@ class Model final : public Servable, private ExecutionListener {
   }
   backend::BackendModel& backend_model() { return *backend_model_; }
   bool runs_inline() const;
+  // No instance serves and none will; why, as requests are told. Ok otherwise.
+  base::Status CheckNotLost() const;
   // Requests that wait, and the bytes of their inputs; of a model that counts them.
   QueuedInputs Queued() const;
   std::optional<LoadView> ViewLoad() const override;

@@ -36,6 +36,11 @@ base::Status Model::LostLocked() const {
                            "' has no instance that works: " + leases_[0]->recovery.state().reason);
 }
 
+base::Status Model::CheckNotLost() const {
+  std::lock_guard lock(mutex_);
+  return IsLostLocked() ? LostLocked() : base::Status();
+}
+
 std::string Model::Name(size_t index) const {
   return "instance " + std::to_string(static_cast<size_t>(first_instance_) + index) +
          " of model '" + plan_.name + "'";

@@ -81,6 +81,10 @@ base::Result<base::Ref<SequenceModel>> SequenceModel::Load(core::ModelPlan plan,
   inner_options.counts_bytes = CountsBytes(model->plan_, options);
   if (model->plan_.sequence->is_iterative) inner_options.taker = model.get();
   for (int i = 0; i < model->plan_.instance_count; ++i) {
+    inner_options.health_changed = [raw = model.get(), i, outer = options.health_changed] {
+      raw->OnHealth(static_cast<uint32_t>(i));
+      if (outer) outer();
+    };
     ASSIGN_OR_RETURN(auto instance, Model::LoadInstance(inner, backend, shared, i, inner_options));
     model->instances_.emplace_back().model = std::move(instance);
   }
@@ -144,6 +148,7 @@ void SequenceModel::AcceptLocked(core::RequestPtr request, const QueuedInputs& h
 base::Status SequenceModel::CheckRoomLocked(const core::InferRequest& request,
                                             const QueuedInputs& handed) const {
   if (is_stopping_) return SchedulerHasStopped();
+  RETURN_IF_ERROR(lost_);
   const auto limit = static_cast<size_t>(plan_.queue.max_queue_size);
   if (limit != 0 && sequences_.waiting() >= limit) return QueueIsFull(plan_.queue);
   if (plan_.queue.max_queue_bytes == 0) return {};
@@ -309,7 +314,8 @@ const SequenceMemory& SequenceModel::StatesLocked(SequenceIndex sequence) {
 
 void SequenceModel::CollectDirectLocked(uint32_t index, Instant now, Launch& launch) {
   Instance& instance = instances_[index];
-  if (instance.running_rows != 0) return;
+  // What waits for a rebuild waits here, where it can be taken back.
+  if (instance.running_rows != 0 || (!instance.is_serving && !instance.is_lost)) return;
   instance.due = base::kNever;
   SequenceIndex lead = kNoSequence;
   for (;;) {

@@ -88,6 +88,8 @@ class SequenceModel final : public Servable, private RequestTaker {
     uint32_t running_rows = 0;         // direct: of the batch it has; guarded by mutex_
     base::Instant due = base::kNever;  // direct: when its batch waits no longer; guarded by mutex_
     base::BufferRef zeros;             // of rows without requests; guarded by mutex_
+    bool is_serving = true;            // else poisoned or lost; guarded by mutex_
+    bool is_lost = false;              // for good; guarded by mutex_
   };
 
   SequenceModel(core::ModelPlan plan, SequenceTensors tensors, const ModelOptions& options);
@@ -97,6 +99,13 @@ class SequenceModel final : public Servable, private RequestTaker {
   // What waits at the instances. Not under the lock.
   QueuedInputs QueuedAtInstances() const;
   void TakeBack(core::RequestPtr request, core::InferResponse& response) override;
+
+  // sequence_recovery.cc
+  // The instance may have been poisoned, rebuilt or lost.
+  void OnHealth(uint32_t instance);
+  // Ends the sequences whose state the instance took with it. Returns what was handed to it.
+  std::vector<base::Ref<SequenceStep>> EndSequencesOfLocked(uint32_t instance, base::Instant now,
+                                                            Launch& launch);
 
   // Functions ending in Locked need mutex_.
   void AcceptLocked(core::RequestPtr request, const QueuedInputs& handed, base::Instant now,
@@ -141,6 +150,7 @@ class SequenceModel final : public Servable, private RequestTaker {
   std::vector<scheduler::SequenceIndex> direct_rows_;  // of the batch being made; guarded by mutex_
   base::Instant watch_until_ = base::kNever;           // guarded by mutex_
   uint64_t next_id_ = 1;                               // guarded by mutex_
+  base::Status lost_;                                  // not ok: no instance will serve
   bool is_stopping_ = false;                           // guarded by mutex_
   bool is_stopped_ = false;                            // guarded by mutex_
   base::MpscQueue<RowSink> returned_;

@@ -105,19 +105,64 @@ void Sequences::Forget(Sequence& sequence) {
 }
 
 bool Sequences::TakeSlot(SequencePlace& place) {
-  uint64_t number = 0;
-  if (!free_slots_.empty()) {
-    std::ranges::pop_heap(free_slots_, std::greater<>());
-    number = free_slots_.back();
-    free_slots_.pop_back();
-  } else if (untouched_ < uint64_t{rules_.slots} * rules_.instances) {
-    number = untouched_++;
-  } else {
-    return false;
+  for (;;) {
+    uint64_t number = 0;
+    if (!free_slots_.empty()) {
+      std::ranges::pop_heap(free_slots_, std::greater<>());
+      number = free_slots_.back();
+      free_slots_.pop_back();
+    } else if (untouched_ < uint64_t{rules_.slots} * rules_.instances) {
+      number = untouched_++;
+    } else {
+      return false;
+    }
+    place = {.instance = static_cast<uint32_t>(number % rules_.instances),
+             .slot = static_cast<uint32_t>(number / rules_.instances)};
+    if (!IsParked(place.instance)) return true;
+    parked_slots_.push_back(number);
   }
-  place = {.instance = static_cast<uint32_t>(number % rules_.instances),
-           .slot = static_cast<uint32_t>(number / rules_.instances)};
-  return true;
+}
+
+void Sequences::FreeSlot(SequencePlace place) {
+  const uint64_t number = uint64_t{place.slot} * rules_.instances + place.instance;
+  if (IsParked(place.instance)) {
+    parked_slots_.push_back(number);
+  } else if (backlog_.first == kNoSequence) {
+    free_slots_.push_back(number);
+    std::ranges::push_heap(free_slots_, std::greater<>());
+  } else {
+    const SequenceIndex next = backlog_.first;
+    DropExpiry(next);
+    --backlog_count_;
+    GiveSlot(next, place);
+    Move(next, State::kReady);
+  }
+}
+
+void Sequences::Park(uint32_t instance) {
+  if (parked_.size() <= instance) parked_.resize(instance + 1);
+  parked_[instance] = true;
+}
+
+void Sequences::Unpark(uint32_t instance) {
+  if (!IsParked(instance)) return;
+  parked_[instance] = false;
+  std::vector<uint64_t> slots = std::exchange(parked_slots_, {});
+  std::ranges::sort(slots);
+  for (const uint64_t number : slots) {
+    FreeSlot({.instance = static_cast<uint32_t>(number % rules_.instances),
+              .slot = static_cast<uint32_t>(number / rules_.instances)});
+  }
+}
+
+core::RequestChain Sequences::EndAll() {
+  core::RequestChain lost;
+  for (SequenceIndex index = 0; index < sequences_.size(); ++index) {
+    if (sequences_[index].state == State::kUnused) continue;
+    core::RequestChain chain = End(index);
+    lost.Append(chain);
+  }
+  return lost;
 }
 
 void Sequences::GiveSlot(SequenceIndex index, SequencePlace place) {
@@ -250,16 +295,7 @@ void Sequences::Release(SequenceIndex index) {
   }
   --active_;
   slots_[place.instance][place.slot] = kNoSequence;
-  if (backlog_.first == kNoSequence) {
-    free_slots_.push_back(uint64_t{place.slot} * rules_.instances + place.instance);
-    std::ranges::push_heap(free_slots_, std::greater<>());
-    return;
-  }
-  const SequenceIndex next = backlog_.first;
-  DropExpiry(next);
-  --backlog_count_;
-  GiveSlot(next, place);
-  Move(next, State::kReady);
+  FreeSlot(place);
 }
 
 core::RequestChain Sequences::End(SequenceIndex index) {

@@ -112,6 +112,13 @@ class Sequences {
   // A request of it is lost, so it ends; what is in flight is finished first. Returns what waited.
   core::RequestChain End(SequenceIndex sequence);
 
+  // An instance that cannot serve keeps its sequences and gets no others; those wait in the backlog
+  // if there is no slot elsewhere.
+  void Park(uint32_t instance);
+  void Unpark(uint32_t instance);
+  // Ends every sequence. Returns what waited.
+  core::RequestChain EndAll();
+
   // Ends what has been idle for too long. Returns the requests of sequences that were out of time
   // in the backlog, which end as well.
   core::RequestChain Expire(base::Instant now);
@@ -161,6 +168,9 @@ class Sequences {
   void Forget(Sequence& sequence);
   bool TakeSlot(SequencePlace& place);
   void GiveSlot(SequenceIndex index, SequencePlace place);
+  bool IsParked(uint32_t instance) const { return instance < parked_.size() && parked_[instance]; }
+  // To the first of the backlog, or to whoever comes.
+  void FreeSlot(SequencePlace place);
   uint64_t BytesOf(const core::InferRequest& request) const {
     return rules_.counts_bytes ? core::InputBytes(request) : 0;
   }
@@ -177,8 +187,10 @@ class Sequences {
   List backlog_;
   List ready_;
   List idle_;
-  std::vector<uint64_t> free_slots_;  // a heap of those given back: slot, then instance
-  uint64_t untouched_ = 0;            // slots from this one on have never been used
+  std::vector<uint64_t> free_slots_;    // a heap of those given back: slot, then instance
+  uint64_t untouched_ = 0;              // slots from this one on have never been used
+  std::vector<bool> parked_;            // by instance
+  std::vector<uint64_t> parked_slots_;  // free ones of parked instances
   std::vector<std::vector<SequenceIndex>> slots_;  // by instance and slot
   std::set<std::pair<base::Instant, SequenceIndex>> expiries_;
   size_t waiting_ = 0;

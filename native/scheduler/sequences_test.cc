@@ -96,6 +96,34 @@ TEST_F(SequencesTest, CountsTheBytesThatWait) {
   EXPECT_EQ(sequences().waiting_bytes(), 0u);
 }
 
+TEST_F(SequencesTest, AParkedInstanceGetsNoSequences) {
+  rules.instances = 2;
+  rules.slots = 1;
+  const SequenceIndex one = Add(uint64_t{1}, kStart);
+  EXPECT_EQ(sequences().PlaceOf(one).instance, 0u);
+  sequences().Park(1);
+  const SequenceIndex two = Add(uint64_t{2}, kStart);
+  EXPECT_EQ(sequences().backlog(), 1u);
+  // What has a slot goes on.
+  sequences().Park(0);
+  EXPECT_EQ(sequences().FirstReady(), one);
+  Take(one);
+  Finish(one);
+  sequences().End(one);
+  EXPECT_EQ(sequences().backlog(), 1u);  // nobody is given the slot
+  sequences().Unpark(0);
+  EXPECT_EQ(sequences().FirstReady(), two);
+  EXPECT_EQ(sequences().PlaceOf(two).instance, 0u);
+  const SequenceIndex three = Add(uint64_t{3}, kStart);
+  EXPECT_EQ(sequences().backlog(), 1u);
+  sequences().Unpark(1);
+  sequences().Unpark(1);
+  EXPECT_EQ(sequences().backlog(), 0u);
+  EXPECT_EQ(sequences().PlaceOf(three).instance, 1u);
+  EXPECT_EQ(Count(sequences().EndAll()), 2u);
+  EXPECT_EQ(sequences().active(), 0u);
+}
+
 TEST_F(SequencesTest, OneRequestOfASequenceRunsAtATime) {
   const SequenceIndex one = Add(uint64_t{1}, kStart, 1);
   Add(uint64_t{1}, kNone, 2);

@@ -87,6 +87,10 @@ class SequenceTestModel final : public GatedModel {
     }
     for (const int32_t total : totals) {
       if (total == kFails) return batch.Complete(base::Internal("sequence: told to fail"));
+      if (total == kPoisons) {
+        batch.Poison("sequence: told to");
+        return batch.Complete(base::Internal("sequence: told to poison its instance"));
+      }
     }
     base::Status status = Write(batch, out_, totals);
     if (status.ok()) status = Write(batch, state_out_, totals);
@@ -112,6 +116,8 @@ class SequenceTestModel final : public GatedModel {
   }
 
   static constexpr int32_t kFails = INT32_MIN;
+  static constexpr int32_t kPoisons = INT32_MIN + 1;
+  static constexpr int32_t kPoison = -2;
 
   static bool IsTrue(const Batch& batch, size_t slot, int64_t row, bool without) {
     if (slot == kNone || !batch.inputs()[slot].present) return without;
@@ -136,6 +142,7 @@ class SequenceTestModel final : public GatedModel {
     int32_t number = 0;
     std::memcpy(&number, batch.inputs()[in_].view.data + static_cast<size_t>(row) * sizeof(number),
                 sizeof(number));
+    if (number == kPoison) return kPoisons;
     if (number < 0) return kFails;
     if (state_in_ != kNone) {
       int32_t state = 0;

@@ -33,7 +33,14 @@ const std::string kGetHold = "\x82\x86\x44\x05/hold\x41\x01h";
 
 class Http2Hostile : public testing::Test {
  protected:
-  void Start(const Limits& limits = {}) {
+  // Few resets, so that fewer are a flood.
+  static Limits FewResets() {
+    Limits limits;
+    limits.max_resets = 2'000;
+    limits.resets_per_second = 200;
+    return limits;
+  }
+  void Start(const Limits& limits = FewResets()) {
     server.emplace(limits);
     port = server->Listen();
   }

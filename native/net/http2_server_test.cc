@@ -245,6 +245,9 @@ TEST_F(Http2Server, RefusesStreamsOverTheAnnouncedNumber) {
 }
 
 TEST_F(Http2Server, CalmsPeersThatResetTooMuch) {
+  Limits limits;
+  limits.max_resets = 2'000;
+  Start(limits);
   Http2Client client(port);
   for (int i = 0; i < 3000; ++i) client.Reset(client.Request("GET", "/hold"), 8);
   EXPECT_TRUE(client.UntilClosed());

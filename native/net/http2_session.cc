@@ -25,7 +25,8 @@ Http2Session::Http2Session(Connection& connection)
       api_(connection.thread().http2()),
       block_(connection.limits().max_header_bytes),
       idle_frames_(kIdleFrameBurst, kIdleFramesPerSecond, connection.thread().now()),
-      resets_(kResetBurst, kResetsPerSecond, connection.thread().now()),
+      resets_(connection.limits().max_resets, connection.limits().resets_per_second,
+              connection.thread().now()),
       idle_since_(connection.thread().now()) {
   SERVING_CHECK(
       api_.session_server_new2(&session_, LibraryCallbacks(api_), this, LibraryOptions(api_)) == 0,

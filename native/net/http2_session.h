@@ -59,13 +59,9 @@ class Http2Session final : public Session {
   static constexpr base::Nanoseconds kLingerTime = std::chrono::seconds(1);
   static constexpr uint32_t kUsualFrame = 16'384;
   static constexpr uint32_t kLargestFrame = (1 << 24) - 1;
-  // Streams that end before their answer because the peer reset them or made us do so: so many at
-  // once, and so many per second in the long run; one more for each answer. Streams whose client
-  // gave them no more time do not count.
-  static constexpr double kResetBurst = 2'000;
-  static constexpr double kResetsPerSecond = 200;
-  // The same for PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown and empty frames; and how many
-  // more of them each stream opened and each frame of an answer allows.
+  // PING, SETTINGS, PRIORITY, WINDOW_UPDATE, unknown and empty frames: so many at once, so many per
+  // second in the long run, and how many more of them each stream opened and each frame of an
+  // answer allows.
   static constexpr double kIdleFrameBurst = 1'000;
   static constexpr double kIdleFramesPerSecond = 100;
   static constexpr double kIdleFramesPerUseful = 8;

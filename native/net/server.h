@@ -24,6 +24,11 @@ struct Limits {
   size_t max_header_bytes = 64 * 1024;  // request line and headers, HTTP/2 header list
   size_t max_connections = 16'384;  // over all I/O threads; further ones wait in the accept queue
   uint32_t max_streams_per_connection = 1'024;
+  // HTTP/2 streams that end before their answer because the peer reset them or made us do so: so
+  // many at once, and so many per second in the long run; one more for each answer. Streams whose
+  // client gave them no more time do not count. To cancel is cheap: this ends floods, no client.
+  double max_resets = 10'000;
+  double resets_per_second = 1'000;
   base::Nanoseconds idle_timeout{0};  // keep-alive connection without a request; 0 = none
   base::Nanoseconds head_timeout{0};  // first byte to end of headers; an HTTP/2 frame's, but DATA
   base::Nanoseconds body_timeout{0};  // whole body

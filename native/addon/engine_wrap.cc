@@ -67,6 +67,7 @@ Napi::Function EngineWrap::Define(Napi::Env env) {
                      {InstanceMethod("inspect", &EngineWrap::Inspect),
                       InstanceMethod("load", &EngineWrap::Load),
                       InstanceMethod("unload", &EngineWrap::Unload),
+                      InstanceMethod("adjust", &EngineWrap::Adjust),
                       InstanceMethod("publish", &EngineWrap::Publish),
                       InstanceMethod("setPolicy", &EngineWrap::SetPolicy),
                       InstanceMethod("setAliases", &EngineWrap::SetAliases),
@@ -199,6 +200,22 @@ Napi::Value EngineWrap::Unload(const Napi::CallbackInfo& info) {
       env,
       [engine = engine_, handle = IntegerArgument(info[0])]() -> base::Result<Nothing> {
         RETURN_IF_ERROR(engine->Unload(handle));
+        return Nothing{};
+      },
+      Undefined);
+}
+
+Napi::Value EngineWrap::Adjust(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (!IsOpen(env)) return env.Undefined();
+  using Adjustments = std::vector<engine::Engine::Adjustment>;
+  auto read = ReadAdjustments(info[0]);
+  if (!read.ok()) return Throw(env, read.status()), env.Undefined();
+  return AsyncWork<Nothing>::Run(
+      env,
+      [engine = engine_,
+       adjustments = std::make_shared<Adjustments>(read.Take())]() -> base::Result<Nothing> {
+        RETURN_IF_ERROR(engine->Adjust(std::move(*adjustments)));
         return Nothing{};
       },
       Undefined);

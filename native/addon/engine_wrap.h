@@ -35,6 +35,7 @@ class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
   Napi::Value Inspect(const Napi::CallbackInfo& info);
   Napi::Value Load(const Napi::CallbackInfo& info);
   Napi::Value Unload(const Napi::CallbackInfo& info);
+  Napi::Value Adjust(const Napi::CallbackInfo& info);
   Napi::Value Publish(const Napi::CallbackInfo& info);
   Napi::Value SetPolicy(const Napi::CallbackInfo& info);
   Napi::Value SetTracing(const Napi::CallbackInfo& info);

@@ -358,6 +358,20 @@ base::Result<core::ModelPlan> ReadPlan(Napi::Value value) {
   return plan;
 }
 
+base::Result<std::vector<engine::Engine::Adjustment>> ReadAdjustments(Napi::Value value) {
+  if (!value.IsArray()) return base::InvalidArgument("adjust: expected an array");
+  const auto array = value.As<Napi::Array>();
+  std::vector<engine::Engine::Adjustment> adjustments;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    ObjectReader reader(array.Get(i), "adjust");
+    engine::Engine::Adjustment& read = adjustments.emplace_back();
+    read.handle = reader.Integer("handle");
+    RETURN_IF_ERROR(reader.status());
+    ASSIGN_OR_RETURN(read.plan, ReadPlan(reader.Get("plan")));
+  }
+  return adjustments;
+}
+
 base::Result<engine::DispatchTableRef> ReadTable(Napi::Value value, const engine::Engine& engine) {
   ObjectReader reader(value, "table");
   auto table = base::MakeRef<engine::DispatchTable>();

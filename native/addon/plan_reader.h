@@ -5,6 +5,8 @@
 
 #include <napi.h>
 
+#include <vector>
+
 #include "base/status.h"
 #include "core/model_plan.h"
 #include "engine/dispatch_table.h"
@@ -14,6 +16,9 @@ namespace serving::addon {
 
 // ModelPlan of src/addon/types.ts.
 base::Result<core::ModelPlan> ReadPlan(Napi::Value value);
+
+// An array of Adjustment of src/addon/types.ts.
+base::Result<std::vector<engine::Engine::Adjustment>> ReadAdjustments(Napi::Value value);
 
 // DispatchTable of src/addon/types.ts; handles must be loaded.
 base::Result<engine::DispatchTableRef> ReadTable(Napi::Value value, const engine::Engine& engine);

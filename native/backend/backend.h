@@ -106,8 +106,8 @@ class Instance {
   virtual void Execute(Batch& batch) = 0;
 };
 
-// One loaded version in a runtime. Threads: CreateInstance on the loading thread; RebuildInstance
-// on any, several at once; Control on any.
+// One loaded version in a runtime. Threads: CreateInstance on the loading thread, and on any while
+// the model serves; RebuildInstance on any, several at once; Control on any.
 class BackendModel {
  public:
   virtual ~BackendModel() = default;

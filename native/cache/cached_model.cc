@@ -240,6 +240,9 @@ class CachedModel final : public model::Servable {
     desk_->cache->Forget(desk_->owner);
   }
   void Unblock() override { model_->Unblock(); }
+  base::Result<std::unique_ptr<model::Change>> PrepareChange(core::ModelPlan next) override {
+    return model_->PrepareChange(std::move(next));
+  }
   bool CanServe() const override { return model_->CanServe(); }
   void Trim() override { model_->Trim(); }
   metrics::ModelStatistics Statistics() const override {

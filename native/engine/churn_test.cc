@@ -73,12 +73,13 @@ core::ModelPlan PlanOf(size_t model, uint32_t dice) {
   if (model % 2 == 0) {
     plan.batching.emplace();
     plan.batching->max_queue_delay = std::chrono::microseconds(dice % 200);
+    plan.batching->preserve_ordering = model % 4 == 0;
   }
   return plan;
 }
 
-// What TypeScript does around an engine: one load or unload of a name at a time, a table after
-// each.
+// What TypeScript does around an engine: one load, unload or adjustment of a name at a time, a
+// table after each but the last.
 //
 // Threads: any.
 class Host {
@@ -101,6 +102,15 @@ class Host {
     Replace(model, 0);
   }
 
+  // Other instances and limits for what serves.
+  void Adjust(size_t model, uint32_t dice) {
+    std::lock_guard one_at_a_time(names_[model]);
+    const ModelHandle handle = HandleOf(model);
+    if (handle == 0 || model == kEnsemble) return;
+    const base::Status status = engine_.Adjust({{handle, PlanOf(model, dice)}});
+    EXPECT_TRUE(status.ok()) << status.message();
+  }
+
   // As an I/O thread: what it resolves is submitted before it takes the next table.
   base::Status Submit(size_t model, RequestBuilder& builder, base::Ref<model::Servable>* used) {
     std::shared_lock turn(turns_);
@@ -119,6 +129,11 @@ class Host {
   Engine& engine() { return engine_; }
 
  private:
+  ModelHandle HandleOf(size_t model) {
+    std::lock_guard lock(publishing_);
+    return handles_[model];
+  }
+
   void Replace(size_t model, ModelHandle handle) {
     const ModelHandle old = Publish(model, handle);
     if (old == 0) return;
@@ -279,6 +294,10 @@ void RunClient(Host& host, uint32_t seed, int operations, Counts& counts) {
         break;
       case 3:
         Infer(host, model, dice, true, counts);
+        break;
+      case 4:
+        host.Adjust(model, dice);
+        ++counts.changes;
         break;
       default:
         Infer(host, model, dice, false, counts);

@@ -128,6 +128,21 @@ base::Status Engine::Unload(ModelHandle handle) {
   return {};
 }
 
+base::Status Engine::Adjust(std::vector<Adjustment> adjustments) {
+  // Each change keeps others of its version out, so that two calls must not take them crosswise.
+  std::ranges::sort(adjustments, {}, &Adjustment::handle);
+  std::vector<std::unique_ptr<model::Change>> changes;
+  for (auto& [handle, plan] : adjustments) {
+    const base::Ref<model::Servable> model = Find(handle);
+    if (!model) return base::NotFound("no loaded model has handle " + std::to_string(handle));
+    ASSIGN_OR_RETURN(auto change, model->PrepareChange(std::move(plan)));
+    changes.push_back(std::move(change));
+  }
+  for (const auto& change : changes) change->Apply();
+  has_unloaded_ = true;  // instances may be gone
+  return {};
+}
+
 base::Ref<model::Servable> Engine::Find(ModelHandle handle) const {
   std::lock_guard lock(mutex_);
   const auto found = models_.find(handle);

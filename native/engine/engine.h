@@ -57,6 +57,14 @@ class Engine {
   // After a table without the version has been published and seen: waits for its last request and
   // for the requests to ensembles that began with it, then destroys it.
   base::Status Unload(ModelHandle handle);
+  // Gives loaded versions other numbers of instances and other limits while they serve: plans as of
+  // Load that differ in nothing else. All of them, or none when one cannot be. Blocks while
+  // instances are built, and until those that go have ended their batches.
+  struct Adjustment {
+    ModelHandle handle = 0;
+    core::ModelPlan plan;
+  };
+  base::Status Adjust(std::vector<Adjustment> adjustments);
   // Null for a handle that is not loaded.
   base::Ref<model::Servable> Find(ModelHandle handle) const;
 

@@ -82,6 +82,44 @@ TEST_F(EngineTest, ListsVersionsInOrder) {
   EXPECT_EQ(samples[2].model->plan().name, "b");
 }
 
+size_t InstancesOf(const base::Ref<model::Servable>& model) {
+  return model->Statistics().instances.size();
+}
+
+TEST_F(EngineTest, AdjustsAllOrNone) {
+  core::ModelPlan plan = MakePlan("identity");
+  core::ModelPlan cached = plan;
+  cached.response_cache = true;
+  core::ModelPlan split = plan;
+  split.max_request_rows = 100;
+  std::vector<core::ModelPlan> plans{plan, cached, split};
+  Engine engine({.memory_limit_bytes = 1 << 20, .response_cache_bytes = 1 << 20});
+  engine.Register(backend::MakeIdentityBackend());
+  std::vector<Engine::Adjustment> wanted;
+  for (core::ModelPlan& one : plans) {
+    const ModelHandle handle = engine.Load(one).Take();
+    one.instance_count = 3;
+    wanted.insert(wanted.begin(), {handle, one});
+  }
+  auto wrong = wanted;
+  wrong.front().plan.max_batch_size = 1;
+  EXPECT_EQ(engine.Adjust(wrong).code(), base::StatusCode::kInvalidArgument);
+  for (const auto& sample : engine.Snapshot()) EXPECT_EQ(InstancesOf(sample.model), 1u);
+  wrong = wanted;
+  wrong.front().handle = 1000;
+  EXPECT_EQ(engine.Adjust(wrong).code(), base::StatusCode::kNotFound);
+  for (const auto& sample : engine.Snapshot()) EXPECT_EQ(InstancesOf(sample.model), 1u);
+  EXPECT_TRUE(engine.Adjust(wanted).ok());
+  for (const auto& sample : engine.Snapshot()) EXPECT_EQ(InstancesOf(sample.model), 3u);
+}
+
+TEST_F(EngineTest, AdjustsNoEnsembleAndNoModelWithSequences) {
+  core::ModelPlan plan = MakePlan("identity");
+  plan.sequence.emplace();
+  const ModelHandle handle = engine_.Load(plan).Take();
+  EXPECT_EQ(engine_.Adjust({{handle, plan}}).code(), base::StatusCode::kUnimplemented);
+}
+
 TEST_F(EngineTest, EndsWithRequestsAtAClosedGate) {
   Engine engine({.memory_limit_bytes = 1 << 20, .allow_inline = true});
   for (auto& backend : backend::MakeTestBackends()) engine.Register(std::move(backend));

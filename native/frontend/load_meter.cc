@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <iterator>
 
 #include "base/memory_budget.h"
 #include "base/thread.h"
@@ -41,7 +42,7 @@ LoadSample TakeSample(const std::vector<engine::Engine::NamedSample>& models, ba
       load.busy_ns += batch.compute_input.ns + batch.compute_infer.ns + batch.compute_output.ns;
     }
     load.saturation = metrics::QueueSaturation(plan, statistics.queue_state);
-    load.instances = std::max<int64_t>(1, plan.instance_count);
+    load.instances = std::max<int64_t>(1, std::ssize(statistics.instances));
   }
   return sample;
 }

@@ -29,8 +29,10 @@ struct ServerState {
   uint64_t memory_limit_bytes = 0;
 };
 
-// Predicted wait divided by its target: the model's queue timeout, else its queue delay, else 0.1
-// s.
+// The queue timeout of a model, else its queue delay, else 0.1 s.
+base::Nanoseconds WaitTarget(const core::ModelPlan& plan);
+
+// Predicted wait divided by its target.
 double QueueSaturation(const core::ModelPlan& plan, const QueueState& queue);
 
 // The `nereid_*` families, in the units and with the endings that Prometheus recommends.

@@ -44,12 +44,8 @@ constexpr std::string_view kBounds[LatencyHistogram::kBuckets] = {
 
 double Seconds(base::Nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
-base::Nanoseconds WaitTarget(const core::ModelPlan& plan) {
-  if (plan.queue.default_timeout.count() > 0) return plan.queue.default_timeout;
-  if (plan.batching && plan.batching->max_queue_delay.count() > 0) {
-    return plan.batching->max_queue_delay;
-  }
-  return kDefaultWaitTarget;
+base::Nanoseconds WaitTarget(const core::ModelPlan& plan, const QueueState& queue) {
+  return queue.wait_target.count() > 0 ? queue.wait_target : metrics::WaitTarget(plan);
 }
 
 void AppendHistograms(std::span<const ModelSample> samples, std::string& out) {
@@ -91,7 +87,9 @@ void AppendQueues(std::span<const ModelSample> samples, std::string& out) {
                });
   AppendFamily(out, samples, "nereid_queue_wait_target_seconds",
                "The queue timeout of the model, else its queue delay, else 0.1.", "gauge",
-               [](const ModelSample& sample) { return Seconds(WaitTarget(sample.plan())); });
+               [](const ModelSample& sample) {
+                 return Seconds(WaitTarget(sample.plan(), sample.statistics().queue_state));
+               });
   AppendFamily(out, samples, "nereid_queue_saturation_ratio",
                "Predicted wait divided by its target; above 1 requests come faster than they are "
                "served.",
@@ -152,8 +150,16 @@ void AppendHandOver(std::span<const ModelSample> samples, std::string& out) {
 
 }  // namespace
 
+base::Nanoseconds WaitTarget(const core::ModelPlan& plan) {
+  if (plan.queue.default_timeout.count() > 0) return plan.queue.default_timeout;
+  if (plan.batching && plan.batching->max_queue_delay.count() > 0) {
+    return plan.batching->max_queue_delay;
+  }
+  return kDefaultWaitTarget;
+}
+
 double QueueSaturation(const core::ModelPlan& plan, const QueueState& queue) {
-  return queue.predicted_wait_seconds / Seconds(WaitTarget(plan));
+  return queue.predicted_wait_seconds / Seconds(WaitTarget(plan, queue));
 }
 
 void AppendExtendedMetrics(std::span<const ModelSample> samples, const ServerState& server,

@@ -34,6 +34,7 @@ struct QueueState {
   uint64_t bytes = 0;  // of the inputs
   base::Nanoseconds oldest_wait{0};
   double predicted_wait_seconds = 0;  // rows × time per row / instances that may run at once
+  base::Nanoseconds wait_target{0};   // of a model whose limits may change; 0 = its plan says it
 };
 
 // Of a model whose answers are cached.

@@ -52,11 +52,15 @@ LoadControl::LoadControl(const core::ModelPlan& plan, int64_t batch_rows, size_t
 }
 
 std::unique_ptr<LoadControl> LoadControl::Make(const core::ModelPlan& plan, int64_t batch_rows,
-                                               size_t instances) {
+                                               size_t instances, const LoadControl* before) {
   const bool is_wanted = plan.queue.max_queue_bytes != 0 || plan.queue.predicts_wait ||
                          plan.queue.classes || plan.latency_target;
   if (!is_wanted) return nullptr;
-  return std::unique_ptr<LoadControl>(new LoadControl(plan, batch_rows, instances));
+  std::unique_ptr<LoadControl> made(new LoadControl(plan, batch_rows, instances));
+  if (before == nullptr) return made;
+  made->costs_ = before->costs_;
+  made->arrivals_ = before->arrivals_;
+  return made;
 }
 
 base::Status LoadControl::Classify(scheduler::PriorityQueue& queue, core::InferRequest& request,

@@ -27,8 +27,9 @@ class LoadControl {
  public:
   // Null where the plan asks for nothing of it. `batch_rows`: no batch is larger; `instances` may
   // run at once.
+  // `before` made for the same model: what it has learnt is kept.
   static std::unique_ptr<LoadControl> Make(const core::ModelPlan& plan, int64_t batch_rows,
-                                           size_t instances);
+                                           size_t instances, const LoadControl* before = nullptr);
 
   // Comes before everything else for a request that arrives: gives it the level of its class and
   // lets those that wait age. An error for a class that there is not.

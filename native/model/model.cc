@@ -6,9 +6,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
+#include "metrics/exposition.h"
 #include "model/counting_sink.h"
 #include "model/padding.h"
 #include "model/shapes.h"
@@ -26,9 +26,6 @@ using std::chrono::steady_clock;
 // those that takes as long by its own doing makes the model threaded until it is loaded again.
 constexpr Nanoseconds kInlineTooLong = std::chrono::milliseconds(1);
 constexpr int kWatchedRuns = 16;
-// Batches of an instance, on average, that may have been taken and not answered, where answers wait
-// for those of earlier batches.
-constexpr size_t kUnansweredBatches = 8;
 // Weight of the newest execution in the average time per row.
 constexpr int kRowTimeWeight = 8;
 
@@ -51,10 +48,6 @@ ThreadUsage UsageOfThisThread() {
 // to another thread.
 bool IsOwnDoing(const ThreadUsage& before, const ThreadUsage& after) {
   return after.preemptions == before.preemptions || after.cpu - before.cpu > kInlineTooLong;
-}
-
-bool KeepsOrder(const core::ModelPlan& plan) {
-  return plan.batching && plan.batching->preserve_ordering;
 }
 
 base::Status StatusOf(scheduler::DropReason reason) {
@@ -86,92 +79,54 @@ base::Result<base::Ref<Model>> Model::LoadInstance(
     std::shared_ptr<backend::BackendModel> backend_model, int instance,
     const ModelOptions& options) {
   auto samples = std::exchange(plan.warmup, {});
-  auto model =
-      base::Ref<Model>::Adopt(new Model(std::move(plan), std::move(backend_model), options));
-  RETURN_IF_ERROR(model->MakeInstances(backend, instance, options));
+  auto model = base::Ref<Model>::Adopt(
+      new Model(std::move(plan), backend, std::move(backend_model), instance, options));
   if (!samples.empty()) {
     model->warmup_ =
         std::make_unique<const Warmup>(model->plan_, std::move(samples), backend, options.budget,
                                        options.validate, options.taker != nullptr);
-    for (size_t i = 0; i < model->leases_.size(); ++i) {
-      RETURN_IF_ERROR(model->warmup_->Warm(*model->leases_[i]->instance, static_cast<int>(i)));
-    }
   }
-  if (options.allow_inline) RETURN_IF_ERROR(model->MeasureInline(backend));
-  RETURN_IF_ERROR(model->StartThreads());
+  RETURN_IF_ERROR(model->AddInstances(model->plan_, 0, model->leases_));
+  if (options.allow_inline) RETURN_IF_ERROR(model->MeasureInline());
+  RETURN_IF_ERROR(model->StartThreads(model->leases_));
   return model;
 }
 
-Model::Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backend_model,
+Model::Model(core::ModelPlan plan, backend::Backend& backend,
+             std::shared_ptr<backend::BackendModel> backend_model, int first_instance,
              const ModelOptions& options)
     : Servable(std::move(plan)),
+      backend_(backend),
       backend_model_(std::move(backend_model)),
-      // The backend of a decoupled model answers by itself, so its batches must not overlap.
-      lease_limit_(
-          KeepsOrder(plan_) && plan_.decoupled ? 1 : static_cast<size_t>(plan_.instance_count)),
+      options_(options),
+      first_instance_(first_instance),
       batch_rows_(plan_.batching ? std::max<int64_t>(plan_.max_batch_size, 1) : 1),
       has_free_shapes_(HasFreeShapes(plan_)),
       has_histograms_(options.metrics.extended),
       is_measured_(options.metrics.extended || options.metrics.summary_latencies),
-      counts_bytes_(is_measured_ || options.counts_bytes || plan_.queue.max_queue_bytes != 0),
       responses_(CountingSink::MakeCounters(plan_, options.metrics)),
-      health_changed_(options.health_changed),
+      lease_limit_(LeaseLimit(static_cast<size_t>(plan_.instance_count))),
+      counts_bytes_(CountsBytes(plan_.queue)),
+      timeout_(plan_.queue),
       queue_(plan_.queue),
       summaries_(options.metrics.summary_latencies
                      ? std::make_unique<metrics::StageSummaries>(options.metrics.summary_quantiles)
                      : nullptr),
       load_control_(LoadControl::Make(plan_, batch_rows_, lease_limit_)),
       batch_plan_(load_control_ && load_control_->batch_plan() != nullptr
-                      ? *load_control_->batch_plan()
-                      : plan_),
-      order_(KeepsOrder(plan_) && lease_limit_ > 1
-                 ? std::make_unique<scheduler::AnswerOrder<BatchAnswers>>(kUnansweredBatches *
-                                                                          lease_limit_)
-                 : nullptr),
+                      ? load_control_->batch_plan()
+                      : &plan_),
+      order_(KeepsOrder() && lease_limit_ > 1 ? MakeOrder(lease_limit_) : nullptr),
       parts_(plan_.max_request_rows > 0 ? std::make_unique<metrics::ModelStatistics>() : nullptr) {
   if (HasPadding(plan_)) statistics_.padding.emplace();
 }
 
 Model::~Model() { Stop(); }
 
-base::Status Model::MakeInstances(backend::Backend& backend, int first,
-                                  const ModelOptions& options) {
-  first_instance_ = first;
-  for (int i = 0; i < plan_.instance_count; ++i) {
-    auto lease = std::make_unique<Lease>(options.recovery);
-    ASSIGN_OR_RETURN(lease->instance, backend_model_->CreateInstance(first + i));
-    lease->execution = std::make_unique<Execution>(
-        plan_, i, backend.input_alignment(), options.budget, static_cast<ExecutionListener*>(this),
-        backend.only_copies_values());
-    lease->execution->SetTaker(options.taker);
-    if (!plan_.instance_limits.empty() && options.rate_limiter) {
-      const core::InstanceLimit& limit = plan_.instance_limits[static_cast<size_t>(i)];
-      if (!limit.resources.empty()) {
-        ASSIGN_OR_RETURN(lease->ticket,
-                         options.rate_limiter->Register(limit.resources, limit.priority));
-      }
-    }
-    leases_.push_back(std::move(lease));
-  }
-  return {};
-}
-
-base::Status Model::MeasureInline(const backend::Backend& backend) {
-  if (!plan_.instance_limits.empty() || !backend.may_run_inline(plan_)) return {};
+base::Status Model::MeasureInline() {
+  if (!plan_.instance_limits.empty() || !backend_.may_run_inline(plan_)) return {};
   ASSIGN_OR_RETURN(inline_costs_, InlineCosts::Measure(plan_, *leases_[0]->instance));
   inline_allowed_ = !inline_costs_.empty();
-  return {};
-}
-
-base::Status Model::StartThreads() {
-  try {
-    for (size_t i = 0; i < leases_.size(); ++i) {
-      leases_[i]->thread = base::Thread("model-" + plan_.name, [this, i] { InstanceLoop(i); });
-    }
-  } catch (const std::system_error& error) {
-    return base::Unavailable("no thread left for the " + std::to_string(leases_.size()) +
-                             " instances of model '" + plan_.name + "': " + error.what());
-  }
   return {};
 }
 
@@ -219,7 +174,7 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
     return RejectLocked(std::move(request),
                         is_stopping_ ? SchedulerHasStopped()
                         : refuses_   ? LostLocked()
-                                     : QueueIsFull(plan_.queue),
+                                     : QueueIsFull(live_->queue),
                         now, refusals);
   }
   scheduler::QueuedRequest queued;
@@ -267,9 +222,10 @@ uint64_t Model::ShapeKey(const core::InferRequest& request) const {
 }
 
 std::optional<Nanoseconds> Model::QueueTimeout(const core::InferRequest& request) const {
-  const core::QueuePolicy& policy = queue_.PolicyOf(queue_.LevelOf(request.priority));
-  if (policy.delays_expired) return std::nullopt;
-  return scheduler::QueueTimeout(policy, request.timeout_us);
+  if (!timeout_.is_by_level()) return timeout_.Of(request.timeout_us);
+  std::lock_guard lock(mutex_);
+  return scheduler::RefusedAfter(queue_.PolicyOf(queue_.LevelOf(request.priority)),
+                                 request.timeout_us);
 }
 
 void Model::DropDeadLocked(scheduler::Place place, Instant now, std::vector<Refusal>& refusals) {
@@ -373,7 +329,7 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     if (lease == nullptr) return;
     const Instant start = steady_clock::now();
     DropDeadLocked(queue_.First(), start, refusals);
-    const scheduler::BatchDecision decision = scheduler::NextBatch(queue_, start, batch_plan_);
+    const scheduler::BatchDecision decision = scheduler::NextBatch(queue_, start, *batch_plan_);
     if (decision.send == 0 || !MayRunInlineLocked(decision.rows, allowance)) return;
     TakeBatchLocked(decision, *lease);
     lease->is_inline = true;
@@ -390,33 +346,36 @@ void Model::RunInline(std::unique_lock<std::mutex>& lock, InlineAllowance& allow
     allowance.left -= took;
     lock.lock();
     --lease->inside;
-    if (lease->awaits_rebuild) [[unlikely]]
+    if (lease->awaits_rebuild || is_awaited_) [[unlikely]] {
       lease->work.notify_one();
+      idle_.notify_all();
+    }
     if (is_watched) --inline_watch_;
     if (is_too_long) inline_watch_ = kWatchedRuns;
     if (is_slow) inline_allowed_ = false;
   }
 }
 
-void Model::InstanceLoop(size_t index) {
-  Lease& lease = *leases_[index];
+void Model::InstanceLoop(Lease& lease) {
   std::vector<Refusal> refusals;
   std::unique_lock lock(mutex_);
   for (;;) {
     lease.is_notified = false;
-    if (lease.is_held || !MayStartLocked()) {
+    if (lease.is_held || lease.is_leaving || !MayStartLocked()) {
+      if (lease.is_leaving) return;
       if (!lease.awaits_rebuild || lease.inside > 0) {
         lease.work.wait(lock);
-      } else if (!Recover(lock, index)) {
+      } else if (!Recover(lock, lease)) {
         return;
       }
       continue;
     }
     const Instant now = steady_clock::now();
     DropDeadLocked(queue_.First(), now, refusals);
-    scheduler::BatchDecision decision = scheduler::NextBatch(queue_, now, batch_plan_);
+    scheduler::BatchDecision decision = scheduler::NextBatch(queue_, now, *batch_plan_);
     if (decision.send == 0 && is_stopping_ && !queue_.empty()) {
-      decision = scheduler::NextBatch(queue_, base::kNever, batch_plan_);  // nothing more will come
+      decision =
+          scheduler::NextBatch(queue_, base::kNever, *batch_plan_);  // nothing more will come
     }
     if (lease.ticket && refusals.empty() && SettleResources(lock, lease, decision.send != 0)) {
       continue;
@@ -456,11 +415,11 @@ bool Model::SettleResources(std::unique_lock<std::mutex>& lock, Lease& lease, bo
   }
   lock.lock();
   lease.is_held = false;
+  if (is_awaited_) TellAwaitingLocked();
   return true;
 }
 
-void Model::OnExecuted(int instance, const base::Status& status, bool) {
-  Lease& lease = *leases_[static_cast<size_t>(instance)];
+void Model::OnExecuted(Lease& lease, const base::Status& status) {
   const bool is_poisoned = lease.execution->is_poisoned();
   {
     // Counted before the answer can be seen: a client that has its answer sees itself counted.
@@ -489,12 +448,9 @@ void Model::OnExecuted(int instance, const base::Status& status, bool) {
   --held_;
   // Whoever runs inline goes on with the queue itself, and wakes a thread for what it leaves.
   const bool runner_goes_on = std::exchange(lease.is_inline, false);
-  if (is_stopping_) {
-    for (const auto& other : leases_) other->work.notify_one();
-    idle_.notify_all();
-  } else if (!queue_.empty() && !runner_goes_on) {
-    WakeOneLocked();
-  }
+  if (is_awaited_) [[unlikely]]
+    TellAwaitingLocked();
+  if (!queue_.empty() && !runner_goes_on) WakeOneLocked();
 }
 
 // What waits for a batch is sent by the thread of that batch, which still holds its lease: nothing
@@ -607,25 +563,27 @@ void Model::CountResponses(Execution& execution, Instant now) const {
 }
 
 metrics::QueueState Model::QueueStateLocked(Instant now) const {
-  if (queue_.empty()) return {};
+  const Nanoseconds wait_target = metrics::WaitTarget(*live_);
+  if (queue_.empty()) return {.wait_target = wait_target};
   return {.rows = queue_.rows(),
           .bytes = queue_.bytes(),
           .oldest_wait = std::max(now - queue_.OldestEnqueued(), Nanoseconds(0)),
           .predicted_wait_seconds = std::chrono::duration<double>(row_time_).count() *
                                     static_cast<double>(queue_.rows()) /
-                                    static_cast<double>(lease_limit_)};
+                                    static_cast<double>(LeaseLimit(leases_.size())),
+          .wait_target = wait_target};
 }
 
 std::optional<LoadView> Model::ViewLoad() const {
   LoadView view;
-  view.instances = lease_limit_;
   view.max_rows = batch_rows_;
   view.reason = "'latency_target_ms' is not set: batches follow the configuration";
-  if (plan_.batching) {
-    view.wanted_rows = plan_.batching->preferred_batch_sizes;
-    view.wait = plan_.batching->max_queue_delay;
-  }
   std::lock_guard lock(mutex_);
+  view.instances = LeaseLimit(leases_.size());
+  if (live_->batching) {
+    view.wanted_rows = live_->batching->preferred_batch_sizes;
+    view.wait = live_->batching->max_queue_delay;
+  }
   if (load_control_) load_control_->View(steady_clock::now(), view);
   return view;
 }
@@ -656,32 +614,34 @@ metrics::ModelStatistics Model::Statistics(metrics::ModelStatistics* parts) cons
 
 void Model::Trim() {
   std::unique_lock lock(mutex_);
-  for (const auto& lease : leases_) {
-    if (lease->is_held || held_ >= lease_limit_ || is_stopping_) continue;
-    lease->is_held = true;
+  for (size_t i = 0; i < leases_.size(); ++i) {
+    Lease& lease = *leases_[i];
+    if (lease.is_held || held_ >= lease_limit_ || is_stopping_) continue;
+    lease.is_held = true;
     ++held_;
     lock.unlock();
-    lease->execution->pool().Trim();
+    lease.execution->pool().Trim();
     lock.lock();
-    lease->is_held = false;
+    lease.is_held = false;
     --held_;
-    if (is_stopping_) idle_.notify_all();
+    if (is_awaited_) TellAwaitingLocked();
     // What came meanwhile may be for this instance alone, and its thread looks at it once more.
-    lease->work.notify_one();
+    lease.work.notify_one();
   }
 }
 
 void Model::Stop() {
   {
     std::unique_lock lock(mutex_);
-    is_stopping_ = refuses_ = true;
-    for (const auto& lease : leases_) lease->work.notify_one();
+    is_stopping_ = refuses_ = is_awaited_ = true;
+    WakeAllLocked();
     lock.unlock();
     backend_model_->Unblock();
     lock.lock();
     idle_.wait(lock, [this] { return statistics_.pending == 0 && held_ == 0; });
-    for (const auto& lease : leases_) lease->work.notify_one();
+    WakeAllLocked();
   }
+  std::lock_guard turn(change_mutex_);
   for (const auto& lease : leases_) {
     if (lease->ticket) lease->ticket->Cancel();
   }

@@ -29,6 +29,7 @@
 #include "model/recovery.h"
 #include "model/refusal.h"
 #include "model/servable.h"
+#include "model/shared_timeout.h"
 #include "model/warmup.h"
 #include "scheduler/answer_order.h"
 #include "scheduler/batch_policy.h"
@@ -62,7 +63,7 @@ struct QueuedInputs {
 //
 // Threads: Submit, RemoveQueued, Snapshot from any. One short lock guards queue, leases and
 // counters; it is never held across a backend call, a callback or an allocation of unknown size.
-class Model final : public Servable, private ExecutionListener {
+class Model final : public Servable {
  public:
   // Builds the instances, warms them up and measures how long short batches take. Nothing is left
   // behind on an error.
@@ -82,6 +83,8 @@ class Model final : public Servable, private ExecutionListener {
   void Stop() override;
   void Trim() override;
   void Unblock() override { backend_model_->Unblock(); }
+  // While it lives, other changes and the end of Stop wait.
+  base::Result<std::unique_ptr<Change>> PrepareChange(core::ModelPlan next) override;
 
   metrics::ModelStatistics Statistics() const override;
   // The same, and at the same moment how much of its counters is of requests that are parts.
@@ -104,7 +107,11 @@ class Model final : public Servable, private ExecutionListener {
   std::optional<LoadView> ViewLoad() const override;
 
  private:
-  struct Lease {
+  class InstanceChange;
+
+  struct Lease final : ExecutionListener {
+    Model& model;
+    const size_t index;
     std::unique_ptr<backend::Instance> instance;
     std::unique_ptr<Execution> execution;
     base::Thread thread;
@@ -119,19 +126,48 @@ class Model final : public Servable, private ExecutionListener {
     // Submitting threads that have not returned from the instance yet; guarded by mutex_.
     int inside = 0;
     bool awaits_rebuild = false;  // poisoned and answered: stays held; guarded by mutex_
+    bool is_leaving = false;      // not of leases_ any more: its thread ends; guarded by mutex_
     Recovery recovery;            // guarded by mutex_
 
-    explicit Lease(const RecoveryOptions& options) : recovery(options) {}
+    Lease(Model& model, size_t index)
+        : model(model), index(index), recovery(model.options_.recovery) {}
+    void OnExecuted(int, const base::Status& status, bool) override {
+      model.OnExecuted(*this, status);
+    }
   };
+  using Leases = std::vector<std::unique_ptr<Lease>>;
+  using Order = scheduler::AnswerOrder<BatchAnswers>;
 
-  Model(core::ModelPlan plan, std::shared_ptr<backend::BackendModel> backend_model,
+  Model(core::ModelPlan plan, backend::Backend& backend,
+        std::shared_ptr<backend::BackendModel> backend_model, int first_instance,
         const ModelOptions& options);
   ~Model() override;
 
-  base::Status MakeInstances(backend::Backend& backend, int first, const ModelOptions& options);
-  base::Status MeasureInline(const backend::Backend& backend);
-  base::Status StartThreads();
-  void InstanceLoop(size_t index);
+  // model_instances.cc
+  bool KeepsOrder() const { return plan_.batching && plan_.batching->preserve_ordering; }
+  // How many of so many may run at once.
+  size_t LeaseLimit(size_t instances) const;
+  static std::unique_ptr<Order> MakeOrder(size_t instances);
+  // Instances from number `first` to what `plan` wants, warmed up, their threads not started.
+  base::Status AddInstances(const core::ModelPlan& plan, size_t first, Leases& leases);
+  base::Status MeasureInline();
+  base::Status StartThreads(const Leases& leases);
+  void Adopt(std::unique_ptr<const core::ModelPlan> next, Leases added);
+  bool CountsBytes(const core::QueuePlan& queue) const {
+    return is_measured_ || options_.counts_bytes || queue.max_queue_bytes != 0;
+  }
+  // Ends instances that are of leases_ no longer: each when nobody is at it.
+  void Retire(Leases leases);
+  // The same for those that a change has made and that were never of leases_.
+  void Dismiss(Leases added);
+  void AdoptLimitsLocked(std::unique_ptr<const core::ModelPlan> next);
+  // From one instance to many: their answers are to keep the order of arrival. Lets go of the lock.
+  void WidenOrder(std::unique_lock<std::mutex>& lock, size_t instances);
+  void WakeAllLocked();
+  // Somebody waits for leases to come free.
+  void TellAwaitingLocked();
+
+  void InstanceLoop(Lease& lease);
   // Takes the resources of an instance that is to run, or gives back what it holds in vain. True
   // when it let go of the lock for that, so that the queue is to be looked at again.
   bool SettleResources(std::unique_lock<std::mutex>& lock, Lease& lease, bool is_to_run);
@@ -158,7 +194,7 @@ class Model final : public Servable, private ExecutionListener {
                  std::vector<Refusal>& refusals);
   uint64_t ShapeKey(const core::InferRequest& request) const;
 
-  void OnExecuted(int instance, const base::Status& status, bool answered) override;
+  void OnExecuted(Lease& lease, const base::Status& status);
   void DeliverInOrder(Lease& lease);
   void CountExecutionLocked(const Execution& execution, const base::Status& status);
   void CountPartsLocked(const Execution& execution, const base::Status& status);
@@ -174,52 +210,59 @@ class Model final : public Servable, private ExecutionListener {
   void PoisonLocked(Lease& lease);
   // Rebuilds a poisoned instance or waits for the moment to; by its own thread. False: the model
   // stops.
-  bool Recover(std::unique_lock<std::mutex>& lock, size_t index);
+  bool Recover(std::unique_lock<std::mutex>& lock, Lease& lease);
   // Another in its place, warmed up. Without the lock.
   base::Result<std::unique_ptr<backend::Instance>> Rebuild(
-      size_t index, std::unique_ptr<backend::Instance> poisoned) const;
+      const Lease& lease, std::unique_ptr<backend::Instance> poisoned) const;
   void UpdateHealthLocked();
   // No instance serves and none will.
   bool IsLostLocked() const;
   base::Status LostLocked() const;
   void RefuseQueueLocked(std::vector<Refusal>& refusals);
   void TellHealth() const;
-  std::string Name(size_t index) const;  // of an instance, for the log
+  std::string Name(const Lease& lease) const;  // of an instance, for the log
 
+  backend::Backend& backend_;
   const std::shared_ptr<backend::BackendModel> backend_model_;
-  const size_t lease_limit_;    // leases that may be held at once
+  const ModelOptions options_;
+  const int first_instance_;    // of the backend's model
   const int64_t batch_rows_;    // no batch takes requests beyond this many rows
   const bool has_free_shapes_;  // two requests may differ in shape
   const bool has_histograms_;
   const bool is_measured_;                                // has histograms or summaries
-  const bool counts_bytes_;                               // of what waits
   const base::Ref<metrics::ResponseCounters> responses_;  // null unless the model is decoupled
-  const std::function<void()> health_changed_;
   std::unique_ptr<const Warmup> warmup_;  // null: has no samples; set before threads start
   double load_seconds_ = 0;
-  int first_instance_ = 0;  // of the backend's model
+  std::mutex change_mutex_;  // held by a change, and while Stop joins; never inside mutex_
 
   mutable std::mutex mutex_;
-  std::condition_variable idle_;                              // Stop: nothing pending
+  std::condition_variable idle_;  // nothing pending; with is_awaited_: a lease came free
+  // The plan that its numbers of instances and limits are taken from, and its place once they have
+  // changed; guarded by mutex_ then.
+  const core::ModelPlan* live_ = &plan_;
+  std::unique_ptr<const core::ModelPlan> changed_;
+  size_t lease_limit_;  // leases that may be held at once
+  bool counts_bytes_;   // of what waits; guarded by mutex_
+  SharedTimeout timeout_;
   scheduler::PriorityQueue queue_;                            // guarded by mutex_
   metrics::ModelStatistics statistics_;                       // guarded by mutex_
   const std::unique_ptr<metrics::StageSummaries> summaries_;  // null when off; guarded by mutex_
   base::Nanoseconds row_time_{0};                             // moving average; guarded by mutex_
-  const std::unique_ptr<LoadControl> load_control_;           // mostly null; guarded by mutex_
-  // What batches are formed by; guarded by mutex_ if it is not plan_.
-  const core::ModelPlan& batch_plan_;
+  std::unique_ptr<LoadControl> load_control_;                 // mostly null; guarded by mutex_
+  const core::ModelPlan* batch_plan_;  // what batches are formed by; guarded by mutex_
   size_t held_ = 0;                    // leases held; guarded by mutex_
   bool is_stopping_ = false;           // guarded by mutex_
+  bool is_awaited_ = false;            // stops, or a change waits for leases; guarded by mutex_
   bool refuses_ = false;               // stops or is lost; guarded by mutex_
   std::atomic<bool> can_serve_{true};  // an instance serves
-  const std::unique_ptr<scheduler::AnswerOrder<BatchAnswers>>
+  std::unique_ptr<Order>
       order_;  // null unless answers leave in the order of arrival; guarded by mutex_
   // Counters of parts only; null where requests are not split. Guarded by mutex_.
   const std::unique_ptr<metrics::ModelStatistics> parts_;
   int inline_watch_ = 0;         // inline runs to measure; guarded by mutex_
   bool inline_allowed_ = false;  // guarded by mutex_
   InlineCosts inline_costs_;     // set before threads start
-  std::vector<std::unique_ptr<Lease>> leases_;
+  Leases leases_;                // changed under change_mutex_ and mutex_
 };
 
 }  // namespace serving::model

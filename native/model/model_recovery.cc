@@ -41,13 +41,13 @@ base::Status Model::CheckNotLost() const {
   return IsLostLocked() ? LostLocked() : base::Status();
 }
 
-std::string Model::Name(size_t index) const {
-  return "instance " + std::to_string(static_cast<size_t>(first_instance_) + index) +
+std::string Model::Name(const Lease& lease) const {
+  return "instance " + std::to_string(static_cast<size_t>(first_instance_) + lease.index) +
          " of model '" + plan_.name + "'";
 }
 
 void Model::TellHealth() const {
-  if (health_changed_) health_changed_();
+  if (options_.health_changed) options_.health_changed();
 }
 
 void Model::RefuseQueueLocked(std::vector<Refusal>& refusals) {
@@ -61,21 +61,20 @@ void Model::RefuseQueueLocked(std::vector<Refusal>& refusals) {
 }
 
 base::Result<std::unique_ptr<backend::Instance>> Model::Rebuild(
-    size_t index, std::unique_ptr<backend::Instance> poisoned) const {
+    const Lease& lease, std::unique_ptr<backend::Instance> poisoned) const {
+  const auto index = static_cast<int>(lease.index);
   ASSIGN_OR_RETURN(auto instance,
-                   backend_model_->RebuildInstance(first_instance_ + static_cast<int>(index),
-                                                   std::move(poisoned)));
+                   backend_model_->RebuildInstance(first_instance_ + index, std::move(poisoned)));
   if (warmup_) {
-    RETURN_IF_ERROR(warmup_->Warm(*instance, static_cast<int>(index), [this] {
+    RETURN_IF_ERROR(warmup_->Warm(*instance, index, [&] {
       std::lock_guard lock(mutex_);
-      return is_stopping_;
+      return is_stopping_ || lease.is_leaving;
     }));
   }
   return instance;
 }
 
-bool Model::Recover(std::unique_lock<std::mutex>& lock, size_t index) {
-  Lease& lease = *leases_[index];
+bool Model::Recover(std::unique_lock<std::mutex>& lock, Lease& lease) {
   if (is_stopping_ || lease.recovery.is_lost()) {
     lease.recovery.Lose();
     UpdateHealthLocked();
@@ -85,12 +84,12 @@ bool Model::Recover(std::unique_lock<std::mutex>& lock, size_t index) {
     const bool is_stopping = is_stopping_;
     lock.unlock();
     if (!is_stopping) {
-      SERVING_LOG(kError, Name(index) + " is lost until the model is loaded again: " + reason);
+      SERVING_LOG(kError, Name(lease) + " is lost until the model is loaded again: " + reason);
       TellHealth();
     }
     SendRefusals(refusals);
     lock.lock();
-    lease.work.wait(lock, [this] { return is_stopping_; });
+    lease.work.wait(lock, [&] { return is_stopping_ || lease.is_leaving; });
     return false;
   }
   if (steady_clock::now() < lease.recovery.next_attempt()) {
@@ -101,8 +100,8 @@ bool Model::Recover(std::unique_lock<std::mutex>& lock, size_t index) {
   const std::string reason = lease.recovery.state().reason;
   auto poisoned = std::move(lease.instance);
   lock.unlock();
-  SERVING_LOG(kWarning, Name(index) + " is rebuilt, which was poisoned: " + reason);
-  auto rebuilt = Rebuild(index, std::move(poisoned));
+  SERVING_LOG(kWarning, Name(lease) + " is rebuilt, which was poisoned: " + reason);
+  auto rebuilt = Rebuild(lease, std::move(poisoned));
   lock.lock();
   if (rebuilt.ok()) {
     lease.instance = rebuilt.Take();

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,14 @@ struct InlineAllowance {
 };
 
 using core::RequestChain;
+
+// A change of a loaded version that cannot fail any more. Dropped unapplied, it changes nothing.
+class Change {
+ public:
+  virtual ~Change() = default;
+  // Requests are served throughout. Blocks until what serves no longer is gone. Once.
+  virtual void Apply() = 0;
+};
 
 // What requests are sent to: one loaded version of a model, or of an ensemble of models.
 //
@@ -49,6 +58,12 @@ class Servable : public base::RefCounted {
   // Refuses new requests, lets those inside end, joins the threads. Blocks; not on a thread of its
   // own.
   virtual void Stop() = 0;
+  // Gets ready for the number of instances and the limits of `next`: a plan of this version that
+  // differs in them alone. Blocks while instances are built and warmed up. What `plan` says of them
+  // stays as it was loaded.
+  virtual base::Result<std::unique_ptr<Change>> PrepareChange(core::ModelPlan next) {
+    return base::Unimplemented("model '" + next.name + "' cannot change while it serves");
+  }
   // What its executions wait for outside does not hold up those who wait for them: they go on now.
   virtual void Unblock() {}
 

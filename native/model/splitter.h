@@ -38,6 +38,9 @@ class Splitter final : public Servable {
   }
   void Unblock() override { model_->Unblock(); }
   void Stop() override { model_->Stop(); }
+  base::Result<std::unique_ptr<Change>> PrepareChange(core::ModelPlan next) override {
+    return model_->PrepareChange(std::move(next));
+  }
 
   // Each split request counts once, executions and their rows as they were; what is queued is of
   // parts.

@@ -23,6 +23,16 @@ class AnswerOrder {
  public:
   explicit AnswerOrder(size_t window) : slots_(window) {}
 
+  // Never less than before: so much may be on its way already.
+  void Widen(size_t window) {
+    if (window <= slots_.size()) return;
+    std::vector<std::optional<Answers>> wider(window);
+    for (uint64_t number = due_; number < next_; ++number) {
+      wider[number % window] = std::exchange(Slot(number), std::nullopt);
+    }
+    slots_ = std::move(wider);
+  }
+
   // No batch may start until an earlier one has its turn.
   bool IsFull() const { return next_ - due_ >= slots_.size(); }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace serving::scheduler {
 namespace {
 
@@ -13,13 +15,20 @@ constexpr size_t kSpareLevels = 64;
 
 }  // namespace
 
-PriorityQueue::PriorityQueue(const core::QueuePlan& plan) : plan_(plan) {
+PriorityQueue::PriorityQueue(const core::QueuePlan& plan) : plan_(&plan) {
   if (plan.priority_levels <= 1) only_ = &FindOrMakeLevel(plan.default_priority_level);
 }
 
+void PriorityQueue::SetPlan(const core::QueuePlan& plan) {
+  SERVING_CHECK(plan.priority_levels == plan_->priority_levels,
+                "a queue gets rules for another number of levels");
+  plan_ = &plan;
+  for (auto& [number, level] : levels_) level.policy = &FindPolicy(number);
+}
+
 const core::QueuePolicy& PriorityQueue::FindPolicy(uint64_t level) const {
-  const auto found = plan_.level_policies.find(level);
-  return found == plan_.level_policies.end() ? plan_ : found->second;
+  const auto found = plan_->level_policies.find(level);
+  return found == plan_->level_policies.end() ? *plan_ : found->second;
 }
 
 PriorityQueue::Level& PriorityQueue::FindOrMakeLevel(uint64_t number) {

@@ -37,8 +37,10 @@ inline constexpr Place kNoPlace = UINT32_MAX;
 // Pure: no clock, no lock. Not thread-safe: its model's lock guards it.
 class PriorityQueue {
  public:
-  // `plan` outlives the queue.
+  // `plan` outlives the queue, or the next call of SetPlan.
   explicit PriorityQueue(const core::QueuePlan& plan);
+  // Other rules, of as many levels. What waits keeps its place, and the time at which it expires.
+  void SetPlan(const core::QueuePlan& plan);
   PriorityQueue(const PriorityQueue&) = delete;
   PriorityQueue& operator=(const PriorityQueue&) = delete;
 
@@ -64,8 +66,8 @@ class PriorityQueue {
 
   // The level a request with this parameter waits in; 0 where the model has none.
   uint64_t LevelOf(uint64_t priority) const {
-    return priority == 0 || priority > plan_.priority_levels ? plan_.default_priority_level
-                                                             : priority;
+    return priority == 0 || priority > plan_->priority_levels ? plan_->default_priority_level
+                                                              : priority;
   }
   const core::QueuePolicy& PolicyOf(uint64_t level) const {
     return only_ != nullptr ? *only_->policy : FindPolicy(level);
@@ -173,7 +175,7 @@ class PriorityQueue {
     (node.next == kNoPlace ? ends.last : nodes_[node.next].previous) = node.previous;
   }
 
-  const core::QueuePlan& plan_;
+  const core::QueuePlan* plan_;
   // The one level of a model that has no more, which it keeps; others have those in which somebody
   // waits.
   Level* only_ = nullptr;

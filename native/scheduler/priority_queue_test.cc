@@ -42,6 +42,22 @@ TEST(PriorityQueue, IsFirstInFirstOutWithinALevel) {
   EXPECT_EQ(popped, pushed);
 }
 
+TEST(PriorityQueue, TakesOtherRulesForWhatWaits) {
+  core::QueuePlan first = Levels(2);
+  first.level_policies[2].max_queue_size = 9;
+  PriorityQueue queue(first);
+  for (int i = 0; i < 3; ++i) queue.Push(2, Numbered(i));
+  core::QueuePlan second = Levels(2, 2);
+  second.max_queue_size = 3;
+  second.delays_expired = true;
+  queue.SetPlan(second);
+  EXPECT_TRUE(queue.IsFull(2));
+  EXPECT_FALSE(queue.IsFull(1));
+  EXPECT_TRUE(queue.MayDelay(queue.First()));
+  EXPECT_EQ(queue.LevelOf(0), 2u);
+  EXPECT_EQ(Order(queue), (std::vector<int64_t>{0, 1, 2}));
+}
+
 TEST(PriorityQueue, ServesLevelOneFirst) {
   const core::QueuePlan plan = Levels(3);
   PriorityQueue queue(plan);

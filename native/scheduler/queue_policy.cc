@@ -15,4 +15,9 @@ std::optional<base::Nanoseconds> QueueTimeout(const core::QueuePolicy& policy,
   return policy.default_timeout;
 }
 
+std::optional<base::Nanoseconds> RefusedAfter(const core::QueuePolicy& policy,
+                                              uint64_t timeout_us) {
+  return policy.delays_expired ? std::nullopt : QueueTimeout(policy, timeout_us);
+}
+
 }  // namespace serving::scheduler

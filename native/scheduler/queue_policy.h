@@ -20,6 +20,9 @@ enum class DropReason : uint8_t { kCancelled, kDeadline, kTimeout };
 // may only shorten the time.
 std::optional<base::Nanoseconds> QueueTimeout(const core::QueuePolicy& policy, uint64_t timeout_us);
 
+// The same, and nothing where it would be served after the others instead of refused.
+std::optional<base::Nanoseconds> RefusedAfter(const core::QueuePolicy& policy, uint64_t timeout_us);
+
 // When a request that comes now is out of time: by its policy or its deadline.
 inline base::Instant ExpiresAt(const core::QueuePolicy& policy, const core::InferRequest& request,
                                base::Instant now) {

@@ -15,6 +15,7 @@ const ENGINE: Record<keyof Engine, true> = {
   inspect: true,
   load: true,
   unload: true,
+  adjust: true,
   publish: true,
   setPolicy: true,
   setTracing: true,

@@ -310,6 +310,13 @@ export interface ModelPlan {
   readonly warmup?: readonly WarmupSamplePlan[];
 }
 
+/** A loaded version and what it is to be: a plan that differs from its own in instances and limits alone. */
+export interface Adjustment {
+  readonly handle: number;
+  /** without warm-up: what is added runs the samples that it was loaded with */
+  readonly plan: ModelPlan;
+}
+
 /** Why a version cannot serve, as the client is told. */
 export interface UnavailableReason {
   readonly code: number;
@@ -883,6 +890,11 @@ export interface Engine {
   load(plan: ModelPlan): Promise<number>;
   /** resolves when the last request that holds the version has ended and its instances are destroyed */
   unload(handle: number): Promise<void>;
+  /**
+   * Gives versions other numbers of instances and other limits while they serve: all of them, or none when it rejects.
+   * Resolves when what serves no longer is gone.
+   */
+  adjust(adjustments: readonly Adjustment[]): Promise<void>;
   publish(table: DispatchTable): Promise<void>;
   /**
    * In force at once for connections to come, and everywhere when it resolves. Until the first call every route is open.

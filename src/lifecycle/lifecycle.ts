@@ -12,6 +12,7 @@ import type { OverrideFiles } from '../repository/override-files.ts';
 import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
 import type { FetchedModel, ModelFolder, RepositorySource } from '../repository/source.ts';
 import type { StagedModel, Staging } from '../repository/staging.ts';
+import { type LiveChange, planLiveChange } from './adjust.ts';
 import { attemptLoad } from './attempts.ts';
 import { Dependencies } from './dependencies.ts';
 import { MemberError, membersOf, wireMembers } from './ensembles.ts';
@@ -104,7 +105,9 @@ export class ModelLifecycle {
       models: this.#models,
       namespaces: this.#namespaces,
       exclusive: this.#exclusive,
-      load: (id) => this.#loadAlone(id, {}),
+      load: async (id) => {
+        await this.#loadAlone(id, {});
+      },
       rebuild: async (model) => {
         model.fingerprint = '';
         await this.#slots.run(() => this.#replace(model.id, { config: model.config }));
@@ -311,23 +314,25 @@ export class ModelLifecycle {
   }
 
   async #load(id: ModelId, override: Override): Promise<void> {
-    await this.#loadAsked(id, override);
-    await this.#dependencies.follow(id);
+    const isAsBefore = await this.#loadAsked(id, override);
+    if (!isAsBefore) await this.#dependencies.follow(id);
   }
 
-  async #loadAsked(id: ModelId, override: Override): Promise<void> {
-    await this.#loadAlone(id, override);
+  /** @returns as `#replace` */
+  async #loadAsked(id: ModelId, override: Override): Promise<boolean> {
+    const isAsBefore = await this.#loadAlone(id, override);
     const model = this.#models.get(id);
     if (model !== undefined) model.isPulled = false;
+    return isAsBefore;
   }
 
-  #loadAlone(id: ModelId, override: Override): Promise<void> {
+  #loadAlone(id: ModelId, override: Override): Promise<boolean> {
     checkModelName(id.name);
     return this.#exclusive.run(keyOf(id), async () => {
       try {
         // Before a slot is taken: the models of an ensemble need slots too.
         await this.#loadMembers(id, override);
-        await this.#slots.run(() => this.#replace(id, override));
+        return await this.#slots.run(() => this.#replace(id, override));
       } catch (thrown) {
         // Readiness may have changed.
         await this.#publisher.publish();
@@ -366,7 +371,8 @@ export class ModelLifecycle {
     this.#retirement.retire(model.state, old, takeStaged(model));
   }
 
-  async #replace(id: ModelId, override: Override): Promise<void> {
+  /** @returns the builds of before serve on with other limits: nobody who uses them has to know */
+  async #replace(id: ModelId, override: Override): Promise<boolean> {
     const { log } = this.#options;
     const { name } = id;
     const { staged } = override;
@@ -378,7 +384,8 @@ export class ModelLifecycle {
     const { state } = model;
     const isOverride = override.config !== undefined;
     const isSame = !isOverride && model.fingerprint === folder.fingerprint;
-    if (isSame && state.served().length > 0 && !this.#isLost(state)) return;
+    const isLost = this.#isLost(state);
+    if (isSame && state.served().length > 0 && !isLost) return false;
     const draft = this.#draft(model, folder, override, stored);
     model.members = membersOf(draft.config);
     model.config = override.config;
@@ -387,8 +394,15 @@ export class ModelLifecycle {
       state.failBeforeVersions(reason, true);
       throw this.#failure('InvalidArgument', `load failed for model '${name}': ${reason}\n`);
     }
+    const isKept = folder.contents !== undefined && folder.contents === model.contents && !isLost;
+    const live = isKept ? planLiveChange(draft, state.served(), this.#options) : undefined;
     state.beginLoad(draft.versions.map((one) => one.version));
     this.#options.changed?.();
+    if (live !== undefined) {
+      await this.#adjust(model, draft, live);
+      model.fingerprint = isOverride ? '' : folder.fingerprint;
+      return true;
+    }
     if (!state.isSatisfied) await this.#publisher.publish();
     for (const { version } of draft.versions) log.info(`loading: ${name}:${version}`);
     const { built, failed, fetched } = await this.#build(id, draft);
@@ -400,9 +414,25 @@ export class ModelLifecycle {
     const oldStaged = takeStaged(model);
     model.staged = staged ?? fetched;
     model.fingerprint = isOverride ? '' : folder.fingerprint;
+    model.contents = folder.contents;
     await this.#publisher.publish();
     log.info(`successfully loaded '${name}'`);
     this.#retirement.retire(state, old, oldStaged);
+    return false;
+  }
+
+  /** Only what the builds are asked for changes: no table names another one. */
+  async #adjust({ state }: Model, draft: DraftModel, live: LiveChange): Promise<void> {
+    const { engine, log } = this.#options;
+    try {
+      state.adjusted(await this.#attempt(`'${state.name}' in place`, () => live.apply(engine)));
+    } catch (thrown) {
+      const error = ServeError.from(thrown);
+      const failed = new Map(draft.versions.map(({ version }) => [version, error]));
+      throw await this.#buildFailure(state, failed);
+    }
+    this.#options.changed?.();
+    log.info(`successfully updated '${state.name}' in place`);
   }
 
   #draft(

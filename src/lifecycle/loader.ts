@@ -42,6 +42,8 @@ export interface DraftModel {
 export interface PlannedVersion {
   readonly config: ModelConfig;
   readonly plan: ModelPlan;
+  /** what its model file said; undefined where nothing was asked */
+  readonly inspection?: ModelInspection | undefined;
 }
 
 /**
@@ -99,7 +101,28 @@ export async function planVersion(
   const { namespace } = draft.folder;
   const files = { version: version.version, modelFile, labels, initialStates, namespace };
   const plan = makePlan(config, files, options);
-  return { config, plan };
+  return { config, plan, inspection };
+}
+
+/**
+ * Plans a version that serves again under a configuration that has changed, its files having stayed as they were: none
+ * of them is read.
+ * @throws ConfigError when the configuration is wrong, another ServeError when it asks for what is not supported
+ */
+export function replanVersion(
+  draft: DraftModel,
+  version: VersionFolder,
+  { plan, inspection }: PlannedVersion,
+  options: LoaderOptions,
+): PlannedVersion {
+  const known = knownOf(draft, version, options);
+  const config = completeModelConfig(resolveBackend(draft.config, known), { ...known, inspection });
+  const unsupported = unsupportedFeatures(config);
+  if (unsupported.length > 0) throw unimplemented(unsupported.join('; '));
+  const labels = new Map(plan.outputs.map((output) => [output.name, output.labels]));
+  const { namespace } = draft.folder;
+  const files = { version: version.version, modelFile: plan.modelFile, labels, namespace };
+  return { config, plan: makePlan(config, files, options), inspection };
 }
 
 /**
@@ -112,7 +135,7 @@ export async function buildVersion(
   options: LoaderOptions,
 ): Promise<ServedVersion> {
   const startedMs = performance.now();
-  const { config, plan } = await planVersion(draft, version, options);
+  const { config, plan, inspection } = await planVersion(draft, version, options);
   await options.ensureBackend(plan.backend);
   // Not part of the plan that is kept: its files may be large.
   const warmup = await readWarmup(config, draft.folder, draft.source);
@@ -120,7 +143,15 @@ export async function buildVersion(
     throw ServeError.from(error);
   });
   const loadSeconds = (performance.now() - startedMs) / 1000;
-  return { version: version.version, handle, config, plan, loadSeconds, loadedMs: Date.now() };
+  return {
+    version: version.version,
+    handle,
+    config,
+    plan,
+    inspection,
+    loadSeconds,
+    loadedMs: Date.now(),
+  };
 }
 
 function knownOf(draft: DraftModel, version: VersionFolder, options: LoaderOptions) {

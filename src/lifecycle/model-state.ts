@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DispatchModel, ModelPlan } from '../addon/types.ts';
+import type { DispatchModel, ModelInspection, ModelPlan } from '../addon/types.ts';
 import { grpcNumber } from '../base/status.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { Impairment } from './instance-health.ts';
@@ -22,6 +22,8 @@ export interface ServedVersion {
   readonly handle: number;
   readonly config: ModelConfig;
   readonly plan: ModelPlan;
+  /** what its model file said; absent where nothing was asked */
+  readonly inspection?: ModelInspection | undefined;
   readonly loadSeconds: number;
   /** when it was loaded: milliseconds since the epoch */
   readonly loadedMs: number;
@@ -104,6 +106,14 @@ export class ModelState {
       this.#versions.set(one.version, { state: 'READY', reason: '', served: one });
     }
     return old.filter((one) => !served.includes(one));
+  }
+
+  /** Builds that serve have another configuration now, each under its handle. */
+  adjusted(builds: readonly ServedVersion[]): void {
+    for (const one of builds) {
+      const entry = this.#versions.get(one.version);
+      if (entry?.served?.handle === one.handle) entry.served = one;
+    }
   }
 
   /**

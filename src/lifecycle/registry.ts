@@ -14,6 +14,8 @@ export interface Model {
   readonly state: ModelState;
   /** fingerprint of the folder the serving builds came from; empty when the next load must build anew */
   fingerprint: string;
+  /** that folder's files without its configurations; undefined when nobody knows */
+  contents: string | undefined;
   /** the files that the serving builds came from when they were brought for them */
   staged: Pick<StagedModel, 'remove'> | undefined;
   /** of an ensemble: names of the models its steps use */
@@ -52,6 +54,7 @@ export class ModelRegistry {
         id,
         state: new ModelState(id.name),
         fingerprint: '',
+        contents: undefined,
         staged: undefined,
         members: [],
         isPulled: false,

@@ -6,7 +6,12 @@ import type { Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import { internal } from '../base/status.ts';
-import type { ModelFolder, RepositorySource, VersionFolder } from './source.ts';
+import {
+  isConfigFile,
+  type ModelFolder,
+  type RepositorySource,
+  type VersionFolder,
+} from './source.ts';
 import { versionOfFolder } from './version-policy.ts';
 
 /** A configuration larger than this is a mistake, not a configuration. */
@@ -17,6 +22,7 @@ const MAX_DEPTH = 16;
 /** What all files of a model say together. */
 interface Scan {
   readonly fingerprint: string;
+  readonly contents: string;
   readonly bytes: number;
 }
 
@@ -133,12 +139,13 @@ async function locate(folder: string, file: string): Promise<string | undefined>
 
 // Size and time instead of content: model files have gigabytes, and a load that changes nothing must be quick.
 async function scan(root: string): Promise<Scan> {
-  const hash = createHash('sha256');
+  const contents = createHash('sha256');
+  const configs = createHash('sha256');
   let bytes = 0;
   const visit = async (path: string, relative: string, depth: number): Promise<void> => {
     if (depth > MAX_DEPTH) return;
     const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
-      hash.update(`e${relative}\0${errorCode(error)}\0`);
+      contents.update(`e${relative}\0${errorCode(error)}\0`);
       return [];
     });
     entries.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -148,16 +155,18 @@ async function scan(root: string): Promise<Scan> {
       if (info === undefined) continue;
       const name = `${relative}/${entry.name}`;
       if (info.isDirectory()) {
-        hash.update(`d${name}\0`);
+        contents.update(`d${name}\0`);
         await visit(child, name, depth + 1);
       } else {
         bytes += Number(info.size);
+        const hash = isConfigFile(name.slice(1)) ? configs : contents;
         hash.update(`f${name}\0${info.size}\0${info.mtimeNs}\0${info.ino}\0`);
       }
     }
   };
   await visit(root, '', 0);
-  return { fingerprint: hash.digest('hex'), bytes };
+  const rest = contents.digest('hex');
+  return { fingerprint: `${configs.digest('hex')}${rest}`, contents: rest, bytes };
 }
 
 function errorCode(error: unknown): string {

@@ -23,6 +23,8 @@ export interface ModelFolder {
   readonly versions: readonly VersionFolder[];
   /** changes when a file of the model is added, removed, renamed or rewritten */
   readonly fingerprint: string;
+  /** the same without its configurations; absent = nobody knows */
+  readonly contents?: string;
   /** of all its files */
   readonly bytes?: number;
   /**
@@ -38,6 +40,10 @@ export interface ModelFolder {
    */
   fetch?(versions: readonly number[], signal?: AbortSignal): Promise<FetchedModel>;
 }
+
+/** Whether a file of a model is a configuration, by its place in it. */
+export const isConfigFile = (path: string): boolean =>
+  path === 'config.pbtxt' || /^configs\/[^/]+\.pbtxt$/.test(path);
 
 /** Files of a model that were brought to this machine. */
 export interface FetchedModel extends Pick<ModelFolder, 'locate'> {

@@ -3,6 +3,7 @@
 
 import type {
   AccessPolicy,
+  Adjustment,
   BatchingView,
   Binding,
   ControlCall,
@@ -92,6 +93,7 @@ export class FakeEngine implements Engine {
   inspection: ModelInspection = { inputs: [], outputs: [] };
   /** version → error that `load` rejects with */
   readonly loadErrors = new Map<string, Error>();
+  adjustError: Error | undefined;
   loadGate: Gate | undefined;
   unloadGate: Gate | undefined;
   publishGate: Gate | undefined;
@@ -135,6 +137,12 @@ export class FakeEngine implements Engine {
     await this.unloadGate?.pass();
     this.plans.delete(handle);
     this.events.push(`unload ${handle}`);
+  }
+
+  async adjust(adjustments: readonly Adjustment[]): Promise<void> {
+    if (this.adjustError !== undefined) throw this.adjustError;
+    for (const { handle, plan } of adjustments) this.plans.set(handle, plan);
+    this.events.push(`adjust ${adjustments.map(({ handle }) => handle).join(' ')}`);
   }
 
   async publish(table: DispatchTable): Promise<void> {

@@ -50,11 +50,9 @@ class OrtModel final : public BackendModel {
             !settings.runs_on_caller() || BytesBeside(model_file_) > kMaxFilesOfOwnSessions)) {}
 
   base::Result<std::unique_ptr<Instance>> CreateInstance(int index) override {
-    std::shared_ptr<const Session> session = session_;
-    if (index > 0 && !shares_session_) {
-      ASSIGN_OR_RETURN(session, Session::Open(library_, model_file_, settings_));
-    }
-    return MakeInstance(std::move(session));
+    std::lock_guard lock(mutex_);
+    if (session_ && (index == 0 || shares_session_)) return MakeInstance(session_);
+    return OpenLocked();
   }
 
   // Always a new session; instances that shared the poisoned one share the new one.
@@ -67,20 +65,23 @@ class OrtModel final : public BackendModel {
     // Its memory is free, perhaps a device's, before there is a second one.
     poisoned.reset();
     if (session_ && shares_session_) return MakeInstance(session_);
+    return OpenLocked();
+  }
+
+ private:
+  base::Result<std::unique_ptr<Instance>> OpenLocked() {
     ASSIGN_OR_RETURN(std::shared_ptr<const Session> session,
                      Session::Open(library_, model_file_, settings_));
     if (shares_session_) session_ = session;
     return MakeInstance(std::move(session));
   }
-
- private:
   std::unique_ptr<Instance> MakeInstance(std::shared_ptr<const Session> session) const {
     return std::make_unique<ort::OrtInstance>(model_, std::move(session));
   }
 
   const ort::LoadedModel model_;
   const std::shared_ptr<const ort::Library> library_;
-  std::mutex mutex_;                        // one instance is rebuilt at a time
+  std::mutex mutex_;                        // one instance is made at a time
   std::shared_ptr<const Session> session_;  // of the first instance, or all; guarded by mutex_
   const std::string model_file_;
   const ort::SessionSettings settings_;

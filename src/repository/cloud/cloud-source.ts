@@ -115,6 +115,7 @@ export class CloudSource implements RepositorySource, AsyncDisposable {
       ...(await this.#configOf(name, listing, signal)),
       versions: versionFolders(listing),
       fingerprint: listing.fingerprint,
+      contents: listing.contents,
       bytes: listing.bytes,
       locate: async () => undefined,
       fetch: (versions, fetchSignal) => this.#fetch(name, listing, versions, fetchSignal),

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { internal } from '../../base/status.ts';
 import { pathProblem, shown } from '../override-files.ts';
-import type { VersionFolder } from '../source.ts';
+import { isConfigFile, type VersionFolder } from '../source.ts';
 import { versionOfFolder } from '../version-policy.ts';
 import type { StoredObject } from './object-store.ts';
 
@@ -16,6 +16,8 @@ export interface ModelListing {
   readonly folders: readonly string[];
   /** changes with every write of any of them */
   readonly fingerprint: string;
+  /** the same of all but configurations */
+  readonly contents: string;
   readonly bytes: number;
 }
 
@@ -42,7 +44,8 @@ export function modelListing(
   if (objects.length === 0) return undefined;
   const files = new Map<string, StoredObject>();
   const folders = new Set<string>();
-  const hash = createHash('sha256');
+  const contents = createHash('sha256');
+  const configs = createHash('sha256');
   let bytes = 0;
   for (const object of [...objects].sort((a, b) => (a.key < b.key ? -1 : 1))) {
     const isFolder = object.key.endsWith('/');
@@ -58,10 +61,11 @@ export function modelListing(
     }
     if (isFolder) {
       folders.add(path);
-      hash.update(`d${path}\0`);
+      contents.update(`d${path}\0`);
     } else {
       files.set(path, object);
       bytes += object.bytes;
+      const hash = isConfigFile(path) ? configs : contents;
       hash.update(`f${path}\0${object.bytes}\0${object.token}\0`);
     }
   }
@@ -70,7 +74,9 @@ export function modelListing(
     const { key } = files.get(both) ?? { key: both };
     throw internal(`object ${shown(key)} is no file of a model: others lie inside it`);
   }
-  return { files, folders: [...folders].sort(), fingerprint: hash.digest('hex'), bytes };
+  const rest = contents.digest('hex');
+  const fingerprint = `${configs.digest('hex')}${rest}`;
+  return { files, folders: [...folders].sort(), fingerprint, contents: rest, bytes };
 }
 
 /** Numbered folders with the names directly inside. */

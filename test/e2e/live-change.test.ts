@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The Nereid authors
+// SPDX-License-Identifier: Apache-2.0
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { it } from 'node:test';
+import { promisify } from 'node:util';
+import { askHttp, inferBody } from '../support/http-client.ts';
+import { projectRoot, startNereid } from '../support/nereid.ts';
+import { TempRepository } from '../support/temp-repository.ts';
+import { until } from '../support/until.ts';
+
+const MINUTE = 60_000;
+const python = process.env['NEREID_TEST_PYTHON'] ?? 'python3';
+
+const groups = (count: number): string => `instance_group [{ kind: KIND_CPU count: ${count} }]\n`;
+const batching = (limit: number): string =>
+  `dynamic_batching { default_queue_policy { max_queue_size: ${limit} } }\n`;
+
+interface Statistics {
+  readonly inference_count: number;
+  readonly inference_stats: { readonly success: { readonly count: number } };
+}
+
+async function statistics(http: string, model: string): Promise<Statistics> {
+  const answer = await askHttp(http, 'GET', `/v2/models/${model}/stats`);
+  return JSON.parse(answer.body).model_stats[0] as Statistics;
+}
+
+async function instances(http: string, model: string): Promise<number> {
+  const { body } = await askHttp(http, 'GET', '/v2/health/details');
+  const details = JSON.parse(body) as { instances: { model: string; state: string }[] };
+  return details.instances.filter((one) => one.model === model && one.state === 'serving').length;
+}
+
+/** Asks until it is told to stop. Every answer must be right. */
+class Load {
+  readonly #callers: Promise<void>[];
+  #ends = false;
+  answers = 0;
+
+  constructor(http: string, model: string, callers: number) {
+    this.#callers = Array.from({ length: callers }, async () => {
+      while (!this.#ends) {
+        const path = `/v2/models/${model}/infer`;
+        const answer = await askHttp(http, 'POST', path, { body: inferBody() });
+        assert.equal(answer.status, 200, answer.body);
+        this.answers += 1;
+      }
+    });
+  }
+
+  /** Lets some more requests be answered. */
+  async goOn(): Promise<void> {
+    const wanted = this.answers + 20;
+    await until(async () => this.answers >= wanted);
+  }
+
+  async end(): Promise<void> {
+    this.#ends = true;
+    await Promise.all(this.#callers);
+  }
+}
+
+it('changes instances and limits under the load of real clients', {
+  timeout: 2 * MINUTE,
+}, async () => {
+  using repository = new TempRepository();
+  await repository.addIdentity('m', [1], groups(1) + batching(100));
+  await using server = await startNereid({
+    args: [
+      `--model-repository=${repository.path}`,
+      '--model-control-mode=explicit',
+      '--load-model=m',
+    ],
+  });
+  const { http, grpc } = server.endpoints;
+  const script = join(projectRoot, 'test/e2e/live_change.py');
+  const { stdout } = await promisify(execFile)(python, [script, http, grpc, 'm']);
+  // The build that began has counted every request.
+  const { inference_stats } = await statistics(http, 'm');
+  assert.equal(inference_stats.success.count, Number(stdout));
+  assert.deepEqual(await server.stop(), { code: 0, signal: null });
+  assert.equal(server.log.match(/successfully updated 'm' in place/g)?.length, 4);
+  assert.equal(server.log.match(/successfully loaded 'm'/g)?.length, 1);
+});
+
+it('follows a configuration that changes in its repository, under load', {
+  timeout: 2 * MINUTE,
+}, async () => {
+  using repository = new TempRepository();
+  await repository.addIdentity('m', [1], groups(1) + batching(100));
+  await using server = await startNereid({
+    executable: 'nereid',
+    args: [
+      `--model-repository=${repository.path}`,
+      '--model-control-mode=poll',
+      '--repository-poll-secs=1',
+    ],
+  });
+  const { http } = server.endpoints;
+  const load = new Load(http, 'm', 4);
+  for (const count of [4, 1]) {
+    await load.goOn();
+    await repository.addIdentity('m', [1], groups(count) + batching(100 + count));
+    await until(async () => (await instances(http, 'm')) === count);
+  }
+  await load.goOn();
+  await load.end();
+  assert.equal((await statistics(http, 'm')).inference_stats.success.count, load.answers);
+  const { body } = await askHttp(http, 'GET', '/v2/models/m/config');
+  assert.equal(JSON.parse(body).dynamic_batching.default_queue_policy.max_queue_size, 101);
+  assert.equal(server.log.match(/successfully loaded 'm'/g)?.length, 1);
+});
+
+it('holds new limits against requests that come, and lets those that wait go on', {
+  timeout: MINUTE,
+}, async () => {
+  using repository = new TempRepository();
+  const closed = 'parameters { key: "closed" value { string_value: "true" } }\n';
+  const write = (count: number, limit: number): Promise<void> =>
+    repository.add('held', 'gate', [1], closed + groups(count) + batching(limit));
+  await write(1, 100);
+  await using server = await startNereid({
+    executable: 'nereid',
+    args: [
+      `--model-repository=${repository.path}`,
+      '--model-control-mode=explicit',
+      '--load-model=held',
+      '--enable-test-backends',
+    ],
+  });
+  const { http, metrics } = server.endpoints;
+  const post = (path: string, body = '{}') => askHttp(http, 'POST', path, { body });
+  const infer = () => post('/v2/models/held/infer', inferBody());
+  const gate = async (body = '{}'): Promise<number> =>
+    (JSON.parse((await post('/v2/test/held', body)).body) as { waiting: number }).waiting;
+  const load = async () => (await post('/v2/repository/models/held/load')).status;
+  const queued = async (): Promise<number> => {
+    const { body } = await askHttp(metrics, 'GET', '/metrics');
+    return Number(/nv_inference_pending_request_count\{[^}]*\} (\d+)/.exec(body)?.[1]);
+  };
+
+  const running = infer();
+  await until(async () => (await gate()) === 1);
+  const waiting = Array.from({ length: 20 }, infer);
+  await until(async () => (await queued()) === 20);
+  await write(1, 5);
+  assert.equal(await load(), 200);
+  assert.equal((await infer()).status, 429);
+  assert.equal(await queued(), 20);
+
+  // What cannot be is said, and leaves all as it is.
+  await write(100_000, 50);
+  assert.equal(await load(), 400);
+  assert.equal((await infer()).status, 429);
+  assert.equal(await instances(http, 'held'), 1);
+
+  // The instance that is added takes of what waits.
+  await write(2, 50);
+  assert.equal(await load(), 200);
+  await until(async () => (await gate()) === 2);
+  const later = infer();
+  await gate('{"action":"open"}');
+  const answers = await Promise.all([running, ...waiting, later]);
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
+});

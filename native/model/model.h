@@ -143,6 +143,8 @@ class Model final : public Servable {
         const ModelOptions& options);
   ~Model() override;
 
+  base::Status MeasureInline();
+
   // model_instances.cc
   bool KeepsOrder() const { return plan_.batching && plan_.batching->preserve_ordering; }
   // How many of so many may run at once.
@@ -150,7 +152,6 @@ class Model final : public Servable {
   static std::unique_ptr<Order> MakeOrder(size_t instances);
   // Instances from number `first` to what `plan` wants, warmed up, their threads not started.
   base::Status AddInstances(const core::ModelPlan& plan, size_t first, Leases& leases);
-  base::Status MeasureInline();
   base::Status StartThreads(const Leases& leases);
   void Adopt(std::unique_ptr<const core::ModelPlan> next, Leases added);
   bool CountsBytes(const core::QueuePlan& queue) const {

@@ -234,6 +234,38 @@ TEST(ModelChange, LeavesAllAsItWasWhenItIsDropped) {
   EXPECT_EQ(Instances(model), 1u);
 }
 
+// Names become slots; the engine's checks are its own tests' matter.
+base::Status Bind(const core::ModelPlan&, core::InferRequest& request) {
+  request.inputs[0].slot = 0;
+  request.batch_size = request.inputs[0].shape[0];
+  return {};
+}
+
+TEST(ModelChange, WarmsUpWhatItAdds) {
+  std::atomic<int> executions{0};
+  core::ModelPlan plan = MakePlan("scripted");
+  core::WarmupInput input;
+  input.name = "INPUT0";
+  input.data_type = tensor::DataType::kInt32;
+  input.dims.Append(1);
+  plan.warmup.emplace_back().name = "cold";
+  plan.warmup.back().inputs.push_back(std::move(input));
+  ModelOptions options{.budget = serving::testing::Unlimited()};
+  options.validate = &Bind;
+  auto script = [&](backend::Batch& batch) {
+    const bool is_wrong = ++executions == 4;
+    batch.Complete(is_wrong ? base::Internal("too cold") : backend::CopyInputs("", batch));
+  };
+  ModelHarness model(plan, std::make_unique<serving::testing::ScriptedBackend>(script), options);
+  EXPECT_EQ(executions, 1);
+  ASSERT_TRUE(Change(*model, Times(MakePlan("scripted"), 3)).ok());
+  EXPECT_EQ(executions, 3);
+  EXPECT_EQ(Change(*model, Times(MakePlan("scripted"), 4)).message(),
+            "failed to run warmup sample 'cold': too cold; ");
+  EXPECT_EQ(Instances(model), 3u);
+  EXPECT_EQ(model.Statistics().received, 0u);
+}
+
 TEST(ModelChange, RefusesOtherChanges) {
   ModelHarness model(MakePlan("identity"));
   for (core::ModelPlan next : {Batching(MakePlan("identity")), MakePlan("identity")}) {

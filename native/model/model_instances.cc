@@ -92,7 +92,10 @@ base::Status Model::AddInstances(const core::ModelPlan& plan, size_t first, Leas
   }
   for (const auto& lease : leases) {
     if (!warmup_) break;
-    RETURN_IF_ERROR(warmup_->Warm(*lease->instance, static_cast<int>(lease->index)));
+    RETURN_IF_ERROR(warmup_->Warm(*lease->instance, static_cast<int>(lease->index), [this] {
+      std::lock_guard lock(mutex_);
+      return is_stopping_;
+    }));
   }
   return {};
 }

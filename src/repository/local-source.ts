@@ -139,7 +139,8 @@ async function locate(folder: string, file: string): Promise<string | undefined>
 
 // Size and time instead of content: model files have gigabytes, and a load that changes nothing must be quick.
 async function scan(root: string): Promise<Scan> {
-  const contents = createHash('sha256');
+  // A folder that was moved has its files elsewhere.
+  const contents = createHash('sha256').update(`${root}\0`);
   const configs = createHash('sha256');
   let bytes = 0;
   const visit = async (path: string, relative: string, depth: number): Promise<void> => {

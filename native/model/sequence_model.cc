@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "model/counting_sink.h"
+#include "model/sequence_refusal.h"
 #include "model/shapes.h"
 #include "scheduler/admission.h"
 
@@ -21,34 +22,6 @@ using metrics::FailureReason;
 using scheduler::kNoSequence;
 using scheduler::SequenceIndex;
 using std::chrono::steady_clock;
-
-std::string ToText(const core::CorrelationId& id) {
-  if (const auto* number = std::get_if<uint64_t>(&id)) return std::to_string(*number);
-  const auto* text = std::get_if<std::string_view>(&id);
-  return text == nullptr ? std::string() : std::string(*text);
-}
-
-base::Status NeedsId(const core::ModelPlan& plan) {
-  return base::InvalidArgument("inference request to model '" + plan.name +
-                               "' must specify a non-zero or non-empty correlation ID");
-}
-
-base::Status NeedsStart(const core::ModelPlan& plan, const core::InferRequest& request) {
-  return base::InvalidArgument("inference request for sequence " + ToText(request.correlation_id) +
-                               " to model '" + plan.name +
-                               "' must specify the START flag on the first request of the "
-                               "sequence");
-}
-
-base::Status NeedsOneRow(const core::ModelPlan& plan) {
-  return base::InvalidArgument("inference request to model '" + plan.name +
-                               "' must specify batch-size 1 due to requirements of sequence "
-                               "batcher");
-}
-
-base::Status WithId(const core::InferRequest& request, const base::Status& status) {
-  return {status.code(), core::RequestPrefix(request.id) + status.message()};
-}
 
 scheduler::SequenceRules RulesOf(const core::ModelPlan& plan, bool counts_bytes) {
   return {.instances = static_cast<uint32_t>(plan.instance_count),
@@ -207,11 +180,9 @@ void SequenceModel::RefuseLocked(RequestChain chain, const core::ResponseSink* c
     const bool is_cause = cause == nullptr || request->sink.get() == cause;
     counters_.CountRefusal(request->times.queued, is_cause ? reason : FailureReason::kCanceled,
                            now);
-    base::Status why =
-        cause == nullptr ? status
-        : is_cause ? WithId(*request, status)
-                   : base::Cancelled("sequence " + ToText(request->correlation_id) + " of model '" +
-                                     plan_.name + "' has ended: a request of it was not run");
+    base::Status why = cause == nullptr ? status
+                       : is_cause       ? WithId(*request, status)
+                                        : SequenceHasEnded(plan_, *request);
     launch.refusals.push_back({std::move(request), std::move(why)});
   }
 }
@@ -256,6 +227,10 @@ Sink* SequenceModel::TakeSinkLocked(std::vector<std::unique_ptr<Sink>>& made, Ro
   return static_cast<Sink*>(std::exchange(free, free->next));
 }
 
+core::RequestPtr SequenceModel::TakeEmptyRowLocked(uint32_t instance) {
+  return TakeSinkLocked(rows_, free_rows_)->Open(instance);
+}
+
 void SequenceModel::TakeLocked(SequenceIndex sequence, Launch& launch) {
   core::RequestPtr request = sequences_.Take(sequence);
   SequenceMemory& memory = memories_[sequence];
@@ -264,89 +239,6 @@ void SequenceModel::TakeLocked(SequenceIndex sequence, Launch& launch) {
   step->Open(*request, sequences_.PlaceOf(sequence).instance, sequence, memory);
   running_[sequence] = step;
   launch.ready.Append(std::move(request));
-}
-
-// The longest waiting request leads: the others share its batch if they have its shapes.
-SequenceIndex SequenceModel::ChooseLeadLocked(uint32_t index, Instant now, Launch& launch) {
-  SequenceIndex lead = kNoSequence;
-  uint32_t ready = 0;
-  Instant oldest = base::kNever;
-  const uint32_t slots = sequences_.SlotsOf(index);
-  for (uint32_t slot = 0; slot < slots; ++slot) {
-    SequenceIndex sequence = sequences_.At({.instance = index, .slot = slot});
-    // The slot of one that ends is another's.
-    while (sequence != kNoSequence && sequences_.Next(sequence) != nullptr &&
-           EndIfDeadLocked(sequence, now, launch)) {
-      sequence = sequences_.At({.instance = index, .slot = slot});
-    }
-    if (sequence == kNoSequence || sequences_.Next(sequence) == nullptr) continue;
-    ++ready;
-    const Instant queued = sequences_.Next(sequence)->times.queued;
-    if (queued < oldest) {
-      oldest = queued;
-      lead = sequence;
-    }
-  }
-  const core::SequencePlan& plan = *plan_.sequence;
-  const Instant due = lead == kNoSequence ? base::kNever : oldest + plan.max_queue_delay;
-  const bool is_enough =
-      static_cast<double>(ready) >= plan.minimum_slot_utilization * static_cast<double>(plan.slots);
-  if (is_enough || is_stopping_ || now >= due) return lead;
-  instances_[index].due = due;
-  return kNoSequence;
-}
-
-bool SequenceModel::MayShareBatchLocked(SequenceIndex lead, SequenceIndex sequence) {
-  if (sequence == kNoSequence || sequences_.Next(sequence) == nullptr) return false;
-  if (sequence == lead) return true;
-  const core::InferRequest& one = *sequences_.Next(lead);
-  const core::InferRequest& other = *sequences_.Next(sequence);
-  if (has_free_shapes_ && !HaveSameShapes(plan_, one, other)) return false;
-  if (!tensors_.has_free_states()) return true;
-  return SequenceTensors::HaveSameStates(StatesLocked(lead), StatesLocked(sequence));
-}
-
-// As its next request will find them.
-const SequenceMemory& SequenceModel::StatesLocked(SequenceIndex sequence) {
-  if (sequences_.Next(sequence)->sequence_start) tensors_.ResetStates(memories_[sequence]);
-  return memories_[sequence];
-}
-
-void SequenceModel::CollectDirectLocked(uint32_t index, Instant now, Launch& launch) {
-  Instance& instance = instances_[index];
-  // What waits for a rebuild waits here, where it can be taken back.
-  if (instance.running_rows != 0 || (!instance.is_serving && !instance.is_lost)) return;
-  instance.due = base::kNever;
-  SequenceIndex lead = kNoSequence;
-  for (;;) {
-    lead = ChooseLeadLocked(index, now, launch);
-    if (lead == kNoSequence) return;
-    const base::Status status =
-        tensors_.MakeZeros(*sequences_.Next(lead), StatesLocked(lead), instance.zeros);
-    if (status.ok()) break;
-    RequestChain failed;
-    failed.Append(sequences_.Take(lead));
-    RefuseLocked(failed, nullptr, status, FailureReason::kRejected, now, launch);
-    sequences_.Finish(lead, now);
-  }
-  std::vector<SequenceIndex>& rows = direct_rows_;
-  rows.clear();
-  for (uint32_t slot = 0; slot < sequences_.SlotsOf(index); ++slot) {
-    const SequenceIndex sequence = sequences_.At({.instance = index, .slot = slot});
-    rows.push_back(MayShareBatchLocked(lead, sequence) ? sequence : kNoSequence);
-  }
-  while (rows.back() == kNoSequence) rows.pop_back();
-  const core::InferRequest& like = *sequences_.Next(lead);
-  for (const SequenceIndex sequence : rows) {
-    if (sequence != kNoSequence) {
-      TakeLocked(sequence, launch);
-      continue;
-    }
-    core::RequestPtr row = TakeSinkLocked(rows_, free_rows_)->Open(index);
-    tensors_.MakeRow(like, memories_[lead], instance.zeros, *row);
-    launch.ready.Append(std::move(row));
-  }
-  instance.running_rows = static_cast<uint32_t>(rows.size());
 }
 
 void SequenceModel::Start(Launch& launch, InlineAllowance* allowance) {
@@ -462,9 +354,8 @@ void SequenceModel::Watch() {
   while (!is_stopped_) {
     const Instant now = steady_clock::now();
     Launch launch;
-    RefuseLocked(sequences_.Expire(now), nullptr,
-                 base::Unavailable("timeout of the corresponding sequence has been expired"),
-                 FailureReason::kRejected, now, launch);
+    RefuseLocked(sequences_.Expire(now), nullptr, SequenceTimedOut(), FailureReason::kRejected, now,
+                 launch);
     CollectLocked(now, launch);
     if (!launch.ready.empty() || !launch.refusals.empty()) {
       lock.unlock();

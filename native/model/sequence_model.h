@@ -116,11 +116,13 @@ class SequenceModel final : public Servable, private RequestTaker {
   base::Status CheckRoomLocked(const core::InferRequest& request, const QueuedInputs& handed) const;
   // Takes what may run.
   void CollectLocked(base::Instant now, Launch& launch);
+  // sequence_direct.cc
   void CollectDirectLocked(uint32_t instance, base::Instant now, Launch& launch);
   // Whose request has waited longest for the instance; kNoSequence when nothing is to run now.
   scheduler::SequenceIndex ChooseLeadLocked(uint32_t instance, base::Instant now, Launch& launch);
   bool MayShareBatchLocked(scheduler::SequenceIndex lead, scheduler::SequenceIndex sequence);
   const SequenceMemory& StatesLocked(scheduler::SequenceIndex sequence);
+
   void TakeLocked(scheduler::SequenceIndex sequence, Launch& launch);
   // Ends the sequence if its next request is cancelled or late. True when it did.
   bool EndIfDeadLocked(scheduler::SequenceIndex sequence, base::Instant now, Launch& launch);
@@ -130,6 +132,7 @@ class SequenceModel final : public Servable, private RequestTaker {
   SequenceMemory& MemoryLocked(scheduler::SequenceIndex sequence);
   template <typename Sink>
   Sink* TakeSinkLocked(std::vector<std::unique_ptr<Sink>>& made, RowSink*& free);
+  core::RequestPtr TakeEmptyRowLocked(uint32_t instance);
   base::Instant NextLookLocked() const;
   void SettleLocked();
 

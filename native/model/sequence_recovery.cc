@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "model/sequence_model.h"
+#include "model/sequence_refusal.h"
 
 namespace serving::model {
 
@@ -16,15 +17,6 @@ using metrics::FailureReason;
 using scheduler::kNoSequence;
 using scheduler::SequenceIndex;
 using std::chrono::steady_clock;
-
-namespace {
-
-base::Status StateIsLost(const core::ModelPlan& plan) {
-  return base::Unavailable("the sequence has ended: the instance of model '" + plan.name +
-                           "' that served it was lost, and its state with it");
-}
-
-}  // namespace
 
 // Comes before the answers of the batch that poisoned the instance.
 void SequenceModel::OnHealth(uint32_t index) {

@@ -102,11 +102,12 @@ class Host {
     Replace(model, 0);
   }
 
-  // Other instances and limits for what serves.
+  // Other instances and limits for what serves. Ensembles have none of their own, sequences change
+  // with a reload.
   void Adjust(size_t model, uint32_t dice) {
     std::lock_guard one_at_a_time(names_[model]);
     const ModelHandle handle = HandleOf(model);
-    if (handle == 0 || model == kEnsemble) return;
+    if (handle == 0 || model == kEnsemble || model == kSequence) return;
     const base::Status status = engine_.Adjust({{handle, PlanOf(model, dice)}});
     EXPECT_TRUE(status.ok()) << status.message();
   }

@@ -4,7 +4,7 @@
 import { NereidServer } from './server/library.ts';
 import type { CreateServerOptions } from './server/library-options.ts';
 
-export type { DataType } from './addon/types.ts';
+export type { DataType } from './addon/data-type.ts';
 export { ServeError, type StatusCode } from './base/status.ts';
 export type { IndexRow, VersionStateName } from './lifecycle/model-state.ts';
 export type {

@@ -10,7 +10,7 @@
 
 namespace serving::addon {
 
-// RouteAliases of src/addon/types.ts.
+// RouteAliases of src/addon/routes.ts.
 base::Result<frontend::RouteAliasesRef> ReadAliases(Napi::Value value);
 
 }  // namespace serving::addon

@@ -12,7 +12,7 @@
 
 namespace serving::addon {
 
-// Parts of EngineOptions and ListenOptions (src/addon/types.ts). What is missing or of the wrong
+// Parts of EngineOptions and ListenOptions (src/addon). What is missing or of the wrong
 // kind is told through the reader's status.
 base::LogOptions ReadLogOptions(ObjectReader& reader);
 frontend::FrontendOptions ReadFrontendOptions(ObjectReader& reader);

@@ -14,13 +14,13 @@
 
 namespace serving::addon {
 
-// ModelPlan of src/addon/types.ts.
+// ModelPlan of src/addon/model-plan.ts.
 base::Result<core::ModelPlan> ReadPlan(Napi::Value value);
 
 // An array of Adjustment of src/addon/types.ts.
 base::Result<std::vector<engine::Engine::Adjustment>> ReadAdjustments(Napi::Value value);
 
-// DispatchTable of src/addon/types.ts; handles must be loaded.
+// DispatchTable of src/addon/dispatch-table.ts; handles must be loaded.
 base::Result<engine::DispatchTableRef> ReadTable(Napi::Value value, const engine::Engine& engine);
 
 }  // namespace serving::addon

@@ -11,10 +11,10 @@
 
 namespace serving::addon {
 
-// AccessPolicy of src/addon/types.ts, compiled.
+// AccessPolicy of src/addon/access-policy.ts, compiled.
 base::Result<frontend::PolicyRef> ReadPolicy(Napi::Value value);
 
-// TokenVerdict of src/addon/types.ts.
+// TokenVerdict of src/addon/access-policy.ts.
 base::Result<frontend::Verdict> ReadVerdict(Napi::Value value);
 
 // `routes` of src/addon/types.ts: the table that every request is matched against.

@@ -10,7 +10,7 @@
 
 namespace serving::addon {
 
-// `SequencePlan` of src/addon/types.ts.
+// `SequencePlan` of src/addon/model-plan.ts.
 base::Result<core::SequencePlan> ReadSequence(Napi::Value value);
 
 }  // namespace serving::addon

@@ -9,7 +9,7 @@
 
 namespace serving::addon {
 
-// ModelStatistics of src/addon/types.ts; 64-bit numbers as BigInt.
+// ModelStatistics of src/addon/snapshot.ts; 64-bit numbers as BigInt.
 Napi::Object ToObject(Napi::Env env, const engine::Engine::NamedSample& sample);
 
 }  // namespace serving::addon

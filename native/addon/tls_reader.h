@@ -8,7 +8,7 @@
 
 namespace serving::addon {
 
-// `TlsOptions` of src/addon/types.ts. What is wrong with it is left in the reader's status.
+// `TlsOptions` of src/addon/listen-options.ts. What is wrong is left in the reader's status.
 net::TlsOptions ReadTls(ObjectReader& reader);
 
 }  // namespace serving::addon

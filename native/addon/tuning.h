@@ -9,7 +9,7 @@
 
 namespace serving::addon {
 
-// BatchingView of src/addon/types.ts.
+// BatchingView of src/addon/snapshot.ts.
 Napi::Object ToObject(Napi::Env env, const model::LoadView& view);
 
 }  // namespace serving::addon

@@ -12,7 +12,7 @@
 
 namespace serving::addon {
 
-// Reads `ModelPlan.warmup` of src/addon/types.ts. JavaScript thread.
+// Reads `ModelPlan.warmup` of src/addon/model-plan.ts. JavaScript thread.
 base::Result<std::vector<core::WarmupSample>> ReadWarmup(Napi::Value value);
 
 }  // namespace serving::addon

@@ -16,7 +16,7 @@
 
 namespace serving::core {
 
-// Mirrors src/addon/types.ts; read once per load by addon/plan_reader.
+// Mirrors src/addon/model-plan.ts; read once per load by addon/plan_reader.
 
 // One free dimension of an input, filled up so that requests of different sizes share a batch.
 struct PaddingPlan {

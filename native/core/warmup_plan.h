@@ -11,7 +11,7 @@
 
 namespace serving::core {
 
-// Mirrors src/addon/types.ts.
+// Mirrors src/addon/model-plan.ts.
 
 // One input of a warm-up request.
 struct WarmupInput {

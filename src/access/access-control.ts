@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { AccessPolicy, ApiKey, Engine, TokenInquiry } from '../addon/types.ts';
+import type { AccessPolicy, ApiKey, TokenInquiry } from '../addon/access-policy.ts';
+import type { Engine } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import type { ServerOptions } from '../config/options.ts';

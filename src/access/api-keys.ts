@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { createHash } from 'node:crypto';
-import type { ApiKey, Scope } from '../addon/types.ts';
+import type { ApiKey, Scope } from '../addon/access-policy.ts';
 import { invalidArgument } from '../base/status.ts';
 
 const SCOPES: readonly Scope[] = ['infer', 'manage', 'metrics'];

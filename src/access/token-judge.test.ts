@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { AUDIENCE, forge, ISSUER, TokenIssuer } from '../../test/support/token-issuer.ts';
-import type { TokenVerdict } from '../addon/types.ts';
+import type { TokenVerdict } from '../addon/access-policy.ts';
 import { TokenJudge, type TokenRules } from './token-judge.ts';
 
 const RULES: TokenRules = {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { JWTPayload, JWTVerifyGetKey } from 'jose';
-import type { TokenVerdict } from '../addon/types.ts';
+import type { TokenVerdict } from '../addon/access-policy.ts';
 import { grpcNumber, ServeError } from '../base/status.ts';
 import { knownScopes } from './api-keys.ts';
 

@@ -7,8 +7,11 @@ import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { makePlan } from '../../test/support/infer-plan.ts';
 import { addonCandidates, loadBinding } from './binding.ts';
-import type { Binding, Engine, EngineOptions, ModelPlan } from './types.ts';
+import type { EngineOptions } from './engine-options.ts';
+import type { ModelPlan } from './model-plan.ts';
+import type { Binding, Engine } from './types.ts';
 
 // Complete by the type checker: a verb added to types.ts must be named here.
 const ENGINE: Record<keyof Engine, true> = {
@@ -100,26 +103,7 @@ const OPTIONS: EngineOptions = {
   orcaLoadMetrics: 'off',
 };
 
-const PLAN: ModelPlan = {
-  name: 'm',
-  version: 1,
-  backend: 'identity',
-  modelFile: '',
-  maxBatchSize: 8,
-  inputs: [{ name: 'IN', datatype: 'INT32', dims: [-1], optional: false, labels: [] }],
-  outputs: [{ name: 'OUT', datatype: 'INT32', dims: [-1], optional: false, labels: [] }],
-  queue: {
-    maxQueueSize: 0,
-    defaultTimeoutUs: 0,
-    allowTimeoutOverride: false,
-    fullStatus: 'Unavailable',
-  },
-  instanceCount: 1,
-  decoupled: false,
-  parameters: {},
-  metricTags: {},
-  firstResponseBoundsMs: [],
-};
+const PLAN = makePlan();
 
 describe('the surface of the addon', () => {
   const engine = loadBinding().createEngine(OPTIONS);

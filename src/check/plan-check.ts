@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import { ServeError } from '../base/status.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import { makeEnsemblePlan } from '../lifecycle/ensemble-plan.ts';

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { basename } from 'node:path';
-import type { ModelInspection, ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
+import type { ModelInspection } from '../addon/types.ts';
 import { ServeError } from '../base/status.ts';
 import {
   type CheckedProblem,

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadBinding } from '../addon/binding.ts';
-import type { ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import { Log } from '../base/log.ts';
 import { ServeError, unavailable } from '../base/status.ts';
 import type { JsonOverride } from '../check/config-text.ts';

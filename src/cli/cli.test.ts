@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { promisify, stripVTControlCharacters } from 'node:util';
 import { freePorts } from '../../test/support/ports.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
-import type { ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import type { ServedVersion } from '../lifecycle/model-state.ts';
 import { plotAnswer } from './answer-plot.ts';
 import { runCheck } from './check.ts';

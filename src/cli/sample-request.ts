@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType, ModelPlan, TensorPlan } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { ModelPlan, TensorPlan } from '../addon/model-plan.ts';
 
 /** More elements than this make no line that one would paste. */
 const MAX_ELEMENTS = 256;

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ListenResult } from '../addon/types.ts';
+import type { ListenResult } from '../addon/listen-options.ts';
 import type { StartFailure } from '../lifecycle/lifecycle.ts';
 import type { IndexRow, ServedVersion } from '../lifecycle/model-state.ts';
 import { packageVersion } from '../server/package-version.ts';

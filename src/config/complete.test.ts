@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { DataType, InspectedTensor, ModelInspection } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { InspectedTensor, ModelInspection } from '../addon/types.ts';
 import {
   type CompleteOptions,
   checkModelConfig,

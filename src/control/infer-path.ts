@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ControlCall, GrpcReply, HttpReply } from '../addon/types.ts';
+import type { ControlCall, GrpcReply, HttpReply } from '../addon/control-call.ts';
 
 /**
  * Answers infer calls in TypeScript, under `--infer-path=typescript`: reads, checks and writes by itself and shares

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
 import { invalidArgument } from '../base/status.ts';
 import type { ModelConfig, ModelInput, ModelOutput } from '../config/model-config.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';

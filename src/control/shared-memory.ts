@@ -1,13 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type {
-  CudaRegion,
-  Engine,
-  RegionKind,
-  RegisteredRegion,
-  SystemRegion,
-} from '../addon/types.ts';
+import type { CudaRegion, RegionKind, RegisteredRegion, SystemRegion } from '../addon/regions.ts';
+import type { Engine } from '../addon/types.ts';
 import { notFound, type ServeError, unimplemented } from '../base/status.ts';
 
 export type SharedMemoryEngine = Pick<

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { makeLifecycle } from '../../test/support/make-lifecycle.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
-import type { ModelStatistics } from '../addon/types.ts';
+import type { ModelStatistics } from '../addon/snapshot.ts';
 import { StatisticsQueries } from './statistics.ts';
 
 it('tells each build once when two repositories serve one name and version', async () => {

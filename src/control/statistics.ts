@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DurationStat, Engine, ModelStatistics } from '../addon/types.ts';
+import type { DurationStat, ModelStatistics } from '../addon/snapshot.ts';
+import type { Engine } from '../addon/types.ts';
 import { invalidArgument } from '../base/status.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
 import { parseVersion } from './models.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { GrpcReply } from '../addon/types.ts';
+import type { GrpcReply } from '../addon/control-call.ts';
 import { grpcNumber, ServeError } from '../base/status.ts';
 
 const NO_BODY = new Uint8Array(0);

@@ -8,7 +8,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { BIG_NS, statisticsOf } from '../../test/support/fake-engine.ts';
 import { FakeServer } from '../../test/support/fake-server.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
-import type { GrpcReply } from '../addon/types.ts';
+import type { GrpcReply } from '../addon/control-call.ts';
 
 // The client's side is read by another codec's options than the server's.
 const definition = loadSync(

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ControlCall, GrpcReply } from '../addon/types.ts';
+import type { ControlCall, GrpcReply } from '../addon/control-call.ts';
 import { unimplemented } from '../base/status.ts';
 import { encodeModelConfig } from '../config/write.ts';
 import type { InferPath } from '../control/infer-path.ts';

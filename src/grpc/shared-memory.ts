@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { RegionKind } from '../addon/types.ts';
+import type { RegionKind } from '../addon/regions.ts';
 import type { ControlService } from '../control/service.ts';
 
 type Request = Readonly<Record<string, unknown>>;

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { createHash } from 'node:crypto';
-import type { HttpReply, RouteRow } from '../addon/types.ts';
+import type { HttpReply } from '../addon/control-call.ts';
+import type { RouteRow } from '../addon/routes.ts';
 import type { TensorMetadata } from '../control/models.ts';
 import { curlCommand } from './example-request.ts';
 import { type DocumentedModel, exampleOf, modelPath, modelRoutes } from './openapi.ts';

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ControlCall, HttpReply, RouteRow } from '../addon/types.ts';
+import type { ControlCall, HttpReply } from '../addon/control-call.ts';
+import type { RouteRow } from '../addon/routes.ts';
 import type { ModelQueries } from '../control/models.ts';
 import { modelPage, serverPage } from './docs-page.ts';
 import { jsonReply } from './error.ts';

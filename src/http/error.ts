@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { HttpReply } from '../addon/types.ts';
+import type { HttpReply } from '../addon/control-call.ts';
 import { httpStatus, ServeError } from '../base/status.ts';
 import { writeJson } from './json.ts';
 

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { statisticsOf } from '../../test/support/fake-engine.ts';
 import { FakeServer } from '../../test/support/fake-server.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
-import type { HttpReply } from '../addon/types.ts';
+import type { HttpReply } from '../addon/control-call.ts';
 import { readJsonObject, writeJson } from './json.ts';
 import { matchRoute } from './routes.ts';
 

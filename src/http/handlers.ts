@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ControlCall, HttpReply } from '../addon/types.ts';
+import type { ControlCall, HttpReply } from '../addon/control-call.ts';
 import { readBase64 } from '../base/base64.ts';
 import { internal, invalidArgument, unimplemented } from '../base/status.ts';
 import { modelConfigJson } from '../config/write.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ControlCall, HttpReply } from '../addon/types.ts';
+import type { ControlCall, HttpReply } from '../addon/control-call.ts';
 import { notFound, ServeError, unavailable, unimplemented } from '../base/status.ts';
 import type { ModelQueries } from '../control/models.ts';
 import type { Predictor } from '../control/predictor.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
 
 /** A JSON schema (draft 2020-12, as OpenAPI 3.1 has it). */
 export type Schema = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { RouteRow } from '../addon/types.ts';
+import type { RouteRow } from '../addon/routes.ts';
 import type { TensorMetadata } from '../control/models.ts';
 import { type ExampleRequest, exampleRequest } from './example-request.ts';
 import {

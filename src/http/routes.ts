@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { RegionKind } from '../addon/types.ts';
+import type { RegionKind } from '../addon/regions.ts';
 
 /** What a path names. Versions are the digits of the path, empty when it has none. */
 export type Route =

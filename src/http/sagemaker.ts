@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ControlCall, HttpReply } from '../addon/types.ts';
+import type { ControlCall, HttpReply } from '../addon/control-call.ts';
 import { invalidArgument, ServeError } from '../base/status.ts';
 import type { SagemakerModels } from '../control/sagemaker.ts';
 import { readJsonObject, writeJson } from './json.ts';

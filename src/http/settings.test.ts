@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeServer } from '../../test/support/fake-server.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
-import type { HttpReply } from '../addon/types.ts';
+import type { HttpReply } from '../addon/control-call.ts';
 
 const show = ({ status, body }: HttpReply): [number, unknown] => [status, JSON.parse(String(body))];
 

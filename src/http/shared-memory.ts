@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { RegionKind } from '../addon/types.ts';
+import type { RegionKind } from '../addon/regions.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 import type { SharedMemory } from '../control/shared-memory.ts';
 import { readExactJson, writeJson } from './json.ts';

@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makePlan } from '../../test/support/infer-plan.ts';
-import type { DataType, TensorPlan, TensorValue } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { TensorValue } from '../addon/infer-call.ts';
+import type { TensorPlan } from '../addon/model-plan.ts';
 import { classify, scoreText } from './classification.ts';
 import { type Element, putElements, walkStrings } from './elements.ts';
 

@@ -1,7 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType, ModelPlan, TensorValue } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { TensorValue } from '../addon/infer-call.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import { invalidArgument } from '../base/status.ts';
 import { type Element, putStrings, takeElements } from './elements.ts';
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
-import type { HttpReply } from '../addon/types.ts';
+import type { HttpReply } from '../addon/control-call.ts';
 import { invalidArgument, unimplemented } from '../base/status.ts';
 
 /** Value of the first header of this name (lower case). */

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { DataType } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
 import {
   asDataType,
   type Element,

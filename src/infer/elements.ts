@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
 import { internal } from '../base/status.ts';
 import { BF16, FP16, type Real16, readReal16, roundReal16 } from './real16.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ParameterValue, SequencePart } from '../addon/types.ts';
+import type { ParameterValue, SequencePart } from '../addon/infer-call.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 import type {
   InferInputMessage,

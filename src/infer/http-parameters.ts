@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ParameterValue, SequencePart } from '../addon/types.ts';
+import type { ParameterValue, SequencePart } from '../addon/infer-call.ts';
 import { invalidArgument } from '../base/status.ts';
 import { asBoolean, asString, asUnsigned, isObject, isUnsigned } from './json-access.ts';
 import type { JsonValue } from './json-reader.ts';

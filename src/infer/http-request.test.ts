@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makePlan, tensorPlan } from '../../test/support/infer-plan.ts';
-import type { ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import { ServeError } from '../base/status.ts';
 import { readHttpRequest } from './http-request.ts';
 import type { InferRequest } from './request.ts';

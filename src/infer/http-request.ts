@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 import { asDataType } from './elements.ts';
 import { readRequestParameters } from './http-parameters.ts';

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { isUtf8 } from 'node:buffer';
-import type { HttpReply, ParameterValue, TensorValue } from '../addon/types.ts';
+import type { HttpReply } from '../addon/control-call.ts';
+import type { ParameterValue, TensorValue } from '../addon/infer-call.ts';
 import { internal, invalidArgument } from '../base/status.ts';
 import { walkStrings } from './elements.ts';
 import { numbersJson } from './json-writer.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 import { type Element, elementBytes, putElements, putStrings } from './elements.ts';
 import { asList, isList, isUnsigned } from './json-access.ts';

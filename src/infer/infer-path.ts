@@ -1,16 +1,10 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type {
-  ControlCall,
-  Engine,
-  GrpcReply,
-  HttpReply,
-  InferAnswer,
-  ModelPlan,
-  ParameterValue,
-  TensorValue,
-} from '../addon/types.ts';
+import type { ControlCall, GrpcReply, HttpReply } from '../addon/control-call.ts';
+import type { InferAnswer, ParameterValue, TensorValue } from '../addon/infer-call.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
+import type { Engine } from '../addon/types.ts';
 import { internal, notFound, ServeError, unimplemented } from '../base/status.ts';
 import type { InferPath } from '../control/infer-path.ts';
 import { decodeMessage, encodeMessage } from '../grpc/codec.ts';

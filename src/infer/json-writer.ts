@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
 import { type Element, takeElements } from './elements.ts';
 import { BF16, FP16, isReal16, readReal16, roundReal16 } from './real16.ts';
 

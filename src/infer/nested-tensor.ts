@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { isUtf8 } from 'node:buffer';
-import type { DataType, TensorValue } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { TensorValue } from '../addon/infer-call.ts';
 import { readBase64 } from '../base/base64.ts';
 import { internal, invalidArgument } from '../base/status.ts';
 import {

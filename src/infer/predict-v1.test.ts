@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeEngine } from '../../test/support/fake-engine.ts';
 import { makePlan, tensorPlan } from '../../test/support/infer-plan.ts';
-import type { ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import type { ServedVersion } from '../lifecycle/model-state.ts';
 import { TypeScriptInferPath } from './infer-path.ts';
 import { V1Predictor } from './predict-v1.ts';

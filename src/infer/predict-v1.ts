@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ModelPlan, TensorValue } from '../addon/types.ts';
+import type { TensorValue } from '../addon/infer-call.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import { invalidArgument, type ServeError, unimplemented } from '../base/status.ts';
 import type { PredictCall, Predictor } from '../control/predictor.ts';
 import type { InferPathOptions, TypeScriptInferPath } from './infer-path.ts';

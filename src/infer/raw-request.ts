@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ModelPlan, TensorPlan } from '../addon/types.ts';
+import type { ModelPlan, TensorPlan } from '../addon/model-plan.ts';
 import { elementBytes, putStrings } from './elements.ts';
 import { NO_PARAMETERS } from './http-parameters.ts';
 import { coreError, elementCount, type InferRequest, type InputTensor } from './request.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
 
 /** How a real of 16 bits is laid out: one bit of sign, then these. */
 export interface Real16 {

@@ -1,7 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType, ParameterValue, RegionMemory, SequencePart } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { ParameterValue, SequencePart } from '../addon/infer-call.ts';
+import type { RegionMemory } from '../addon/regions.ts';
 import { invalidArgument, type ServeError } from '../base/status.ts';
 
 /** One input as the client sent it, not yet held against a model. */

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makePlan, tensorPlan } from '../../test/support/infer-plan.ts';
-import type { DataType, TensorValue } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { TensorValue } from '../addon/infer-call.ts';
 import { decodeMessage, encodeMessage } from '../grpc/codec.ts';
 import { elementBytes, putElements, putStrings, takeElements, walkStrings } from './elements.ts';
 import type { InferRequestMessage } from './grpc-messages.ts';

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { addonError, FakeEngine } from '../../test/support/fake-engine.ts';
 import { makePlan, tensorPlan } from '../../test/support/infer-plan.ts';
-import type { TensorValue } from '../addon/types.ts';
+import type { TensorValue } from '../addon/infer-call.ts';
 import { ServeError } from '../base/status.ts';
 import { decodeMessage, encodeMessage } from '../grpc/codec.ts';
 import type { InferRequestMessage } from './grpc-messages.ts';

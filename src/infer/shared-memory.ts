@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { RegionMemory, TensorValue } from '../addon/types.ts';
+import type { TensorValue } from '../addon/infer-call.ts';
+import type { RegionMemory } from '../addon/regions.ts';
 import { internal, ServeError } from '../base/status.ts';
 import type { OutputValue } from './http-response.ts';
 import type { InferRequest } from './request.ts';

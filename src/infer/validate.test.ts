@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { makePlan, tensorPlan } from '../../test/support/infer-plan.ts';
-import type { DataType, ModelPlan } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import { ServeError } from '../base/status.ts';
 import { putStrings } from './elements.ts';
 import type { InferRequest, InputTensor } from './request.ts';

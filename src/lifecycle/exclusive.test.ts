@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeEngine, Gate } from '../../test/support/fake-engine.ts';
-import type { DispatchTable } from '../addon/types.ts';
+import type { DispatchTable } from '../addon/dispatch-table.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
 import { Publisher } from './publisher.ts';
 

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DispatchTable, Engine } from '../addon/types.ts';
+import type { DispatchTable } from '../addon/dispatch-table.ts';
+import type { Engine } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
 import { grpcNumber, internal, ServeError, type StatusCode, unavailable } from '../base/status.ts';

@@ -3,7 +3,8 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { Engine, ModelInspection, ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
+import type { Engine, ModelInspection } from '../addon/types.ts';
 import { invalidArgument, ServeError, unimplemented } from '../base/status.ts';
 import { completeModelConfig, resolveBackend, type ServerDefaults } from '../config/complete.ts';
 import type { ConfigSource, ModelConfig } from '../config/model-config.ts';

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import { ModelState, type ServedVersion } from './model-state.ts';
 

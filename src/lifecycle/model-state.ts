@@ -1,7 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DispatchModel, ModelInspection, ModelPlan } from '../addon/types.ts';
+import type { DispatchModel } from '../addon/dispatch-table.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
+import type { ModelInspection } from '../addon/types.ts';
 import { grpcNumber } from '../base/status.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 import type { Impairment } from './instance-health.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ModelStatistics } from '../addon/types.ts';
+import type { ModelStatistics } from '../addon/snapshot.ts';
 import { sleep } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError, unavailable } from '../base/status.ts';

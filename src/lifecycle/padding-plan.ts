@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { PaddingPlan, TensorPlan } from '../addon/types.ts';
+import type { PaddingPlan, TensorPlan } from '../addon/model-plan.ts';
 import { invalidArgument } from '../base/status.ts';
 import type { ConfigDataType, ModelConfig, ModelInput } from '../config/model-config.ts';
 

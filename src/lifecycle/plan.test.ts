@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ModelPlan } from '../addon/types.ts';
+import type { ModelPlan } from '../addon/model-plan.ts';
 import { completeModelConfig } from '../config/complete.ts';
 import { readModelConfig } from '../config/read.ts';
 import { makePlan, type PlanDefaults } from './plan.ts';

@@ -10,7 +10,7 @@ import type {
   QueuePlan,
   QueuePolicyPlan,
   TensorPlan,
-} from '../addon/types.ts';
+} from '../addon/model-plan.ts';
 import { unimplemented } from '../base/status.ts';
 import type {
   InstanceGroup,

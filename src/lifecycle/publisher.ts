@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DispatchTable, Engine } from '../addon/types.ts';
+import type { DispatchTable } from '../addon/dispatch-table.ts';
+import type { Engine } from '../addon/types.ts';
 
 /**
  * Brings the dispatch table to the I/O threads, one swap at a time. Calls that arrive during a swap share the next:

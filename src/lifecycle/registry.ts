@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DispatchModel } from '../addon/types.ts';
+import type { DispatchModel } from '../addon/dispatch-table.ts';
 import { grpcNumber, notFound, ServeError, unavailable } from '../base/status.ts';
 import type { StagedModel } from '../repository/staging.ts';
 import { bindEnsembles, type OtherModels } from './ensembles.ts';

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeEngine } from '../../test/support/fake-engine.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
-import type { WarmupSamplePlan } from '../addon/types.ts';
+import type { WarmupSamplePlan } from '../addon/model-plan.ts';
 import { LocalSource } from '../repository/local-source.ts';
 import { readModel } from '../repository/scan.ts';
 import { buildVersion, draftModel, planVersion } from './loader.ts';

@@ -3,7 +3,8 @@
 
 import { open } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { DataType, WarmupInputPlan, WarmupSamplePlan } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { WarmupInputPlan, WarmupSamplePlan } from '../addon/model-plan.ts';
 import type { ConfigError } from '../config/config-error.ts';
 import type { ConfigSource, ModelConfig, WarmupInput } from '../config/model-config.ts';
 import { configError } from '../config/read.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { MetricsOptions } from '../addon/types.ts';
+import type { MetricsOptions } from '../addon/engine-options.ts';
 import type { ServerOptions } from '../config/options.ts';
 
 /** Triton's, where `summary_quantiles` names none. */

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { RouteAliases } from '../addon/types.ts';
+import type { RouteAliases } from '../addon/routes.ts';
 import { invalidArgument } from '../base/status.ts';
 import type { ServerOptions } from '../config/options.ts';
 

@@ -4,7 +4,8 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import type { Engine, PemFile, TlsOptions } from '../addon/types.ts';
+import type { PemFile, TlsOptions } from '../addon/listen-options.ts';
+import type { Engine } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { invalidArgument, ServeError } from '../base/status.ts';
 import type { TlsFilePath, TlsFiles } from '../config/tls-files.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { RouteRow } from '../addon/types.ts';
+import type { RouteRow } from '../addon/routes.ts';
 import type { ServerOptions } from '../config/options.ts';
 import type { ControlService } from '../control/service.ts';
 import type { DocsApi } from '../http/docs.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { EngineOptions, MetricsOptions } from '../addon/types.ts';
+import type { EngineOptions, MetricsOptions } from '../addon/engine-options.ts';
 import type { ServerOptions } from '../config/options.ts';
 import { responseCacheBytes } from '../config/response-cache.ts';
 import { memoryLimitOf } from './memory-limit.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { KeepaliveOptions } from '../addon/types.ts';
+import type { KeepaliveOptions } from '../addon/listen-options.ts';
 import type { GrpcConnectionOptions } from '../config/flags/grpc-connection.ts';
 
 /** What gRPC core takes for "never". */

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { addonError, FakeEngine, fakeBinding, Gate } from '../../test/support/fake-engine.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
 import { until } from '../../test/support/until.ts';
-import type { DataType } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
 import { NereidServer } from './library.ts';
 import {
   type CreateServerOptions,

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { loadBinding } from '../addon/binding.ts';
-import type { Binding, InferCall, ParameterValue, SequencePart } from '../addon/types.ts';
+import type { InferCall, ParameterValue, SequencePart } from '../addon/infer-call.ts';
+import type { Binding } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
 import { Log } from '../base/log.ts';
 import { ServeError, unavailable } from '../base/status.ts';

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { loadBinding } from '../addon/binding.ts';
-import type { RouteRow } from '../addon/types.ts';
+import type { RouteRow } from '../addon/routes.ts';
 import { grpcMethods } from '../grpc/handlers.ts';
 import { matchRoute } from '../http/routes.ts';
 

@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { AccessControl } from '../access/access-control.ts';
-import type { Binding, ControlCall, Engine, ListenResult, Service } from '../addon/types.ts';
+import type { ControlCall } from '../addon/control-call.ts';
+import type { ListenResult } from '../addon/listen-options.ts';
+import type { Service } from '../addon/routes.ts';
+import type { Binding, Engine } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import type { ServerOptions } from '../config/options.ts';

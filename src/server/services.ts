@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { Service } from '../addon/types.ts';
+import type { Service } from '../addon/routes.ts';
 import { ServeError } from '../base/status.ts';
 import { metricsHost, type ServerOptions } from '../config/options.ts';
 import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';

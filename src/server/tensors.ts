@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType, TensorValue } from '../addon/types.ts';
+import type { DataType } from '../addon/data-type.ts';
+import type { TensorValue } from '../addon/infer-call.ts';
 import { invalidArgument } from '../base/status.ts';
 
 /** JavaScript's array of each element type. FP16 and BF16 are their bits; BOOL is 0 or 1 per byte. */

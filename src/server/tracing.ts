@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { Engine, TraceRecord } from '../addon/types.ts';
+import type { TraceRecord } from '../addon/tracing.ts';
+import type { Engine } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { invalidArgument } from '../base/status.ts';
 import type { ServerOptions } from '../config/options.ts';

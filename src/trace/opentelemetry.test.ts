@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
-import type { TraceRecord } from '../addon/types.ts';
+import type { TraceRecord } from '../addon/tracing.ts';
 import { OpenTelemetrySink, readTraceParent, spansOf, spansOfAll } from './opentelemetry.ts';
 
 const PARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';

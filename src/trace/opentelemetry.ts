@@ -12,7 +12,7 @@ import {
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor, type ReadableSpan } from '@opentelemetry/sdk-trace';
-import type { TraceRecord } from '../addon/types.ts';
+import type { TraceRecord } from '../addon/tracing.ts';
 import type { TraceSink } from './sink.ts';
 
 export interface OpenTelemetryOptions {

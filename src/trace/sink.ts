@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { TraceRecord } from '../addon/types.ts';
+import type { TraceRecord } from '../addon/tracing.ts';
 
 /** Where the records of traced requests go. */
 export interface TraceSink {

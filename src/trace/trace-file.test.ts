@@ -6,7 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import type { TracedTensor, TraceRecord } from '../addon/types.ts';
+import type { TracedTensor, TraceRecord } from '../addon/tracing.ts';
 import { TraceFile } from './trace-file.ts';
 import { tensorText, traceObjects } from './trace-json.ts';
 

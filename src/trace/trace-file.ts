@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { type FileHandle, open } from 'node:fs/promises';
-import type { TraceRecord } from '../addon/types.ts';
+import type { TraceRecord } from '../addon/tracing.ts';
 import type { Log } from '../base/log.ts';
 import type { TraceSink } from './sink.ts';
 import { traceObjects } from './trace-json.ts';

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { TracedTensor, TraceRecord } from '../addon/types.ts';
+import type { TracedTensor, TraceRecord } from '../addon/tracing.ts';
 
 /** The objects of one record, as Triton's trace files hold them: a head, its moments, its tensors. */
 export function traceObjects(record: TraceRecord): string[] {

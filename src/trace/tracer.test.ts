@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeEngine } from '../../test/support/fake-engine.ts';
-import type { TraceRecord } from '../addon/types.ts';
+import type { TraceRecord } from '../addon/tracing.ts';
 import { offTraceSettings, type TraceSettings } from './settings.ts';
 import type { TraceSink } from './sink.ts';
 import { Tracer } from './tracer.ts';

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { Engine, TraceSampler } from '../addon/types.ts';
+import type { TraceSampler } from '../addon/tracing.ts';
+import type { Engine } from '../addon/types.ts';
 import { invalidArgument } from '../base/status.ts';
 import {
   applyChanges,

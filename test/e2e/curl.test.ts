@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { loadBinding } from '../../src/addon/binding.ts';
-import type { RouteRow } from '../../src/addon/types.ts';
+import type { RouteRow } from '../../src/addon/routes.ts';
 import { type CloudServer, startCloud } from '../support/clouds.ts';
 import { curl, curlLinesOf, isPathOf } from '../support/curl.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';

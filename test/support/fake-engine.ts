@@ -1,38 +1,34 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import type { AccessPolicy } from '../../src/addon/access-policy.ts';
 import type {
-  AccessPolicy,
-  Adjustment,
-  BatchingView,
-  Binding,
   ControlCall,
-  CudaRegion,
-  DispatchTable,
-  Engine,
-  EngineOptions,
-  EngineSnapshot,
   GrpcReply,
   HttpReply,
-  InferAnswer,
-  InferCall,
-  ListenOptions,
-  ListenResult,
-  LogOptions,
-  MemoryUse,
   ModelDemand,
-  ModelInspection,
-  ModelPlan,
-  ModelStatistics,
+} from '../../src/addon/control-call.ts';
+import type { DispatchTable } from '../../src/addon/dispatch-table.ts';
+import type { EngineOptions, LogOptions } from '../../src/addon/engine-options.ts';
+import type { InferAnswer, InferCall } from '../../src/addon/infer-call.ts';
+import type { ListenOptions, ListenResult, TlsOptions } from '../../src/addon/listen-options.ts';
+import type { ModelPlan } from '../../src/addon/model-plan.ts';
+import type {
+  CudaRegion,
   RegionKind,
   RegionMemory,
   RegisteredRegion,
-  RouteAliases,
   SystemRegion,
-  TlsOptions,
-  TracePlan,
-  TraceRecord,
-} from '../../src/addon/types.ts';
+} from '../../src/addon/regions.ts';
+import type { RouteAliases } from '../../src/addon/routes.ts';
+import type {
+  BatchingView,
+  EngineSnapshot,
+  MemoryUse,
+  ModelStatistics,
+} from '../../src/addon/snapshot.ts';
+import type { TracePlan, TraceRecord } from '../../src/addon/tracing.ts';
+import type { Adjustment, Binding, Engine, ModelInspection } from '../../src/addon/types.ts';
 
 /** An error as the addon throws it: a canonical gRPC number and a sentence. */
 export function addonError(code: number, message: string): Error {

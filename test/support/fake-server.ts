@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ControlCall, GrpcReply, HttpReply } from '../../src/addon/types.ts';
+import type { ControlCall, GrpcReply, HttpReply } from '../../src/addon/control-call.ts';
 import { Log } from '../../src/base/log.ts';
 import { defaultOptions, type ServerOptions } from '../../src/config/options.ts';
 import { Server } from '../../src/server/server.ts';

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType, ModelPlan, TensorPlan } from '../../src/addon/types.ts';
+import type { DataType } from '../../src/addon/data-type.ts';
+import type { ModelPlan, TensorPlan } from '../../src/addon/model-plan.ts';
 
 /** A model as tests need it: one INT32 input IN, one output OUT, batches of up to 8. */
 export function makePlan(given: Partial<ModelPlan> = {}): ModelPlan {

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { OrcaLoadMetrics } from '../../addon/types.ts';
+import type { OrcaLoadMetrics } from '../../addon/engine-options.ts';
 import { bool, both, type Flag, integer, OPTIONAL_BOOLEAN, oneOf } from './flag.ts';
 
 const ORCA_LOAD_METRICS: readonly OrcaLoadMetrics[] = [

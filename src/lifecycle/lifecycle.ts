@@ -4,52 +4,38 @@
 import type { DispatchTable } from '../addon/dispatch-table.ts';
 import type { Engine } from '../addon/types.ts';
 import { abortable, throwIfAborted } from '../base/abort.ts';
-import type { Log } from '../base/log.ts';
-import { grpcNumber, internal, ServeError, type StatusCode, unavailable } from '../base/status.ts';
-import { ConfigError } from '../config/config-error.ts';
+import { grpcNumber, ServeError, unavailable } from '../base/status.ts';
 import type { ReadinessPolicy } from '../config/flags/repository.ts';
-import type { ModelConfig } from '../config/model-config.ts';
 import type { OverrideFiles } from '../repository/override-files.ts';
 import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
-import type { FetchedModel, ModelFolder, RepositorySource } from '../repository/source.ts';
-import type { StagedModel, Staging } from '../repository/staging.ts';
-import { type LiveChange, planLiveChange } from './adjust.ts';
-import { attemptLoad } from './attempts.ts';
+import type { RepositorySource } from '../repository/source.ts';
+import type { Staging } from '../repository/staging.ts';
 import { Dependencies } from './dependencies.ts';
-import { MemberError, membersOf, wireMembers } from './ensembles.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
+import { type GenerationOptions, Generations, type Override } from './generations.ts';
 import { impairments } from './instance-health.ts';
-import { buildReasons, failedToPoll } from './load-failure.ts';
-import { buildVersion, type DraftModel, draftModel, type LoaderOptions } from './loader.ts';
-import type { IndexRow, ModelState, ServedVersion } from './model-state.ts';
+import { LoadFailures } from './load-failure.ts';
+import type { IndexRow, ServedVersion } from './model-state.ts';
 import { ambiguous, keyOf, type ModelId, Namespaces } from './namespaces.ts';
-import { checkOverrideCode } from './override.ts';
 import { Publisher } from './publisher.ts';
 import { judgeReadiness, type Readiness } from './readiness.ts';
-import { type Model, ModelRegistry } from './registry.ts';
+import { type Model, ModelRegistry, takeStaged } from './registry.ts';
 import { Retirement } from './retirement.ts';
 
-export interface LifecycleOptions extends Omit<LoaderOptions, 'engine'> {
+export interface LifecycleOptions extends GenerationOptions {
   readonly engine: Engine;
   readonly sources: readonly RepositorySource[];
   /** models that may load at the same time */
   readonly loadThreads: number;
-  /** how often a version whose build failed is built again */
-  readonly loadRetries: number;
   readonly strictReadiness: boolean;
   /** absent = all */
   readonly readinessPolicy?: ReadinessPolicy;
-  /** models or readiness changed; called often */
-  readonly changed?: () => void;
   /** models of one name from several repositories are served, to those who need no name */
   readonly namespacing: boolean;
   /** calls for models that do not serve ask for them; absent = no */
   readonly onDemand?: boolean;
   /** where files of loads are kept */
   readonly staging: Pick<Staging, 'stage'>;
-  /** `--allow-override-code` */
-  readonly allowOverrideCode: boolean;
-  readonly log: Pick<Log, 'info' | 'error'>;
 }
 
 export interface LoadOptions {
@@ -61,13 +47,6 @@ export interface LoadOptions {
   readonly namespace?: string | undefined;
   /** stops the waiting, not the load */
   readonly signal?: AbortSignal | undefined;
-}
-
-/** What a load says instead of the repository. */
-interface Override {
-  readonly config?: string | undefined;
-  readonly files?: OverrideFiles | undefined;
-  readonly staged?: StagedModel | undefined;
 }
 
 /** One model that could not be loaded at the start. */
@@ -91,6 +70,8 @@ export class ModelLifecycle {
   readonly #slots: Semaphore;
   readonly #publisher: Publisher;
   readonly #retirement: Retirement;
+  readonly #failures: LoadFailures;
+  readonly #generations: Generations;
   readonly #dependencies: Dependencies;
   #isStarted = false;
   readonly #exiting = new AbortController();
@@ -102,6 +83,15 @@ export class ModelLifecycle {
     this.#slots = new Semaphore(options.loadThreads);
     this.#publisher = new Publisher(options.engine, () => this.#table());
     this.#retirement = new Retirement(options);
+    this.#failures = new LoadFailures(this.#publisher, options.log);
+    this.#generations = new Generations(options, {
+      models: this.#models,
+      namespaces: this.#namespaces,
+      publisher: this.#publisher,
+      retirement: this.#retirement,
+      failures: this.#failures,
+      exiting: this.#exiting.signal,
+    });
     this.#dependencies = new Dependencies({
       models: this.#models,
       namespaces: this.#namespaces,
@@ -111,7 +101,7 @@ export class ModelLifecycle {
       },
       rebuild: async (model) => {
         model.fingerprint = '';
-        await this.#slots.run(() => this.#replace(model.id, { config: model.config }));
+        await this.#slots.run(() => this.#generations.replace(model.id, { config: model.config }));
       },
       suspend: (model) => this.#takeOut(model, model.state.suspend()),
     });
@@ -319,7 +309,7 @@ export class ModelLifecycle {
     if (!isAsBefore) await this.#dependencies.follow(id);
   }
 
-  /** @returns as `#replace` */
+  /** @returns as `Generations.replace` */
   async #loadAsked(id: ModelId, override: Override): Promise<boolean> {
     const isAsBefore = await this.#loadAlone(id, override);
     const model = this.#models.get(id);
@@ -333,7 +323,7 @@ export class ModelLifecycle {
       try {
         // Before a slot is taken: the models of an ensemble need slots too.
         await this.#loadMembers(id, override);
-        return await this.#slots.run(() => this.#replace(id, override));
+        return await this.#slots.run(() => this.#generations.replace(id, override));
       } catch (thrown) {
         // Readiness may have changed.
         await this.#publisher.publish();
@@ -349,7 +339,7 @@ export class ModelLifecycle {
       const isNew = !this.#models.has(id);
       const model = this.#models.model(id);
       if (isNew) model.isStray = staged !== undefined;
-      throw this.#memberFailure(model.state, ServeError.from(thrown));
+      throw this.#failures.ofMember(model.state, ServeError.from(thrown));
     }
   }
 
@@ -372,182 +362,6 @@ export class ModelLifecycle {
     this.#retirement.retire(model.state, old, takeStaged(model));
   }
 
-  /** @returns the builds of before serve on with other limits: nobody who uses them has to know */
-  async #replace(id: ModelId, override: Override): Promise<boolean> {
-    const { log } = this.#options;
-    const { name } = id;
-    const { staged } = override;
-    const stored = await this.#readFolder(id, staged !== undefined);
-    const folder = staged?.folder ?? stored;
-    if (folder === undefined) throw internal(failedToPoll(name));
-    const model = this.#models.model(id);
-    model.isStray = stored === undefined;
-    const { state } = model;
-    const isOverride = override.config !== undefined;
-    const isSame = !isOverride && model.fingerprint === folder.fingerprint;
-    const isLost = this.#isLost(state);
-    if (isSame && state.served().length > 0 && !isLost) return false;
-    const draft = this.#draft(model, folder, override, stored);
-    model.members = membersOf(draft.config);
-    model.config = override.config;
-    if (draft.versions.length === 0) {
-      const reason = `at least one version must be available under the version policy of model '${name}'`;
-      state.failBeforeVersions(reason, true);
-      throw this.#failure('InvalidArgument', `load failed for model '${name}': ${reason}\n`);
-    }
-    const isKept = folder.contents !== undefined && folder.contents === model.contents && !isLost;
-    const live = isKept ? planLiveChange(draft, state.served(), this.#options) : undefined;
-    state.beginLoad(draft.versions.map((one) => one.version));
-    this.#options.changed?.();
-    if (live !== undefined) {
-      await this.#adjust(model, draft, live);
-      model.fingerprint = isOverride ? '' : folder.fingerprint;
-      return true;
-    }
-    if (!state.isSatisfied) await this.#publisher.publish();
-    for (const { version } of draft.versions) log.info(`loading: ${name}:${version}`);
-    const { built, failed, fetched } = await this.#build(id, draft);
-    if (failed.size > 0) {
-      this.#retirement.retire(state, built, fetched);
-      throw await this.#buildFailure(state, failed);
-    }
-    const old = state.finishLoad(built);
-    const oldStaged = takeStaged(model);
-    model.staged = staged ?? fetched;
-    model.fingerprint = isOverride ? '' : folder.fingerprint;
-    model.contents = folder.contents;
-    await this.#publisher.publish();
-    log.info(`successfully loaded '${name}'`);
-    this.#retirement.retire(state, old, oldStaged);
-    return false;
-  }
-
-  /** Only what the builds are asked for changes: no table names another one. */
-  async #adjust({ state }: Model, draft: DraftModel, live: LiveChange): Promise<void> {
-    const { engine, log } = this.#options;
-    try {
-      state.adjusted(await this.#attempt(`'${state.name}' in place`, () => live.apply(engine)));
-    } catch (thrown) {
-      const error = ServeError.from(thrown);
-      const failed = new Map(draft.versions.map(({ version }) => [version, error]));
-      throw await this.#buildFailure(state, failed);
-    }
-    this.#options.changed?.();
-    log.info(`successfully updated '${state.name}' in place`);
-  }
-
-  #draft(
-    { state }: Model,
-    folder: ModelFolder,
-    { config, files }: Override,
-    stored: ModelFolder | undefined,
-  ): DraftModel {
-    try {
-      const draft = draftModel(folder, config);
-      if (config !== undefined && !this.#options.allowOverrideCode) {
-        checkOverrideCode(draft, files ?? NO_FILES, stored);
-      }
-      return draft;
-    } catch (thrown) {
-      const error = ServeError.from(thrown);
-      // A load that may not be is no failure of the model.
-      throw error.code === 'Unimplemented' ? error : this.#configFailure(state, error);
-    }
-  }
-
-  /** @returns undefined when nothing of it can be read and nothing of it is needed */
-  async #readFolder(id: ModelId, isOptional: boolean): Promise<ModelFolder | undefined> {
-    try {
-      return await this.#namespaces.read(id);
-    } catch (thrown) {
-      if (isOptional) return undefined;
-      const error = ServeError.from(thrown);
-      if (error.code === 'InvalidArgument' || error.code === 'Cancelled') throw error;
-      throw this.#failure(error.code, `${failedToPoll(id.name)}: ${error.message}`, error);
-    }
-  }
-
-  async #build(id: ModelId, draft: DraftModel): Promise<BuildResult> {
-    const built: ServedVersion[] = [];
-    const failed = new Map<number, ServeError>();
-    let fetched: FetchedModel | undefined;
-    try {
-      fetched = await this.#fetch(draft);
-    } catch (thrown) {
-      const error = ServeError.from(thrown);
-      return { built, failed: new Map(draft.versions.map(({ version }) => [version, error])) };
-    }
-    const local = fetched === undefined ? draft : withFiles(draft, fetched);
-    for (const version of draft.versions) {
-      try {
-        const what = `'${draft.folder.name}' version ${version.version}`;
-        const wire = (one: ModelConfig) => wireMembers(one, this.#models.othersOf(id));
-        const build = () => buildVersion(local, version, { ...this.#options, wire });
-        built.push(await this.#attempt(what, build));
-      } catch (thrown) {
-        failed.set(version.version, ServeError.from(thrown));
-      }
-    }
-    return fetched === undefined ? { built, failed } : { built, failed, fetched };
-  }
-
-  /** @returns undefined when the files are on this machine as it is */
-  async #fetch({ folder, versions }: DraftModel): Promise<FetchedModel | undefined> {
-    if (folder.fetch === undefined) return undefined;
-    const wanted = versions.map(({ version }) => version);
-    const { signal } = this.#exiting;
-    return this.#attempt(`files of '${folder.name}'`, async () => folder.fetch?.(wanted, signal));
-  }
-
-  #attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
-    const { loadRetries: retries, log } = this.#options;
-    return attemptLoad(work, { what, retries, signal: this.#exiting.signal, log });
-  }
-
-  async #buildFailure(
-    state: ModelState,
-    failed: ReadonlyMap<number, ServeError>,
-  ): Promise<ServeError> {
-    const { reasons, text } = buildReasons(failed);
-    const memberError = [...failed.values()].find((error) => error instanceof MemberError);
-    if (memberError !== undefined) {
-      state.failLoad(new Map());
-      if (state.served().length === 0) state.forget();
-      await this.#publisher.publish();
-      return this.#memberFailure(state, memberError);
-    }
-    const configError = [...failed.values()].find(
-      (error): error is ConfigError => error instanceof ConfigError && error.phase === 'read',
-    );
-    state.failLoad(reasons);
-    await this.#publisher.publish();
-    if (configError !== undefined) {
-      return this.#configFailure(state, configError);
-    }
-    return this.#failure('InvalidArgument', `load failed for model '${state.name}': ${text}`);
-  }
-
-  #memberFailure(state: ModelState, error: ServeError): ServeError {
-    state.failBeforeVersions(error.message);
-    return this.#failure(error.code, `load failed for model '${state.name}': ${error.message}\n`);
-  }
-
-  #configFailure(state: ModelState, error: ServeError): ServeError {
-    state.failBeforeVersions(error.message);
-    return this.#failure('Internal', `${failedToPoll(state.name)}: ${error.message}`, error);
-  }
-
-  #failure(code: StatusCode, message: string, cause?: unknown): ServeError {
-    this.#options.log.error(message.trimEnd());
-    return new ServeError(code, message, cause === undefined ? undefined : { cause });
-  }
-
-  /** A build whose instances are all lost serves nothing until it is built anew. */
-  #isLost(state: ModelState): boolean {
-    const impaired = impairments(this.#options.engine);
-    return state.served().some(({ handle }) => impaired.get(handle)?.isLost === true);
-  }
-
   #table(): DispatchTable {
     this.#options.changed?.();
     const { isReady, needs } = this.readiness();
@@ -565,30 +379,10 @@ export class ModelLifecycle {
 
 const MOST_FAILED_STRAYS = 256;
 
-const NO_FILES: OverrideFiles = new Map();
-
 const NOT_READY: Readiness = { isReady: false, waitsFor: [], needs: [] };
-interface BuildResult {
-  readonly built: ServedVersion[];
-  /** by version */
-  readonly failed: Map<number, ServeError>;
-  /** files that the builds came from, when they were brought for them */
-  readonly fetched?: FetchedModel;
-}
-
-const withFiles = (draft: DraftModel, { locate }: FetchedModel): DraftModel => ({
-  ...draft,
-  folder: { ...draft.folder, locate },
-});
 
 /** Waits for all, also when one fails. @throws what the first that failed threw */
 async function allDone(work: readonly Promise<void>[]): Promise<void> {
   const failed = (await Promise.allSettled(work)).find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-}
-
-function takeStaged(model: Model): Model['staged'] {
-  const { staged } = model;
-  model.staged = undefined;
-  return staged;
 }

@@ -1,7 +1,12 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ServeError, StatusCode } from '../base/status.ts';
+import type { Log } from '../base/log.ts';
+import { ServeError, type StatusCode } from '../base/status.ts';
+import { ConfigError } from '../config/config-error.ts';
+import { MemberError } from './ensembles.ts';
+import type { ModelState } from './model-state.ts';
+import type { Publisher } from './publisher.ts';
 
 /** Triton's words for a load that ended before the model was looked at. */
 export const failedToPoll = (name: string): string =>
@@ -20,14 +25,14 @@ export function tritonName(code: StatusCode): string {
 }
 
 /** Why versions could not be built, in Triton's words. */
-export interface BuildReasons {
+interface BuildReasons {
   /** by version, as the index tells it */
   readonly reasons: ReadonlyMap<number, string>;
   /** as the answer of the load tells it */
   readonly text: string;
 }
 
-export function buildReasons(failed: ReadonlyMap<number, ServeError>): BuildReasons {
+function buildReasons(failed: ReadonlyMap<number, ServeError>): BuildReasons {
   const reasons = new Map<number, string>();
   let text = '';
   for (const [version, error] of failed) {
@@ -37,3 +42,67 @@ export function buildReasons(failed: ReadonlyMap<number, ServeError>): BuildReas
   }
   return { reasons, text };
 }
+
+/** Notes in the state of a model why it could not be loaded, logs it once and makes what the caller is told. */
+export class LoadFailures {
+  readonly #publisher: Pick<Publisher, 'publish'>;
+  readonly #log: Pick<Log, 'error'>;
+
+  constructor(publisher: Pick<Publisher, 'publish'>, log: Pick<Log, 'error'>) {
+    this.#publisher = publisher;
+    this.#log = log;
+  }
+
+  /** The folder cannot be read. What is known of the model stays. */
+  ofRead(name: string, error: ServeError): ServeError {
+    return this.#failure(error.code, `${failedToPoll(name)}: ${error.message}`, error);
+  }
+
+  ofConfig(state: ModelState, error: ServeError): ServeError {
+    state.failBeforeVersions(error.message);
+    return this.#failure('Internal', `${failedToPoll(state.name)}: ${error.message}`, error);
+  }
+
+  /** The version policy leaves none of the versions. */
+  ofNoVersion(state: ModelState): ServeError {
+    const reason = `at least one version must be available under the version policy of model '${state.name}'`;
+    state.failBeforeVersions(reason, true);
+    return this.#failure('InvalidArgument', `${failedToLoad(state)}: ${reason}\n`);
+  }
+
+  /** A model of its steps is missing, or does not fit. */
+  ofMember(state: ModelState, error: ServeError): ServeError {
+    state.failBeforeVersions(error.message);
+    return this.#failure(error.code, `${failedToLoad(state)}: ${error.message}\n`);
+  }
+
+  /**
+   * Versions could not be built; resolves when every I/O thread knows.
+   * @param failed by version, at least one
+   */
+  async ofBuild(state: ModelState, failed: ReadonlyMap<number, ServeError>): Promise<ServeError> {
+    const { reasons, text } = buildReasons(failed);
+    const errors = [...failed.values()];
+    const memberError = errors.find((error) => error instanceof MemberError);
+    if (memberError !== undefined) {
+      state.failLoad(new Map());
+      if (state.served().length === 0) state.forget();
+      await this.#publisher.publish();
+      return this.ofMember(state, memberError);
+    }
+    state.failLoad(reasons);
+    await this.#publisher.publish();
+    const configError = errors.find(
+      (error) => error instanceof ConfigError && error.phase === 'read',
+    );
+    if (configError !== undefined) return this.ofConfig(state, configError);
+    return this.#failure('InvalidArgument', `${failedToLoad(state)}: ${text}`);
+  }
+
+  #failure(code: StatusCode, message: string, cause?: unknown): ServeError {
+    this.#log.error(message.trimEnd());
+    return new ServeError(code, message, cause === undefined ? undefined : { cause });
+  }
+}
+
+const failedToLoad = ({ name }: ModelState): string => `load failed for model '${name}'`;

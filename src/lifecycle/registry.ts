@@ -188,3 +188,10 @@ export class ModelRegistry {
     return wanted.length > 0 ? wanted : named.slice(0, 1);
   }
 }
+
+/** The files that a model was built from are the caller's to remove from now on. */
+export function takeStaged(model: Model): Model['staged'] {
+  const { staged } = model;
+  model.staged = undefined;
+  return staged;
+}

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { loadBinding } from '../addon/binding.ts';
 import { Log } from '../base/log.ts';
@@ -102,8 +103,11 @@ async function run(options: ServerOptions, log: Log): Promise<number> {
     ...(canAsk() ? { ask: askYesNo } : {}),
   });
   const timeoutMs = options.exitTimeoutSecs * 1000;
+  let isStarted = false;
   try {
-    const started = start(server, log);
+    const started = start(server, log).finally(() => {
+      isStarted = true;
+    });
     const problem = await Promise.race([started, signalled.then(() => undefined)]);
     if (problem !== undefined) {
       await server.close(0);
@@ -117,6 +121,11 @@ async function run(options: ServerOptions, log: Log): Promise<number> {
   }
   const number = await signalled;
   log.info(`Signal (${number}) received.`);
+  if (isStarted && options.drainDelaySecs > 0) {
+    await server.lifecycle.leave();
+    log.info(`Not ready; serving on for ${options.drainDelaySecs} s.`);
+    await sleep(options.drainDelaySecs * 1000);
+  }
   log.info('Waiting for in-flight requests to complete.');
   if (await server.close(timeoutMs)) return 0;
   stderr.write('failed to stop server: Internal - Exit timeout expired. Exiting immediately.\n');

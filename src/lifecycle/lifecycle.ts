@@ -75,6 +75,7 @@ export class ModelLifecycle {
   readonly #dependencies: Dependencies;
   #isStarted = false;
   readonly #exiting = new AbortController();
+  #isLeaving = false;
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
@@ -112,7 +113,7 @@ export class ModelLifecycle {
   }
 
   readiness(): Readiness {
-    if (!this.#isStarted || this.#exiting.signal.aborted) return NOT_READY;
+    if (!this.#isStarted || this.#isLeaving) return NOT_READY;
     if (!this.#options.strictReadiness) return { ...NOT_READY, isReady: true };
     return judgeReadiness(this.#options.readinessPolicy ?? { kind: 'all' }, this.#models.states());
   }
@@ -247,10 +248,16 @@ export class ModelLifecycle {
     return this.#models.rows();
   }
 
+  /** Not ready from now on, all else as before; resolves when every I/O thread knows. */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    await this.#publisher.publish();
+  }
+
   /** Not ready from now on, no new load; resolves when every I/O thread knows. */
   async beginExit(): Promise<void> {
     this.#exiting.abort();
-    await this.#publisher.publish();
+    await this.leave();
   }
 
   /** Unloads everything and waits until it is gone. To be called after `beginExit` and a drain. */
@@ -369,7 +376,7 @@ export class ModelLifecycle {
       live: true,
       ready: isReady,
       needs,
-      exiting: this.#exiting.signal.aborted,
+      exiting: this.#isLeaving,
       ...(this.#options.onDemand === true ? { onDemand: true } : {}),
       unknownModel: grpcNumber(this.#namespaces.unknownCode),
       models: this.#models.dispatch(),

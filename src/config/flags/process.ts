@@ -7,12 +7,14 @@ import { both, type Flag, INT32_MAX, ignore, int32 } from './flag.ts';
 export interface ProcessOptions {
   readonly id: string;
   readonly exitTimeoutSecs: number;
+  readonly drainDelaySecs: number;
 }
 
 /** Before any flag is read; the defaults of the flags follow. */
 export const emptyProcessOptions: ProcessOptions = {
   id: '',
   exitTimeoutSecs: 0,
+  drainDelaySecs: 0,
 };
 
 /** What a timer of Node can wait for. */
@@ -44,6 +46,16 @@ export const processFlags: readonly Flag<ProcessOptions>[] = [
     defaults: both('30'),
     set: (draft, value) => {
       draft.exitTimeoutSecs = Math.min(Math.max(0, int32(value)), MOST_SECONDS);
+    },
+  },
+  {
+    name: 'drain-delay-secs',
+    group: 'Server',
+    value: '<integer>',
+    help: 'Seconds that a server which was told to stop goes on as before, not ready, so that balancers send no more.',
+    defaults: both('0'),
+    set: (draft, value) => {
+      draft.drainDelaySecs = Math.min(Math.max(0, int32(value)), MOST_SECONDS);
     },
   },
 ];

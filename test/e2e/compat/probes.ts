@@ -423,6 +423,12 @@ export const probes: Readonly<Record<string, Probe>> = {
     },
   ),
 
+  // test/e2e/stop.test.ts ends a server that has it.
+  'drain-delay': optional(
+    () => ['--drain-delay-secs=1'],
+    async (subject) => optionsOf(subject).options.drainDelaySecs > 0,
+  ),
+
   'server-timing': optional(
     () => ['--server-timing'],
     async (subject) => (await infer(subject)).headers['server-timing'] !== undefined,

@@ -33,6 +33,9 @@ Napi::Array Models(Napi::Env env, const engine::Engine& engine) {
     object.Set("version", static_cast<double>(samples[i].model->plan().version));
     object.Set("tensorBytes", Bytes(env, samples[i].statistics.tensor_bytes));
     object.Set("idleBytes", Bytes(env, samples[i].statistics.idle_bytes));
+    if (const auto bytes = samples[i].model->RuntimeBytes()) {
+      object.Set("runtimeBytes", Bytes(env, *bytes));
+    }
     models.Set(i, object);
   }
   return models;

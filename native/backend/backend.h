@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -121,6 +122,9 @@ class BackendModel {
   // The version is being stopped: executions that wait for somebody outside go on now. Any thread,
   // more than once.
   virtual void Unblock() {}
+  // What the runtime has allocated for all instances of the version: weights and working memory.
+  // Nothing where it does not say. Any thread, while they run, too.
+  virtual std::optional<size_t> RuntimeBytes() const { return std::nullopt; }
   // Test door: JSON in, JSON out. Only the test backends answer.
   virtual base::Result<std::string> Control(std::string_view json) {
     (void)json;

@@ -252,6 +252,7 @@ class CachedModel final : public model::Servable {
   }
   double load_seconds() const override { return model_->load_seconds(); }
   std::optional<model::LoadView> ViewLoad() const override { return model_->ViewLoad(); }
+  std::optional<size_t> RuntimeBytes() const override { return model_->RuntimeBytes(); }
   base::Result<std::string> Control(std::string_view json) override {
     return model_->Control(json);
   }

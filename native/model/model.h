@@ -95,6 +95,7 @@ class Model final : public Servable {
                     base::Instant now);
   double load_seconds() const override { return load_seconds_; }
   bool CanServe() const override { return can_serve_.load(std::memory_order_acquire); }
+  std::optional<size_t> RuntimeBytes() const override { return backend_model_->RuntimeBytes(); }
   base::Result<std::string> Control(std::string_view json) override {
     return backend_model_->Control(json);
   }

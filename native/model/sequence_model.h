@@ -54,6 +54,10 @@ class SequenceModel final : public Servable, private RequestTaker {
   void Trim() override;
   metrics::ModelStatistics Statistics() const override;
   double load_seconds() const override { return load_seconds_; }
+  // Its instances share one model of the backend.
+  std::optional<size_t> RuntimeBytes() const override {
+    return instances_[0].model->RuntimeBytes();
+  }
   base::Result<std::string> Control(std::string_view json) override {
     return instances_[0].model->Control(json);
   }

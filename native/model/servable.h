@@ -78,6 +78,9 @@ class Servable : public base::RefCounted {
   // Gives memory back that is kept for batches to come. Takes free instances for a moment.
   virtual void Trim() = 0;
 
+  // What its runtime has allocated for it, where that says so.
+  virtual std::optional<size_t> RuntimeBytes() const { return std::nullopt; }
+
   // Test door of its backend: JSON in, JSON out.
   virtual base::Result<std::string> Control(std::string_view json) = 0;
 

@@ -49,6 +49,7 @@ class Splitter final : public Servable {
   void Trim() override { model_->Trim(); }
   double load_seconds() const override { return model_->load_seconds(); }
   std::optional<LoadView> ViewLoad() const override { return model_->ViewLoad(); }
+  std::optional<size_t> RuntimeBytes() const override { return model_->RuntimeBytes(); }
   base::Result<std::string> Control(std::string_view json) override {
     return model_->Control(json);
   }

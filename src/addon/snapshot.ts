@@ -91,6 +91,8 @@ export interface MemoryUse {
     readonly tensorBytes: number;
     /** kept for batches to come */
     readonly idleBytes: number;
+    /** what its runtime has allocated for it: weights and working memory; absent where that does not say */
+    readonly runtimeBytes?: number;
   }[];
   /** mallinfo2: pieces in use, free pieces that may have no pages, and mappings of their own */
   readonly allocator: {

@@ -24,6 +24,8 @@ export interface MemoryReport {
     readonly version: string;
     readonly tensors_bytes: number;
     readonly idle_bytes: number;
+    /** what its runtime has allocated for it, where that says so: weights and working memory */
+    readonly runtime_bytes?: number;
     /** what serving it takes, where that is estimated: in mode on-demand */
     readonly loaded_bytes?: number;
   }[];
@@ -72,13 +74,14 @@ export class MemoryQueries {
         other_bytes: Math.max(0, native.usedBytes - native.requestBytes - tensors),
       },
       idle_bytes: native.idleBytes + sum('idleBytes'),
-      models: native.models.map(({ name, version, tensorBytes, idleBytes }) => {
+      models: native.models.map(({ name, version, tensorBytes, idleBytes, runtimeBytes }) => {
         const loaded = loadedBytes(name);
         return {
           name,
           version: String(version),
           tensors_bytes: tensorBytes,
           idle_bytes: idleBytes,
+          ...(runtimeBytes === undefined ? {} : { runtime_bytes: runtimeBytes }),
           ...(loaded === undefined ? {} : { loaded_bytes: loaded }),
         };
       }),

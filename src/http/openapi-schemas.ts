@@ -137,6 +137,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
         version: text,
         tensors_bytes: integer,
         idle_bytes: integer,
+        runtime_bytes: integer,
         loaded_bytes: integer,
       }),
     ),

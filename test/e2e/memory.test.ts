@@ -2,10 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { MemoryReport } from '../../src/control/memory.ts';
 import { askHttp } from '../support/http-client.ts';
-import { startNereid } from '../support/nereid.ts';
+import { projectRoot, startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { until } from '../support/until.ts';
 
@@ -122,6 +123,25 @@ describe('GET /v2/memory', () => {
         return used_bytes === 0 && models.length === 1;
       });
     }
+  });
+
+  it('says what ONNX Runtime holds for a model, and nothing of runtimes that do not say', async () => {
+    await using server = await startNereid({
+      executable: 'nereid',
+      args: [
+        `--model-repository=${projectRoot}model_repository`,
+        '--model-control-mode=explicit',
+        '--load-model=digits',
+        '--load-model=simple_identity',
+      ],
+    });
+    const { body } = await askHttp(server.endpoints.http, 'GET', '/v2/memory');
+    const { models } = JSON.parse(body) as MemoryReport;
+    const bytes = new Map(models.map(({ name, runtime_bytes }) => [name, runtime_bytes]));
+    // Its weights are nearly all of its file.
+    const file = statSync(`${projectRoot}model_repository/digits/1/model.onnx`).size;
+    assert.ok((bytes.get('digits') ?? 0) > 0.9 * file, String(bytes.get('digits')));
+    assert.equal(bytes.get('simple_identity'), undefined);
   });
 
   it('is off where Triton has nothing', async () => {

@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "backend/onnxruntime/error.h"
@@ -26,6 +28,16 @@ std::string LoaderReason(const std::string& path) {
   std::string reason = raw == nullptr ? "unknown reason" : raw;
   if (reason.starts_with(path + ": ")) reason.erase(0, path.size() + 2);
   return WithoutFolders(reason);
+}
+
+// 30 of `1.30.0`; 0 for what is not of that form. Asking a library for a table that it has not
+// makes it print a complaint.
+int MinorVersion(std::string_view version) {
+  int minor = 0;
+  if (version.starts_with("1.")) {
+    std::from_chars(version.data() + 2, version.data() + version.size(), minor);
+  }
+  return minor;
 }
 
 }  // namespace
@@ -48,6 +60,11 @@ void Library::WriteLog(void* self, LoggingLevel level, const char*, const char*,
             0, std::string(text) + " (" + place + ")");
 }
 
+Library::Library(const Api* api, std::string version)
+    : api_(api),
+      version_(std::move(version)),
+      tells_statistics_(MinorVersion(version_) >= kStatisticsVersion) {}
+
 base::Status Library::NotInstalled() {
   return base::Unavailable(std::string("onnxruntime: ONNX Runtime is not installed: ") + kRemedy);
 }
@@ -55,8 +72,8 @@ base::Status Library::NotInstalled() {
 base::Result<std::shared_ptr<const Library>> Library::Open(const std::string& path) {
   struct stat file;
   if (path.empty() || (stat(path.c_str(), &file) != 0 && errno == ENOENT)) return NotInstalled();
-  // The library reports its use to its vendor and keeps a database for it in the user's cache folder,
-  // unless this is set before it loads. Whoever wants that sets the variable to 0.
+  // The library reports its use to its vendor and keeps a database for it in the user's cache
+  // folder, unless this is set before it loads. Whoever wants that sets the variable to 0.
   setenv("ORT_DISABLE_TELEMETRY", "1", 0);
   // RTLD_LOCAL: two builds may live in one process, and none of their symbols may serve anybody
   // else.

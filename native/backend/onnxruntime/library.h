@@ -39,14 +39,17 @@ class Library {
   // ONNX Runtime's own, for names and string tensors.
   Allocator* allocator() const { return allocator_; }
   const std::string& version() const { return version_; }
+  // Allocators can be asked what they hold (ONNX Runtime 1.23).
+  bool tells_statistics() const { return tells_statistics_; }
 
  private:
-  Library(const Api* api, std::string version) : api_(api), version_(std::move(version)) {}
+  Library(const Api* api, std::string version);
   static void WriteLog(void* self, LoggingLevel level, const char* category, const char* log_id,
                        const char* place, const char* text);
 
   const Api* const api_;
   const std::string version_;
+  const bool tells_statistics_;
   Env* env_ = nullptr;
   MemoryInfo* host_memory_ = nullptr;
   Allocator* allocator_ = nullptr;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "backend/onnxruntime/binding.h"
 #include "backend/onnxruntime/instance.h"
@@ -47,7 +48,9 @@ class OrtModel final : public BackendModel {
         model_file_(std::move(model_file)),
         settings_(settings),
         shares_session_(settings.share_sessions.value_or(
-            !settings.runs_on_caller() || BytesBeside(model_file_) > kMaxFilesOfOwnSessions)) {}
+            !settings.runs_on_caller() || BytesBeside(model_file_) > kMaxFilesOfOwnSessions)) {
+    opened_.push_back(session_);
+  }
 
   base::Result<std::unique_ptr<Instance>> CreateInstance(int index) override {
     std::lock_guard lock(mutex_);
@@ -68,12 +71,35 @@ class OrtModel final : public BackendModel {
     return OpenLocked();
   }
 
+  std::optional<size_t> RuntimeBytes() const override {
+    std::vector<std::shared_ptr<const Session>> sessions;
+    {
+      std::lock_guard lock(opened_mutex_);
+      for (const auto& opened : opened_) {
+        if (auto session = opened.lock()) sessions.push_back(std::move(session));
+      }
+    }
+    size_t total = 0;
+    for (const auto& session : sessions) {
+      const auto bytes = session->AllocatedBytes();
+      if (!bytes) return std::nullopt;
+      total += *bytes;
+    }
+    return total;
+  }
+
  private:
   base::Result<std::unique_ptr<Instance>> OpenLocked() {
-    ASSIGN_OR_RETURN(std::shared_ptr<const Session> session,
-                     Session::Open(library_, model_file_, settings_));
+    ASSIGN_OR_RETURN(std::shared_ptr<const Session> session, OpenSession());
     if (shares_session_) session_ = session;
     return MakeInstance(std::move(session));
+  }
+  base::Result<std::shared_ptr<const Session>> OpenSession() {
+    ASSIGN_OR_RETURN(auto session, Session::Open(library_, model_file_, settings_));
+    std::lock_guard lock(opened_mutex_);
+    std::erase_if(opened_, [](const auto& opened) { return opened.expired(); });
+    opened_.push_back(session);
+    return session;
   }
   std::unique_ptr<Instance> MakeInstance(std::shared_ptr<const Session> session) const {
     return std::make_unique<ort::OrtInstance>(model_, std::move(session));
@@ -83,6 +109,8 @@ class OrtModel final : public BackendModel {
   const std::shared_ptr<const ort::Library> library_;
   std::mutex mutex_;                        // one instance is made at a time
   std::shared_ptr<const Session> session_;  // of the first instance, or all; guarded by mutex_
+  mutable std::mutex opened_mutex_;
+  std::vector<std::weak_ptr<const Session>> opened_;  // guarded by opened_mutex_
   const std::string model_file_;
   const ort::SessionSettings settings_;
   const bool shares_session_;

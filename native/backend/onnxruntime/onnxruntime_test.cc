@@ -357,6 +357,46 @@ TEST_P(OnnxRuntimeSessions, RunOnManyThreads) {
   EXPECT_EQ(wrong, 0);
 }
 
+TEST_F(OnnxRuntime, TellsWhatItsSessionsHold) {
+  constexpr size_t kWeights = size_t{1} << 20;
+  OnnxFile file;
+  file.Input("x", kFloat, {-1, 1})
+      .Output("y", kFloat, {-1, 1 << 18})
+      .Initializer("w", kFloat, {1, 1 << 18}, std::string(kWeights, '\0'))
+      .Node("MatMul", {"x", "w"}, {"y"});
+  const auto plan = [](std::map<std::string, std::string> parameters) {
+    core::ModelPlan made = PlanOf("", 0, {Tensor("x", DataType::kFp32, {-1, 1})},
+                                  {Tensor("y", DataType::kFp32, {-1, 1 << 18})});
+    made.parameters = std::move(parameters);
+    return made;
+  };
+  ASSERT_EQ(Load(plan({{"share_session_between_instances", "false"}}), file).message(), "");
+  if (!ort::Library::Open(ort::LibraryForTest()).value()->tells_statistics()) {
+    EXPECT_FALSE(model_->RuntimeBytes());
+    GTEST_SKIP() << "ONNX Runtime is older than 1.23";
+  }
+  const size_t loaded = model_->RuntimeBytes().value_or(0);
+  EXPECT_GE(loaded, kWeights);
+  EXPECT_LT(loaded, 3 * kWeights);
+  {
+    const auto second = model_->CreateInstance(1);
+    ASSERT_TRUE(second.ok());
+    EXPECT_EQ(model_->RuntimeBytes(), 2 * loaded);
+  }
+  EXPECT_EQ(model_->RuntimeBytes(), loaded);
+  // The output is not of a known shape, so the library brings its memory.
+  TestBatch batch(plan_);
+  batch.Input(0, DataType::kFp32, {4, 1}, Pack<float>({1, 2, 3, 4}));
+  ASSERT_EQ(batch.Run(*instance_).message(), "");
+  EXPECT_GE(model_->RuntimeBytes(), loaded + 4 * kWeights);
+
+  ASSERT_EQ(Load(plan({{"share_session_between_instances", "true"}}), file).message(), "");
+  const auto sharing = model_->CreateInstance(1);
+  EXPECT_EQ(model_->RuntimeBytes(), loaded);
+  ASSERT_EQ(Load(plan({{"enable_mem_arena", "0"}}), file).message(), "");
+  EXPECT_FALSE(model_->RuntimeBytes());
+}
+
 TEST_F(OnnxRuntime, DescribesAFileInItsOrder) {
   OnnxFile file;
   file.Input("zeta", kFloat, {-1, 3})

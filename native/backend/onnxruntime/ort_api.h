@@ -11,9 +11,11 @@
 // every place with the vendor's header wherever one can be found.
 namespace serving::backend::ort {
 
-// The lowest table that has all functions below (ONNX Runtime 1.17). A library answers with null if
-// it is older.
+// The lowest table that has all functions that we need (ONNX Runtime 1.17). A library answers with
+// null if it is older.
 inline constexpr uint32_t kApiVersion = 17;
+// Since 1.23 it has those behind the strings, too.
+inline constexpr int kStatisticsVersion = 23;
 
 struct Env;
 struct Status;
@@ -25,6 +27,7 @@ struct TypeInfo;
 struct TensorInfo;  // element type and shape
 struct SessionOptions;
 struct Allocator;
+struct KeyValuePairs;
 
 enum LoggingLevel : int { kVerbose, kInfo, kWarning, kError, kFatal };
 enum GraphLevel : int { kDisableAll = 0, kEnableBasic = 1, kEnableExtended = 2, kEnableAll = 99 };
@@ -114,9 +117,18 @@ struct Api {
   void (*ReleaseSessionOptions)(SessionOptions*);                                                   // 100
   Unused<29> unused_101;
   Status* (*AddSessionConfigEntry)(SessionOptions*, const char* key, const char* value);            // 130
-  Unused<121> unused_131;
+  Status* (*CreateAllocator)(const RawSession*, const MemoryInfo*, Allocator**);                    // 131
+  void (*ReleaseAllocator)(Allocator*);                                                             // 132
+  Unused<119> unused_133;
   // Keeps NUL bytes, which FillStringTensor with its C strings cannot.
   Status* (*GetResizedStringTensorElementBuffer)(RawValue*, size_t index, size_t bytes, char**);    // 252
+  // From here on only where `Library::tells_statistics`.
+  Unused<44> unused_253;
+  const char* (*GetKeyValue)(const KeyValuePairs*, const char* key);                                // 297
+  Unused<2> unused_298;
+  void (*ReleaseKeyValuePairs)(KeyValuePairs*);                                                     // 300
+  Unused<18> unused_301;
+  Status* (*AllocatorGetStats)(const Allocator*, KeyValuePairs**);                                  // 319
 };
 // clang-format on
 

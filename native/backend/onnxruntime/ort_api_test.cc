@@ -20,7 +20,11 @@ static_assert(offsetof(Api, SessionGetOverridableInitializerName) == 38 * sizeof
 static_assert(offsetof(Api, GetTensorTypeAndShape) == 65 * sizeof(void*));
 static_assert(offsetof(Api, ReleaseSessionOptions) == 100 * sizeof(void*));
 static_assert(offsetof(Api, AddSessionConfigEntry) == 130 * sizeof(void*));
+static_assert(offsetof(Api, ReleaseAllocator) == 132 * sizeof(void*));
 static_assert(offsetof(Api, GetResizedStringTensorElementBuffer) == 252 * sizeof(void*));
+static_assert(offsetof(Api, GetKeyValue) == 297 * sizeof(void*));
+static_assert(offsetof(Api, ReleaseKeyValuePairs) == 300 * sizeof(void*));
+static_assert(offsetof(Api, AllocatorGetStats) == 319 * sizeof(void*));
 
 #ifdef ORT_API_VERSION
 
@@ -30,6 +34,13 @@ static_assert(offsetof(Api, GetResizedStringTensorElementBuffer) == 252 * sizeof
   EXPECT_EQ(offsetof(Api, function), offsetof(::OrtApi, function)) << #function
 
 TEST(OrtApi, PlacesAreThoseOfTheVendorsHeader) {
+#if ORT_API_VERSION >= 23
+  EXPECT_SAME_PLACE(GetKeyValue);
+  EXPECT_SAME_PLACE(ReleaseKeyValuePairs);
+  EXPECT_SAME_PLACE(AllocatorGetStats);
+#endif
+  EXPECT_SAME_PLACE(CreateAllocator);
+  EXPECT_SAME_PLACE(ReleaseAllocator);
   EXPECT_SAME_PLACE(GetErrorCode);
   EXPECT_SAME_PLACE(GetErrorMessage);
   EXPECT_SAME_PLACE(CreateEnvWithCustomLogger);

@@ -3,6 +3,8 @@
 
 #include "backend/onnxruntime/session.h"
 
+#include <charconv>
+#include <cstring>
 #include <utility>
 
 #include "backend/onnxruntime/element_type.h"
@@ -118,6 +120,28 @@ base::Status Session::ReadPorts() {
                                             a.SessionGetOverridableInitializerName,
                                             a.SessionGetOverridableInitializerTypeInfo}));
   return {};
+}
+
+std::optional<size_t> Session::AllocatedBytes() const {
+  if (!library_->tells_statistics()) return std::nullopt;
+  const Api& a = api();
+  Allocator* allocator = nullptr;
+  KeyValuePairs* pairs = nullptr;
+  if (!ToStatus(a, a.CreateAllocator(raw_, library_->host_memory(), &allocator)).ok()) {
+    return std::nullopt;
+  }
+  std::optional<size_t> bytes;
+  if (ToStatus(a, a.AllocatorGetStats(allocator, &pairs)).ok()) {
+    const char* const text = a.GetKeyValue(pairs, "TotalAllocated");
+    size_t total = 0;
+    if (text != nullptr &&
+        std::from_chars(text, text + std::strlen(text), total).ec == std::errc()) {
+      bytes = total;
+    }
+    a.ReleaseKeyValuePairs(pairs);
+  }
+  a.ReleaseAllocator(allocator);
+  return bytes;
 }
 
 Session::~Session() {

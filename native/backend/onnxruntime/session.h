@@ -43,6 +43,9 @@ class Session {
   const std::shared_ptr<const Library>& shared_library() const { return library_; }
   const Api& api() const { return library_->api(); }
   RawSession* raw() const { return raw_; }
+  // What its arena has taken from the system: weights and working memory. Nothing without an arena,
+  // and of libraries that do not say. While it runs, too.
+  std::optional<size_t> AllocatedBytes() const;
   // In the model's order.
   const std::vector<Port>& inputs() const { return inputs_; }
   const std::vector<Port>& outputs() const { return outputs_; }

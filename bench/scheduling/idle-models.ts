@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { Running } from '../../test/soak/server-facts.ts';
+import type { Running } from '../../test/support/server-facts.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
 import { readTree } from '../process-tree.ts';
 import { spread } from '../statistics.ts';

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { GrpcInferClient } from '../../test/soak/infer-clients.ts';
-import { ServerFacts } from '../../test/soak/server-facts.ts';
+import { GrpcInferClient } from '../../test/support/infer-clients.ts';
+import { ServerFacts } from '../../test/support/server-facts.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
 import { testDoor } from '../../test/support/test-door.ts';
 import { until } from '../../test/support/until.ts';
@@ -13,13 +13,12 @@ import { ROW, start } from './server-cpu.ts';
 const QUEUED = 200;
 const REFUSALS = 2000;
 
-const GATED = `parameters { key: "closed" value { string_value: "true" } }
-dynamic_batching { default_queue_policy { max_queue_size: ${QUEUED} } }`;
+const BATCHING = `dynamic_batching { default_queue_policy { max_queue_size: ${QUEUED} } }`;
 
 /** Milliseconds from the clients' leaving until the gauge of the queue says that it is empty, scrapes included. */
 export async function measureQueue({ rounds }: Effort): Promise<Figure[]> {
   using repository = new TempRepository();
-  await repository.add('gated', 'gate', [1], GATED);
+  await repository.addGate('gated', BATCHING);
   await using server = await start(repository);
   const facts = new ServerFacts(server);
   await using holder = new GrpcInferClient(server.endpoints.grpc);

@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { GrpcInferClient, type Rows } from '../../test/soak/infer-clients.ts';
-import type { Running } from '../../test/soak/server-facts.ts';
+import { GrpcInferClient, type Rows } from '../../test/support/infer-clients.ts';
 import { startNereid } from '../../test/support/nereid.ts';
+import type { Running } from '../../test/support/server-facts.ts';
 import type { TempRepository } from '../../test/support/temp-repository.ts';
 import { cpuBetween, readTree } from '../process-tree.ts';
 

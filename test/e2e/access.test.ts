@@ -12,6 +12,7 @@ import { loadBinding } from '../../src/addon/binding.ts';
 import { GrpcClient } from '../support/grpc-client.ts';
 import { askHttp, type HttpAnswer, inferBody } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { AUDIENCE, forge, ISSUER, TokenIssuer } from '../support/token-issuer.ts';
 import { until } from '../support/until.ts';
@@ -327,10 +328,7 @@ describe('tokens', () => {
   });
 
   it('do not fill the memory, whatever they are', async () => {
-    const kib = (): Promise<number> =>
-      import('node:fs').then(({ readFileSync }) =>
-        Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]),
-      );
+    const facts = new ServerFacts(server);
     const random = (): string =>
       `${randomBytes(30).toString('base64url')}.${randomBytes(150).toString('base64url')}.${randomBytes(60).toString('base64url')}`;
     const { Agent, request } = await import('node:http');
@@ -355,9 +353,9 @@ describe('tokens', () => {
       }
     };
     await burst(5_000);
-    const before = await kib();
+    const before = facts.residentKib();
     await burst(20_000);
-    const grown = (await kib()) - before;
+    const grown = facts.residentKib() - before;
     agent.destroy();
     assert.ok(grown < 32 * 1024, `${grown} KiB more after 20,000 tokens`);
     assert.equal((await infer(server, bearer(await good({ jti: 'still' })))).status, 200);

@@ -64,12 +64,9 @@ describe('each row', () => {
        output [{ name: "OUT" data_type: TYPE_FP16 dims: [ -1 ] }]`,
     );
     await repository.write('half/1/empty', '');
-    await repository.add(
+    await repository.addGate(
       'full',
-      'gate',
-      [1],
-      'dynamic_batching { default_queue_policy { max_queue_size: 1 } }\n' +
-        'parameters { key: "closed" value { string_value: "true" } }',
+      'dynamic_batching { default_queue_policy { max_queue_size: 1 } }',
     );
     for (const program of PROGRAMS) {
       plain.set(program, await start(program, []));

@@ -9,6 +9,7 @@ import { it } from 'node:test';
 import { askHttp } from '../support/http-client.ts';
 import { NativeHeap } from '../support/native-heap.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { until } from '../support/until.ts';
 
@@ -82,7 +83,8 @@ it(`leaves nothing behind after ${LOADS} loads that fail`, { timeout: 300_000 },
     ],
     env: { ...NativeHeap.env(), TMPDIR: temp },
   });
-  const { http, metrics } = server.endpoints;
+  const { http } = server.endpoints;
+  const facts = new ServerFacts(server);
   const failing = async (model: string, expected: RegExp, body = '{}'): Promise<void> => {
     const answer = await askHttp(http, 'POST', `/v2/repository/models/${model}/load`, { body });
     assert.ok(answer.status === 400 || answer.status === 500, `${model}: ${answer.status}`);
@@ -98,17 +100,14 @@ it(`leaves nothing behind after ${LOADS} loads that fail`, { timeout: 300_000 },
     await failing('brought', /load failed for model 'brought'/, override);
     loads += answers.size + 2;
   };
-  const page = async (): Promise<string> => (await askHttp(metrics, 'GET', '/metrics')).body;
   /** Builds that native holds. */
   const handles = async (): Promise<string[]> =>
-    [...(await page()).matchAll(/^nv_inference_request_success\{model="(\w+)"/gm)].map(
+    [...(await facts.page()).matchAll(/^nv_inference_request_success\{model="(\w+)"/gm)].map(
       ([, model = '']) => model,
     );
-  const proc = `/proc/${server.pid}`;
   const held = async () => ({
-    files: readdirSync(`${proc}/fd`).length,
-    threads: readdirSync(`${proc}/task`).length,
-    poolBytes: /^nereid_memory_used_bytes (\S+)$/m.exec(await page())?.[1],
+    threads: facts.threads(),
+    poolBytes: await facts.poolBytes(),
     staged: readdirSync(temp).flatMap((name) => readdirSync(join(temp, name))),
   });
   const settled = () => until(async () => (await handles()).join() === 'steady');
@@ -116,14 +115,15 @@ it(`leaves nothing behind after ${LOADS} loads that fail`, { timeout: 300_000 },
   for (let i = 0; i < WARM_UP_ROUNDS; i++) await round();
   await settled();
   const before = await held();
+  const filesBefore = facts.files();
   const heap = new NativeHeap(server);
   await heap.begin();
   loads = 0;
   while (loads < LOADS) await round();
   await settled();
-  assert.notEqual(before.poolBytes, undefined);
   assert.deepEqual(before.staged, []);
   assert.deepEqual(await held(), before);
+  await until(() => facts.files() <= filesBefore);
   t.diagnostic(`native heap: ${await heap.growth()} bytes more`);
 
   // What failed can be repaired, and what served never stopped.

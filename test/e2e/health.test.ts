@@ -9,8 +9,10 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { GrpcClient } from '../support/grpc-client.ts';
 import { askHttp, inferBody } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import type { Endpoints } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 interface Details {
@@ -125,19 +127,14 @@ async function startFragile(instances: number, ...flags: string[]) {
       ...flags,
     ],
   });
-  const { http, grpc, metrics } = server.endpoints;
+  const { http, grpc } = server.endpoints;
+  const facts = new ServerFacts(server);
   return {
     http,
     grpc,
     repository,
-    tell: async (control: object): Promise<void> => {
-      const body = JSON.stringify(control);
-      assert.equal((await askHttp(http, 'POST', '/v2/test/fragile', { body })).status, 200);
-    },
-    metric: async (name: string): Promise<string | undefined> => {
-      const { body } = await askHttp(metrics, 'GET', '/metrics');
-      return new RegExp(`^${name}\\{model="fragile",version="1"\\} (\\S+)$`, 'm').exec(body)?.[1];
-    },
+    tell: (control: object) => testDoor(server.endpoints, 'fragile', control),
+    metric: (name: string) => facts.metric(`${name}{model="fragile",version="1"}`),
     instances: async () =>
       (await details(http)).instances.filter(({ model }) => model === 'fragile'),
     async [Symbol.asyncDispose](): Promise<void> {
@@ -161,9 +158,9 @@ describe('a poisoned instance', () => {
     }
     await until(async () => (await status(http, '/v2/models/fragile/ready')) === 200);
     assert.equal((await infer(http, 'fragile')).status, 200);
-    await until(async () => (await server.metric('nereid_instances_serving')) === '2');
-    assert.equal(await server.metric('nereid_instance_poisonings_total'), '3');
-    assert.equal(await server.metric('nereid_instance_rebuilds_total'), '3');
+    await until(async () => (await server.metric('nereid_instances_serving')) === 2);
+    assert.equal(await server.metric('nereid_instance_poisonings_total'), 3);
+    assert.equal(await server.metric('nereid_instance_rebuilds_total'), 3);
   });
 
   it('makes model and server not ready while none is left, with the reason, and ready again', async () => {

@@ -2,17 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { startNereid } from '../support/nereid.ts';
-import type { Endpoints, ServerProcess } from '../support/server-process.ts';
+import { type Running, ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
-const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }';
 const INFER = '/inference.GRPCInferenceService/ModelInfer';
 const MIB = 2 ** 20;
 
@@ -25,11 +23,12 @@ function body(value: number): string {
 
 describe('a server among hostile clients', () => {
   const repository = new TempRepository();
-  let server: ServerProcess & { endpoints: Endpoints };
+  let server: Running;
+  let facts: ServerFacts;
 
   before(async () => {
     await repository.addIdentity('steady');
-    await repository.add('gated', 'gate', [1], CLOSED);
+    await repository.addGate('gated');
     server = await startNereid({
       args: [
         `--model-repository=${repository.path}`,
@@ -40,6 +39,7 @@ describe('a server among hostile clients', () => {
         '--exit-timeout-secs=1',
       ],
     });
+    facts = new ServerFacts(server);
   });
 
   after(async () => {
@@ -62,16 +62,7 @@ describe('a server among hostile clients', () => {
 
   const gate = (control: object) => testDoor(server.endpoints, 'gated', control);
 
-  const residentMiB = (): number => {
-    const [, kib] =
-      /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8')) ?? [];
-    return Number(kib) / 1024;
-  };
-
-  const metric = async (line: RegExp): Promise<number> => {
-    const response = await fetch(`http://${server.endpoints.metrics}/metrics`);
-    return Number(line.exec(await response.text())?.[1]);
-  };
+  const residentMiB = (): number => facts.residentKib() / 1024;
 
   it('serves on, without memory, while 10,000 streams claim 2 GiB each', async () => {
     const before = residentMiB();
@@ -174,14 +165,11 @@ describe('a server among hostile clients', () => {
         () => 'gone',
       ),
     );
-    const pending = /nv_inference_pending_request_count\{model="gated",version="1"\} (\d+)/;
-    await until(async () => (await metric(pending)) === 3);
+    await until(async () => (await facts.pending('gated')) === 3);
     abandoned.abort();
     assert.deepEqual(await Promise.all(gone), ['gone', 'gone', 'gone']);
-    await until(async () => (await metric(pending)) === 0);
-    const canceled =
-      /nv_inference_request_failure\{model="gated",reason="CANCELED",version="1"\} (\d+)/;
-    assert.equal(await metric(canceled), 3);
+    await until(async () => (await facts.pending('gated')) === 0);
+    assert.equal(await facts.failed('gated', 'CANCELED'), 3);
     await gate({ action: 'open' });
     assert.equal(await first, 1);
     assert.equal((await gate({})).executed, 1);
@@ -223,7 +211,7 @@ describe('a server among hostile clients', () => {
     }
     stop = true;
     await Promise.all(clients);
-    assert.equal(await metric(/nv_inference_request_success\{.*_g="(\d)".*\}/), 9);
+    assert.match(await facts.page(), /^nv_inference_request_success\{.*_g="9".*\}/m);
   });
 
   it('ends within its time while requests are stuck', async () => {

@@ -9,15 +9,13 @@ import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
-const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }';
-
 describe('deadlines in headers of HTTP requests', () => {
   const repository = new TempRepository();
   let server: Awaited<ReturnType<typeof startNereid>>;
 
   before(async () => {
     await repository.addIdentity('m');
-    await repository.add('gated', 'gate', [1], CLOSED);
+    await repository.addGate('gated');
     server = await startNereid({
       executable: 'nereid',
       args: [`--model-repository=${repository.path}`, '--enable-test-backends'],

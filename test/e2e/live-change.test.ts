@@ -8,7 +8,9 @@ import { it } from 'node:test';
 import { promisify } from 'node:util';
 import { askHttp, inferBody } from '../support/http-client.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const MINUTE = 60_000;
@@ -118,9 +120,8 @@ it('holds new limits against requests that come, and lets those that wait go on'
   timeout: MINUTE,
 }, async () => {
   using repository = new TempRepository();
-  const closed = 'parameters { key: "closed" value { string_value: "true" } }\n';
   const write = (count: number, limit: number): Promise<void> =>
-    repository.add('held', 'gate', [1], closed + groups(count) + batching(limit));
+    repository.addGate('held', groups(count) + batching(limit));
   await write(1, 100);
   await using server = await startNereid({
     executable: 'nereid',
@@ -131,19 +132,16 @@ it('holds new limits against requests that come, and lets those that wait go on'
       '--enable-test-backends',
     ],
   });
-  const { http, metrics } = server.endpoints;
+  const { http } = server.endpoints;
+  const facts = new ServerFacts(server);
   const post = (path: string, body = '{}') => askHttp(http, 'POST', path, { body });
   const infer = () => post('/v2/models/held/infer', inferBody());
-  const gate = async (body = '{}'): Promise<number> =>
-    (JSON.parse((await post('/v2/test/held', body)).body) as { waiting: number }).waiting;
+  const gate = (control: object) => testDoor(server.endpoints, 'held', control);
   const load = async () => (await post('/v2/repository/models/held/load')).status;
-  const queued = async (): Promise<number> => {
-    const { body } = await askHttp(metrics, 'GET', '/metrics');
-    return Number(/nv_inference_pending_request_count\{[^}]*\} (\d+)/.exec(body)?.[1]);
-  };
+  const queued = () => facts.pending('held');
 
   const running = infer();
-  await until(async () => (await gate()) === 1);
+  await gate({ action: 'await', waiting: 1 });
   const waiting = Array.from({ length: 20 }, infer);
   await until(async () => (await queued()) === 20);
   await write(1, 5);
@@ -160,9 +158,9 @@ it('holds new limits against requests that come, and lets those that wait go on'
   // The instance that is added takes of what waits.
   await write(2, 50);
   assert.equal(await load(), 200);
-  await until(async () => (await gate()) === 2);
+  await gate({ action: 'await', waiting: 2 });
   const later = infer();
-  await gate('{"action":"open"}');
+  await gate({ action: 'open' });
   const answers = await Promise.all([running, ...waiting, later]);
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]));
 });

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { askHttp, type HttpAnswer, inferBody } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const parameter = (key: string, value: string): string =>
@@ -16,12 +17,7 @@ describe('limits of load', () => {
   let server: Awaited<ReturnType<typeof startNereid>>;
 
   before(async () => {
-    await repository.add(
-      'held',
-      'gate',
-      [1],
-      parameter('closed', 'true') + parameter('max_queue_bytes', '40'),
-    );
+    await repository.addGate('held', parameter('max_queue_bytes', '40'));
     await repository.add(
       'quick',
       'identity',
@@ -60,10 +56,9 @@ describe('limits of load', () => {
     ask('POST', `/v2/models/${model}/infer`, inferBody(), headers);
 
   it('takes the bytes that may wait and refuses the rest while the gate is closed', async () => {
-    const gate = async (body: string): Promise<{ waiting: number }> =>
-      JSON.parse((await ask('POST', '/v2/test/held', body)).body) as { waiting: number };
+    const gate = (control: object) => testDoor(server.endpoints, 'held', control);
     const running = infer('held');
-    await until(async () => (await gate('{}')).waiting === 1);
+    await gate({ action: 'await', waiting: 1 });
     const refused: HttpAnswer[] = [];
     const flood = Array.from({ length: 100 }, async () => {
       const answer = await infer('held');
@@ -74,7 +69,7 @@ describe('limits of load', () => {
     assert.equal(refused[0]?.status, 429);
     assert.equal(refused[0]?.headers['retry-after'], '1');
     assert.match(refused[0]?.body ?? '', /inputs of 40 bytes wait for model 'held'/);
-    await gate('{"action":"open"}');
+    await gate({ action: 'open' });
     assert.equal((await Promise.all(flood)).filter((status) => status === 200).length, 10);
     assert.equal((await running).status, 200);
   });

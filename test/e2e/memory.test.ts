@@ -8,6 +8,7 @@ import type { MemoryReport } from '../../src/control/memory.ts';
 import { askHttp } from '../support/http-client.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const MIB = 1024 * 1024;
@@ -15,8 +16,7 @@ const MIB = 1024 * 1024;
 /** Models of raw bytes; each executes once it is told to. */
 async function start() {
   const repository = new TempRepository();
-  const gate = 'parameters { key: "closed" value { string_value: "true" } }';
-  await repository.add('held', 'gate', [1], `${gate} instance_group [{ count: 1 }]`);
+  await repository.addGate('held', 'instance_group [{ count: 1 }]');
   await repository.addIdentity('m');
   const server = await startNereid({
     executable: 'nereid',
@@ -42,7 +42,7 @@ async function start() {
       assert.equal(status, 200);
       return JSON.parse(body) as MemoryReport;
     },
-    tell: (control: object) => post('/v2/test/held', JSON.stringify(control)),
+    tell: (control: object) => testDoor(server.endpoints, 'held', control),
     load: (model: string) => post(`/v2/repository/models/${model}/load`, '{}'),
     unload: (model: string) => post(`/v2/repository/models/${model}/unload`, '{}'),
     async infer(model: string, bytes: number): Promise<void> {

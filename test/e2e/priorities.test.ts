@@ -4,35 +4,35 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { startNereid } from '../support/nereid.ts';
-import type { Endpoints, ServerProcess } from '../support/server-process.ts';
+import { type Running, ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
-const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }\n';
 const HOUR_US = 3_600_000_000;
 
 for (const inferPath of ['native', 'typescript']) {
   describe(`request priorities, under --infer-path=${inferPath}`, () => {
     const repository = new TempRepository();
-    let server: ServerProcess & { endpoints: Endpoints };
+    let server: Running;
+    let facts: ServerFacts;
 
     before(async () => {
       const levels = (more: string) =>
-        `${CLOSED}dynamic_batching { priority_levels: 3 default_priority_level: 2 ${more} }\n`;
-      await repository.add('ordered', 'gate', [1], levels(''));
+        `dynamic_batching { priority_levels: 3 default_priority_level: 2 ${more} }\n`;
+      await repository.addGate('ordered', levels(''));
       const classes =
         'parameters { key: "priority_classes" value { string_value: "true" } }\n' +
         'parameters { key: "priority_class_ageing_ms" value { string_value: "3600000" } }\n';
-      await repository.add('classes', 'gate', [1], `${CLOSED}${classes}`);
+      await repository.addGate('classes', classes);
       const limited =
         'default_queue_policy { max_queue_size: 1 } priority_queue_policy { key: 1 value { max_queue_size: 2 } }';
-      await repository.add('limited', 'gate', [1], levels(limited));
+      await repository.addGate('limited', levels(limited));
       const delaying = `default_queue_policy { timeout_action: DELAY default_timeout_microseconds: ${HOUR_US}
         allow_timeout_override: true }`;
-      await repository.add('delaying', 'gate', [1], levels(delaying));
+      await repository.addGate('delaying', levels(delaying));
       const timed = 'priority_queue_policy { key: 3 value { default_timeout_microseconds: 1000 } }';
-      await repository.add('timed', 'gate', [1], levels(timed));
+      await repository.addGate('timed', levels(timed));
       server = await startNereid({
         args: [
           `--model-repository=${repository.path}`,
@@ -40,6 +40,7 @@ for (const inferPath of ['native', 'typescript']) {
           `--infer-path=${inferPath}`,
         ],
       });
+      facts = new ServerFacts(server);
     });
 
     after(async () => {
@@ -49,19 +50,8 @@ for (const inferPath of ['native', 'typescript']) {
 
     const gate = (model: string, control: object) => testDoor(server.endpoints, model, control);
 
-    const sample = async (name: string, labels: string) => {
-      const page = await (await fetch(`http://${server.endpoints.metrics}/metrics`)).text();
-      return Number(
-        page
-          .split('\n')
-          .find((line) => line.startsWith(`${name}{${labels}`))
-          ?.split(' ')[1],
-      );
-    };
-    const pending = (model: string) =>
-      sample('nv_inference_pending_request_count', `model="${model}",version="1"`);
-    const rejected = (model: string) =>
-      sample('nv_inference_request_failure', `model="${model}",reason="REJECTED"`);
+    const pending = (model: string) => facts.pending(model);
+    const rejected = (model: string) => facts.failed(model, 'REJECTED');
 
     /** A full batch, so that nothing joins it. */
     const infer = async (model: string, parameters: object) => {

@@ -11,6 +11,7 @@ import { projectRoot, startNereid } from '../support/nereid.ts';
 import { freePorts } from '../support/ports.ts';
 import { type Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 /** What promtool may say: of Triton's own names alone, whatever the models. */
@@ -73,13 +74,12 @@ describe('Prometheus', { skip, timeout: 120_000 }, () => {
     until(async () => (await value(expression)) === wanted);
 
   before(async () => {
-    const closed = 'parameters { key: "closed" value { string_value: "true" } }';
     await repository.addIdentity(
       'plain',
       [1],
       'metric_tags { key: "team" value: "a \\"b\\" \\\\ c" }',
     );
-    await repository.add('held', 'gate', [1], closed);
+    await repository.addGate('held');
     await repository.add('stream', 'stream', [1], 'model_transaction_policy { decoupled: true }');
     await repository.write(
       'padded/config.pbtxt',
@@ -171,11 +171,7 @@ describe('Prometheus', { skip, timeout: 120_000 }, () => {
     await until(
       async () => ((await value(`nereid_queue_oldest_wait_seconds${of}`)) ?? 0) > (oldest ?? 0),
     );
-    const release = (count: number): Promise<Response> =>
-      fetch(`http://${at.http}/v2/test/held`, {
-        method: 'POST',
-        body: JSON.stringify({ action: 'release', count }),
-      });
+    const release = (count: number) => testDoor(at, 'held', { action: 'release', count });
     // One execution has been measured: it took as long as the gate was closed, far beyond the target of 0.1 s.
     await release(1);
     await reaches(`nereid_queue_requests${of}`, HELD - 1);

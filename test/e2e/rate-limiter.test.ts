@@ -5,22 +5,22 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { askHttp, inferBody } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const needs = (name: string, count: number): string =>
-  `parameters { key: "closed" value { string_value: "true" } }
-   instance_group { kind: KIND_CPU count: 1 rate_limiter { resources { name: "${name}" count: ${count} } } }\n`;
+  `instance_group { kind: KIND_CPU count: 1 rate_limiter { resources { name: "${name}" count: ${count} } } }\n`;
 
 describe('the rate limiter', () => {
   const repository = new TempRepository();
 
   before(async () => {
-    await repository.add('first', 'gate', [1], needs('R', 2));
-    await repository.add('second', 'gate', [1], needs('r', 1));
-    await repository.add('greedy', 'gate', [1], needs('R', 3));
-    await repository.add('strange', 'gate', [1], needs('s', 1));
+    await repository.addGate('first', needs('R', 2));
+    await repository.addGate('second', needs('r', 1));
+    await repository.addGate('greedy', needs('R', 3));
+    await repository.addGate('strange', needs('s', 1));
   });
   after(() => repository[Symbol.dispose]());
 
@@ -53,14 +53,11 @@ describe('the rate limiter', () => {
     try {
       const gate = (model: string, control = {}) => testDoor(server.endpoints, model, control);
       const running = infer(server, 'first');
-      await until(async () => (await gate('first')).waiting === 1);
+      await gate('first', { action: 'await', waiting: 1 });
       const waiting = infer(server, 'second');
       await gate('second', { action: 'open' });
-      const pending = async (): Promise<string> =>
-        (await askHttp(server.endpoints.metrics, 'GET', '/metrics')).body;
-      await until(async () =>
-        /nv_inference_pending_request_count\{model="second".*\} 1/.test(await pending()),
-      );
+      const facts = new ServerFacts(server);
+      await until(async () => (await facts.pending('second')) === 1);
       assert.equal((await gate('second')).executed, 0);
       await gate('first', { action: 'open' });
       assert.deepEqual(await Promise.all([running, waiting]), [200, 200]);

@@ -7,6 +7,7 @@ import { askHttp } from '../support/http-client.ts';
 import { startNereid } from '../support/nereid.ts';
 import type { Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
+import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const ENABLED = 'response_cache { enable: true }\n';
@@ -46,12 +47,8 @@ for (const inferPath of ['native', 'typescript']) {
       assert.equal(answer.status, 200, answer.body);
       return JSON.parse(answer.body);
     };
-    const executed = async (model: string): Promise<number> => {
-      const answer = await askHttp(server.endpoints.http, 'POST', `/v2/test/${model}`, {
-        body: '{}',
-      });
-      return JSON.parse(answer.body).executed;
-    };
+    const executed = async (model: string): Promise<number> =>
+      (await testDoor(server.endpoints, model, {})).executed;
     const cacheCounts = async (model: string) => {
       const answer = await askHttp(server.endpoints.http, 'GET', `/v2/models/${model}/stats`);
       const [row] = JSON.parse(answer.body).model_stats;

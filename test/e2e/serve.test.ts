@@ -15,7 +15,6 @@ import { until } from '../support/until.ts';
 const EXAMPLES = `${projectRoot}model_repository`;
 
 /** A gate that holds every execution until it is opened. */
-const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }';
 
 type Executable = 'tritonserver' | 'nereid';
 
@@ -201,7 +200,7 @@ describe('the end of a server', () => {
 
   it('waits for requests in flight, whatever other signals come', async () => {
     using repository = new TempRepository();
-    await repository.add('gate', 'gate', [1], CLOSED);
+    await repository.addGate('gate');
     await using server = await startNereid({
       args: [`--model-repository=${repository.path}`, '--enable-test-backends=true'],
     });
@@ -219,7 +218,7 @@ describe('the end of a server', () => {
 
   it('does not wait for ever', async () => {
     using repository = new TempRepository();
-    await repository.add('gate', 'gate', [1], CLOSED);
+    await repository.addGate('gate');
     await using server = await startNereid({
       args: [
         `--model-repository=${repository.path}`,

@@ -5,7 +5,7 @@
  * A client to be killed: twenty requests that wait in the queue of model `gated`, and a load on model `m` that does not
  * end. Arguments: where the server's HTTP and gRPC are.
  */
-import { GrpcInferClient, HttpInferClient } from './infer-clients.ts';
+import { GrpcInferClient, HttpInferClient } from '../support/infer-clients.ts';
 
 const QUEUED = 20;
 const STREAMS = 8;

@@ -6,13 +6,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { askHttp } from '../support/http-client.ts';
+import { GrpcInferClient, HttpInferClient, type InferClient } from '../support/infer-clients.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
-import { GrpcInferClient, HttpInferClient, type InferClient } from './infer-clients.ts';
 import { type Effort, type Figures, Progress, type Scenario } from './scenario.ts';
-import { ServerFacts } from './server-facts.ts';
 
 const STREAMS = 16;
 /** Answers between two changes. */
@@ -93,7 +93,6 @@ export const reloads: Scenario = {
   run: runReloads,
 };
 
-const CLOSED = 'parameters { key: "closed" value { string_value: "true" } }';
 const WAITING = 20;
 const SLOW = 'parameters { key: "sleep_us" value { string_value: "20000" } }';
 
@@ -159,7 +158,7 @@ const PROCESSES = 4;
 async function runKills({ count, log }: Effort): Promise<Figures> {
   using repository = new TempRepository();
   await repository.addIdentity('m', [1], 'dynamic_batching {}');
-  await repository.add('gated', 'gate', [1], `${CLOSED} dynamic_batching {}`);
+  await repository.addGate('gated', 'dynamic_batching {}');
   await using server = await startNereid({
     args: [
       `--model-repository=${repository.path}`,

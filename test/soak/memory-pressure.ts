@@ -2,26 +2,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { HttpInferClient } from '../support/infer-clients.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
-import { HttpInferClient } from './infer-clients.ts';
 import { type Effort, type Figures, Progress, type Scenario } from './scenario.ts';
-import { ServerFacts } from './server-facts.ts';
 
 const LIMIT_MIB = 32;
 const REQUESTS = 128;
 /** A body of 1 MiB. */
 const COLUMNS = 256 * 1024;
 
-const GATED = `parameters { key: "closed" value { string_value: "true" } }
-dynamic_batching {}`;
-
 /** @param effort `count` waves of 128 MiB of bodies against a limit of 32 */
 async function run({ count, log }: Effort): Promise<Figures> {
   using repository = new TempRepository();
-  await repository.add('gated', 'gate', [1], GATED);
+  await repository.addGate('gated', 'dynamic_batching {}');
   await using server = await startNereid({
     executable: 'nereid',
     args: [

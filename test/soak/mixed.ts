@@ -2,15 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { askHttp } from '../support/http-client.ts';
+import { GrpcInferClient, HttpInferClient, type InferClient } from '../support/infer-clients.ts';
 import { NativeHeap } from '../support/native-heap.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { until } from '../support/until.ts';
-import { GrpcInferClient, HttpInferClient, type InferClient } from './infer-clients.ts';
 import { Dice, type Effort, type Figures, Progress, type Scenario } from './scenario.ts';
-import { ServerFacts } from './server-facts.ts';
 
 const GOOD = ['plain', 'batched', 'chain'] as const;
 const BROKEN = ['no_backend', 'bad_field', 'lost'] as const;
@@ -104,8 +103,6 @@ async function run({ count, seed, log }: Effort): Promise<Figures> {
     for (const model of [...GOOD].reverse()) assert.equal(await ask(model, 'unload'), 200);
   };
 
-  /** What is held when nothing is loaded and nobody is connected. */
-  const held = () => ({ files: facts.files(), threads: facts.threads() });
   const settle = async (): Promise<void> => {
     await until(async () => !(await facts.page()).includes('nv_inference_count{'));
     await until(async () => (await facts.poolBytes()) === 0);
@@ -114,20 +111,19 @@ async function run({ count, seed, log }: Effort): Promise<Figures> {
   for (let i = 0; i < WARM_UP_CYCLES; i++) await cycle();
   await settle();
   await until(async () => (await facts.metric('nereid_connections')) <= 1);
-  const before = held();
-  const residentBefore = residentKib(server.pid);
+  const before = { files: facts.files(), threads: facts.threads() };
+  const residentBefore = facts.residentKib();
   await heap.begin();
   let heapGrowth = 0;
   for (let i = 1; i <= count; i++) {
     await cycle();
     await settle();
-    // A socket is closed some time after its client has gone.
-    await until(() => JSON.stringify(held()) === JSON.stringify(before));
+    await until(() => facts.files() <= before.files && facts.threads() === before.threads);
     heapGrowth = await heap.growth();
     progress.tell(
       () =>
         `${i} cycles, native heap ${inKib(heapGrowth)} KiB larger, ` +
-        `${residentKib(server.pid) - residentBefore} KiB more resident`,
+        `${facts.residentKib() - residentBefore} KiB more resident`,
     );
   }
   return {
@@ -135,17 +131,11 @@ async function run({ count, seed, log }: Effort): Promise<Figures> {
     requests: count * 2 * (REQUESTS + 1),
     failedLoads: count * BROKEN.length,
     nativeHeapGrowthKib: inKib(heapGrowth),
-    residentGrowthKib: residentKib(server.pid) - residentBefore,
+    residentGrowthKib: facts.residentKib() - residentBefore,
   };
 }
 
 const inKib = (bytes: number): number => Math.round(bytes / 1024);
-
-/** Of the whole process, the heap of JavaScript included. */
-function residentKib(pid: number | undefined): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]);
-}
 
 export const mixed: Scenario = {
   name: 'mixed',

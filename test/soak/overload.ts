@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { GrpcInferClient, HttpInferClient, type RowsAnswer } from '../support/infer-clients.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
-import { GrpcInferClient, HttpInferClient, type RowsAnswer } from './infer-clients.ts';
 import type { Effort, Figures, Scenario } from './scenario.ts';
-import { ServerFacts } from './server-facts.ts';
 
 const QUEUE_LIMIT = 64;
 const TIMES_TOO_MANY = 10;
@@ -16,8 +16,7 @@ const MEMORY_LIMIT_MIB = 64;
 /** One request: 16 KiB of rows. */
 const COLUMNS = 4 * 1024;
 
-const GATE = `parameters { key: "closed" value { string_value: "true" } }
-dynamic_batching { default_queue_policy { max_queue_size: ${QUEUE_LIMIT} } }`;
+const BATCHING = `dynamic_batching { default_queue_policy { max_queue_size: ${QUEUE_LIMIT} } }`;
 
 const REFUSED = /Exceeds maximum queue size/;
 const isOk = ({ status }: RowsAnswer): boolean => status === 200 || status === 0;
@@ -25,7 +24,7 @@ const isOk = ({ status }: RowsAnswer): boolean => status === 200 || status === 0
 /** @param effort `count` rounds, each of one queue full and of ten times as many requests as it takes */
 async function run({ count, log }: Effort): Promise<Figures> {
   using repository = new TempRepository();
-  await repository.add('gated', 'gate', [1], GATE);
+  await repository.addGate('gated', BATCHING);
   await using server = await startNereid({
     executable: 'nereid',
     args: [

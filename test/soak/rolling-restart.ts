@@ -7,13 +7,13 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { askHttp } from '../support/http-client.ts';
+import { GrpcInferClient, HttpInferClient, type InferClient } from '../support/infer-clients.ts';
 import { startNereid } from '../support/nereid.ts';
 import { freePorts } from '../support/ports.ts';
+import type { Running } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { until } from '../support/until.ts';
-import { GrpcInferClient, HttpInferClient, type InferClient } from './infer-clients.ts';
 import { type Effort, type Figures, Progress, type Scenario } from './scenario.ts';
-import type { Running } from './server-facts.ts';
 
 const CLIENTS = 8;
 /** Far more than HAProxy takes to see it. */

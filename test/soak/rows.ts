@@ -2,11 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import {
+  GrpcInferClient,
+  HttpInferClient,
+  type InferClient,
+  type Rows,
+} from '../support/infer-clients.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
-import { GrpcInferClient, HttpInferClient, type InferClient, type Rows } from './infer-clients.ts';
 import { Dice, type Effort, type Figures, Progress, type Scenario } from './scenario.ts';
-import { ServerFacts } from './server-facts.ts';
 
 const HTTP_CONNECTIONS = 24;
 const GRPC_CONNECTIONS = 2;

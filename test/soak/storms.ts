@@ -2,19 +2,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import {
+  GrpcInferClient,
+  HttpInferClient,
+  LeftError,
+  type Rows,
+} from '../support/infer-clients.ts';
 import { startNereid } from '../support/nereid.ts';
+import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
-import { GrpcInferClient, HttpInferClient, LeftError, type Rows } from './infer-clients.ts';
 import { Dice, type Effort, type Figures, Progress, type Scenario } from './scenario.ts';
-import { ServerFacts } from './server-facts.ts';
 
 const ROW: Rows = { model: 'gated', shape: [1, 1], data: Buffer.from([7, 0, 0, 0]) };
 const WAVE = 500;
 
-const GATED = `parameters { key: "closed" value { string_value: "true" } }
-dynamic_batching { default_queue_policy {
+const BATCHING = `dynamic_batching { default_queue_policy {
   default_timeout_microseconds: 3600000000 allow_timeout_override: true
 } }`;
 
@@ -27,7 +31,7 @@ async function withGate(
   }) => Promise<Figures>,
 ): Promise<Figures> {
   using repository = new TempRepository();
-  await repository.add('gated', 'gate', [1], GATED);
+  await repository.addGate('gated', BATCHING);
   await using server = await startNereid({
     args: [`--model-repository=${repository.path}`, '--enable-test-backends'],
   });

@@ -37,6 +37,12 @@ export class TempRepository implements Disposable {
       await mkdir(join(this.path, name, String(version)), { recursive: true });
   }
 
+  /** Adds a model whose executions wait until `testDoor` says `{ action: 'open' }`. @param config as `addIdentity` */
+  async addGate(name: string, config = ''): Promise<void> {
+    const closed = 'parameters { key: "closed" value { string_value: "true" } }';
+    await this.add(name, 'gate', [1], `${closed}\n${config}`);
+  }
+
   async write(file: string, text: string): Promise<void> {
     const path = join(this.path, file);
     await mkdir(dirname(path), { recursive: true });

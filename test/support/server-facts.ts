@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import { askHttp } from '../support/http-client.ts';
-import type { Endpoints, ServerProcess } from '../support/server-process.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import { askHttp } from './http-client.ts';
+import type { Endpoints, ServerProcess } from './server-process.ts';
 
 export type Running = ServerProcess & { readonly endpoints: Endpoints };
 
@@ -52,12 +52,18 @@ export class ServerFacts {
     return bytes;
   }
 
-  /** Open files, sockets among them. */
+  /** Open files. Sockets are among them, which are closed some time after their client has gone. */
   files(): number {
     return readdirSync(`/proc/${this.#server.pid}/fd`).length;
   }
 
   threads(): number {
     return readdirSync(`/proc/${this.#server.pid}/task`).length;
+  }
+
+  /** Memory of the whole process, the heap of JavaScript included. */
+  residentKib(): number {
+    const status = readFileSync(`/proc/${this.#server.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]);
   }
 }

@@ -7,27 +7,12 @@ import type { Effort, Figure } from './figure.ts';
 import { always, cpuPerRequest, start } from './server-cpu.ts';
 
 const STEPS = 4;
-const IO = `input { name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }
-output { name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }`;
-
-async function addChain(repository: TempRepository, name: string, steps: number): Promise<void> {
-  const step = (i: number): string =>
-    `step { model_name: "plain" model_version: -1
-      input_map { key: "IN" value: "${i === 0 ? 'IN' : `t${i}`}" }
-      output_map { key: "OUT" value: "${i === steps - 1 ? 'OUT' : `t${i + 1}`}" } }`;
-  const all = Array.from({ length: steps }, (_, i) => step(i)).join('\n');
-  await repository.write(
-    `${name}/config.pbtxt`,
-    `platform: "ensemble" max_batch_size: 8\n${IO}\nensemble_scheduling { ${all} }`,
-  );
-  await repository.write(`${name}/1/.keep`, '');
-}
 
 export async function measureEnsembles({ rounds, requests }: Effort): Promise<Figure[]> {
   using repository = new TempRepository();
   await repository.addIdentity('plain');
-  await addChain(repository, 'single', 1);
-  await addChain(repository, 'chain', STEPS);
+  await repository.addChain('single', ['plain']);
+  await repository.addChain('chain', new Array<string>(STEPS).fill('plain'));
   await using server = await start(repository);
   const over: number[] = [];
   const perStep: number[] = [];

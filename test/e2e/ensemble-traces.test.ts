@@ -77,19 +77,6 @@ with grpc.InferenceServerClient(sys.argv[1]) as client:
     client.stop_stream()
 `;
 
-function chain(models: readonly string[], more = ''): string {
-  const steps = models.map((model, i) => {
-    const to = i === models.length - 1 ? 'OUT' : `t${i + 1}`;
-    return `step { model_name: "${model}" model_version: -1
-      input_map { key: "IN" value: "${i === 0 ? 'IN' : `t${i}`}" } output_map { key: "OUT" value: "${to}" } }`;
-  });
-  return `platform: "ensemble" max_batch_size: 8
-input { name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }
-output { name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }
-ensemble_scheduling { ${steps.join('\n')} }
-${more}`;
-}
-
 describe('traces of ensembles', () => {
   const repository = new TempRepository();
   let folder = '';
@@ -102,16 +89,10 @@ describe('traces of ensembles', () => {
     await repository.addIdentity('m');
     await repository.add('three', 'stream', [1], `${decoupled} ${parameter('responses', '3')}`);
     await repository.add('bad', 'poison', [1], parameter('message', 'poisoned'));
-    const ensembles = {
-      two: chain(['m', 'm']),
-      nested: chain(['two', 'm', 'two']),
-      many: chain(['m', 'three', 'm'], decoupled),
-      failing: chain(['m', 'bad', 'm']),
-    };
-    for (const [name, config] of Object.entries(ensembles)) {
-      await repository.write(`${name}/config.pbtxt`, config);
-      await repository.write(`${name}/1/.keep`, '');
-    }
+    await repository.addChain('two', ['m', 'm']);
+    await repository.addChain('nested', ['two', 'm', 'two']);
+    await repository.addChain('many', ['m', 'three', 'm'], { config: decoupled });
+    await repository.addChain('failing', ['m', 'bad', 'm']);
   });
   after(() => {
     repository[Symbol.dispose]();

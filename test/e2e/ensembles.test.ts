@@ -16,36 +16,10 @@ import { until } from '../support/until.ts';
 const python = process.env['NEREID_TEST_PYTHON'] ?? 'python3';
 const MINUTE = 60_000;
 
-const IO = `input { name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }
-output { name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }`;
-
 const absolute = new OnnxFile()
   .input('IN', ONNX_INT32, [-1, -1])
   .node('Abs', ['IN'], ['OUT'])
   .output('OUT', ONNX_INT32, [-1, -1]);
-
-/** A chain of models with an input IN and an output OUT. */
-function chain(models: readonly string[], batch = 8, more = ''): string {
-  const steps = models.map((model, i) => {
-    const from = i === 0 ? 'IN' : `t${i}`;
-    const to = i === models.length - 1 ? 'OUT' : `t${i + 1}`;
-    return `step { model_name: "${model}" model_version: -1
-      input_map { key: "IN" value: "${from}" } output_map { key: "OUT" value: "${to}" } }`;
-  });
-  return `platform: "ensemble" max_batch_size: ${batch}
-${IO}
-ensemble_scheduling { ${steps.join('\n')} }
-${more}`;
-}
-
-async function addEnsemble(
-  repository: TempRepository,
-  name: string,
-  config: string,
-): Promise<void> {
-  await repository.write(`${name}/config.pbtxt`, config);
-  await repository.write(`${name}/1/.keep`, '');
-}
 
 const explicit = (repository: TempRepository): string[] => [
   `--model-repository=${repository.path}`,
@@ -70,17 +44,19 @@ describe('ensembles', () => {
       [1],
       'parameters { key: "message" value { string_value: "poisoned" } }',
     );
-    await addEnsemble(repository, 'two', chain(['m', 'm']));
-    await addEnsemble(repository, 'nested', chain(['two', 'm', 'two']));
-    await addEnsemble(repository, 'many', chain(['m', 'three', 'm']));
-    await addEnsemble(repository, 'failing', chain(['m', 'bad', 'm']));
+    await repository.addChain('two', ['m', 'm']);
+    await repository.addChain('nested', ['two', 'm', 'two']);
+    await repository.addChain('many', ['m', 'three', 'm']);
+    await repository.addChain('failing', ['m', 'bad', 'm']);
     await repository.write(
       'absolute/config.pbtxt',
-      `platform: "onnxruntime_onnx" max_batch_size: 8\n${IO}`,
+      `platform: "onnxruntime_onnx" max_batch_size: 8
+       input { name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }
+       output { name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }`,
     );
     await mkdir(join(repository.path, 'absolute/1'));
     await writeFile(join(repository.path, 'absolute/1/model.onnx'), absolute.bytes());
-    await addEnsemble(repository, 'onnx', chain(['absolute', 'm', 'absolute']));
+    await repository.addChain('onnx', ['absolute', 'm', 'absolute']);
     await using server = await startNereid({
       args: [
         ...explicit(repository),
@@ -109,8 +85,8 @@ describe('ensembles', () => {
   it('change with their models under load, without an error', { timeout: 2 * MINUTE }, async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    await addEnsemble(repository, 'two', chain(['m', 'm']));
-    await addEnsemble(repository, 'nested', chain(['two', 'm']));
+    await repository.addChain('two', ['m', 'm']);
+    await repository.addChain('nested', ['two', 'm']);
     await using server = await startNereid({
       args: [...explicit(repository), '--load-model=nested'],
     });
@@ -145,12 +121,12 @@ describe('ensembles', () => {
   it('stand and fall with their models', { timeout: 2 * MINUTE }, async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');
-    await addEnsemble(repository, 'two', chain(['m', 'm']));
-    await addEnsemble(repository, 'nested', chain(['two', 'm']));
-    await addEnsemble(repository, 'lost', chain(['ghost']));
-    await addEnsemble(repository, 'wide', chain(['m'], 16));
-    await addEnsemble(repository, 'left', chain(['right']));
-    await addEnsemble(repository, 'right', chain(['left']));
+    await repository.addChain('two', ['m', 'm']);
+    await repository.addChain('nested', ['two', 'm']);
+    await repository.addChain('lost', ['ghost']);
+    await repository.addChain('wide', ['m'], { maxBatchSize: 16 });
+    await repository.addChain('left', ['right']);
+    await repository.addChain('right', ['left']);
     await using server = await startNereid({ args: explicit(repository) });
     const { http } = server.endpoints;
     const post = (path: string, body?: object) =>

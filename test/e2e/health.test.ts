@@ -222,15 +222,7 @@ describe('a poisoned instance', () => {
   it('makes its model, and ensembles of it, not ready in every protocol', async () => {
     await using server = await startFragile(1);
     const { http, repository } = server;
-    await repository.write(
-      'around/config.pbtxt',
-      `platform: "ensemble" max_batch_size: 8
-       input [{ name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }]
-       output [{ name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }]
-       ensemble_scheduling { step [{ model_name: "fragile" model_version: -1
-         input_map { key: "IN" value: "IN" } output_map { key: "OUT" value: "OUT" } }] }`,
-    );
-    await repository.write('around/1/empty', '');
+    await repository.addChain('around', ['fragile']);
     assert.equal((await askHttp(http, 'POST', '/v2/repository/models/around/load')).status, 200);
     const seen = async (name: string) =>
       await Promise.all([

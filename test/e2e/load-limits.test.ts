@@ -24,15 +24,7 @@ describe('limits of load', () => {
       [1],
       `dynamic_batching { }\n${parameter('latency_target_ms', '50')}`,
     );
-    await repository.write(
-      'graph/config.pbtxt',
-      `platform: "ensemble" max_batch_size: 8
-       input [{ name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }]
-       output [{ name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }]
-       ensemble_scheduling { step [{ model_name: "quick" model_version: -1
-         input_map { key: "IN" value: "IN" } output_map { key: "OUT" value: "OUT" } }] }`,
-    );
-    await repository.write('graph/1/empty', '');
+    await repository.addChain('graph', ['quick']);
     await repository.add('slow', 'sleep', [1], parameter('sleep_us', '20000'));
     await repository.add(
       'patient',

@@ -80,6 +80,7 @@ describe('Prometheus', { skip, timeout: 120_000 }, () => {
       'metric_tags { key: "team" value: "a \\"b\\" \\\\ c" }',
     );
     await repository.addGate('held');
+    await repository.addChain('chain', ['plain']);
     await repository.add('stream', 'stream', [1], 'model_transaction_policy { decoupled: true }');
     await repository.write(
       'padded/config.pbtxt',

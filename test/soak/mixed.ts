@@ -20,13 +20,6 @@ const LEAVERS = 20;
 const CONNECTIONS = 8;
 const LARGE_COLUMNS = 256 * 1024;
 
-const IO = `input { name: "IN" data_type: TYPE_INT32 dims: [ -1 ] }
-output { name: "OUT" data_type: TYPE_INT32 dims: [ -1 ] }`;
-
-const stepOf = (model: string, from: string, to: string): string =>
-  `step { model_name: "${model}" model_version: -1
-    input_map { key: "IN" value: "${from}" } output_map { key: "OUT" value: "${to}" } }`;
-
 async function addModels(repository: TempRepository): Promise<void> {
   await repository.addIdentity('plain');
   await repository.addIdentity(
@@ -34,14 +27,8 @@ async function addModels(repository: TempRepository): Promise<void> {
     [1],
     'dynamic_batching { max_queue_delay_microseconds: 200 } instance_group [{ count: 2 }]',
   );
-  const ensemble = (name: string, steps: string): Promise<void> =>
-    repository.write(
-      `${name}/config.pbtxt`,
-      `platform: "ensemble" max_batch_size: 8\n${IO}\nensemble_scheduling { ${steps} }`,
-    );
-  await ensemble('chain', stepOf('plain', 'IN', 't') + stepOf('batched', 't', 'OUT'));
-  await ensemble('lost', stepOf('nobody', 'IN', 'OUT'));
-  for (const name of ['chain', 'lost']) await repository.write(`${name}/1/.keep`, '');
+  await repository.addChain('chain', ['plain', 'batched']);
+  await repository.addChain('lost', ['nobody']);
   await repository.add('no_backend', 'no_such_backend');
   await repository.addIdentity('bad_field', [1], 'nonsense: 1');
 }

@@ -3,7 +3,8 @@
 
 import type { ControlCall, GrpcReply, HttpReply } from '../../src/addon/control-call.ts';
 import { Log } from '../../src/base/log.ts';
-import { defaultOptions, type ServerOptions } from '../../src/config/options.ts';
+import { defaultOptions } from '../../src/config/options.ts';
+import type { ServerOptions } from '../../src/config/server-options.ts';
 import { Server } from '../../src/server/server.ts';
 import { FakeEngine, fakeBinding } from './fake-engine.ts';
 

@@ -34,7 +34,7 @@ export class TempRepository implements Disposable {
   ): Promise<void> {
     await this.#addModel(
       name,
-      `backend: "${backend}" max_batch_size: 8\n${TENSORS}${config}`,
+      `backend: "${backend}"\nmax_batch_size: 8\n${TENSORS}${config}`,
       versions,
     );
   }

@@ -5,7 +5,7 @@ import type { AccessPolicy, ApiKey, TokenInquiry } from '../addon/access-policy.
 import type { Engine } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import { parseApiKeys } from './api-keys.ts';
 import { TokenJudge } from './token-judge.ts';
 import { WatchedFile } from './watched-file.ts';

@@ -8,10 +8,10 @@ import type { TextEdit } from '../config/pbtxt-remedy.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { checkCycles, membersOf } from '../lifecycle/ensembles.ts';
 import type { ModelFolder } from '../repository/source.ts';
+import { chosenVersions } from './chosen-versions.ts';
 import type { ConfigText, TextProblem } from './config-text.ts';
 import { Draft } from './draft.ts';
 import { UnfetchedModel, withFiles } from './fetched-files.ts';
-import { servedVersions } from './model-check.ts';
 import { configTensor } from './tensor-text.ts';
 import { type CheckTools, completeVersion } from './version-check.ts';
 
@@ -90,7 +90,7 @@ export class RepositoryMembers implements Members {
     if (folder === undefined || folder.versions.length === 0) return undefined;
     const text = this.#readConfig(folder);
     if (text.config === undefined) return undefined;
-    const versions = servedVersions(folder, text.config, text);
+    const { versions } = chosenVersions(folder, text.config, text);
     const newest = versions.at(-1);
     if (newest === undefined) return undefined;
     const written = text.config;

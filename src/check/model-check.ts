@@ -8,8 +8,9 @@ import { fieldsWithoutEffect } from '../config/no-effect.ts';
 import { didYouMean } from '../config/suggest.ts';
 import { draftModel } from '../lifecycle/loader.ts';
 import { checkOverrideCode } from '../lifecycle/override.ts';
-import type { ModelFolder, VersionFolder } from '../repository/source.ts';
-import { chooseVersions, versionOfFolder } from '../repository/version-policy.ts';
+import type { ModelFolder } from '../repository/source.ts';
+import { versionOfFolder } from '../repository/version-policy.ts';
+import { chosenVersions } from './chosen-versions.ts';
 import { ConfigText, type JsonOverride, type TextProblem } from './config-text.ts';
 import { Draft } from './draft.ts';
 import { ensembleProblems, type Members } from './ensemble-check.ts';
@@ -70,7 +71,7 @@ export async function checkModel(model: CheckedModel, tools: CheckTools): Promis
     folder.versions.length > 0 || code !== 'unknown-backend' || field !== '';
   const { config } = text;
   if (config !== undefined) {
-    const { versions, problem } = versionsOf(folder, config, text);
+    const { versions, problem } = chosenVersions(folder, config, text);
     if (problem !== undefined) problems.push(problem);
     await withFiles(folder, versions, async (local) => {
       for (const version of versions)
@@ -107,61 +108,6 @@ function codeProblems(folder: ModelFolder, { text }: JsonOverride): TextProblem[
     // What else is wrong with it is told by the rest of the check.
     return code === 'Unimplemented' ? [{ code: 'invalid-config', field: 'backend', message }] : [];
   }
-}
-
-/** The versions of a model that would serve, ascending. */
-export function servedVersions(
-  folder: ModelFolder,
-  config: ModelConfig,
-  text: ConfigText,
-): readonly VersionFolder[] {
-  return versionsOf(folder, config, text).versions;
-}
-
-/** The versions the policy chooses; where it chooses none, the newest stands in so that the rest can be checked. */
-function versionsOf(
-  folder: ModelFolder,
-  config: ModelConfig,
-  text: ConfigText,
-): { readonly versions: readonly VersionFolder[]; readonly problem?: TextProblem } {
-  const numbers = folder.versions.map(({ version }) => version);
-  const newest = folder.versions.slice(-1);
-  if (newest.length === 0) return { versions: [{ version: 1, files: [] }] };
-  const there = `there ${numbers.length === 1 ? 'is' : 'are'} ${numbers.join(', ')}`;
-  const draft = new Draft(text.text, () => text.scan);
-  const wrong = { code: 'version-policy', field: 'version_policy' } as const;
-  let chosen: number[];
-  try {
-    chosen = chooseVersions(config.version_policy, numbers);
-  } catch (thrown) {
-    const field = 'version_policy.specific.versions';
-    const message = ServeError.from(thrown).message.replace(`${field}: `, '');
-    return { versions: newest, problem: { ...wrong, field, message } };
-  }
-  if (chosen.length === 0) {
-    const edits = draft.set('version_policy', '{ latest { num_versions: 1 } }');
-    return {
-      versions: newest,
-      problem: {
-        ...wrong,
-        message: `at least one version must be available under the version policy; ${there}`,
-        edits: edits && text.inFile(edits),
-      },
-    };
-  }
-  const versions = folder.versions.filter(({ version }) => chosen.includes(version));
-  const absent = config.version_policy?.specific?.versions.filter(
-    (version) => !numbers.includes(Number(version)),
-  );
-  if (absent === undefined || absent.length === 0) return { versions };
-  return {
-    versions,
-    problem: {
-      ...wrong,
-      severity: 'warning',
-      message: `version ${absent.join(', ')} is asked for and has no folder; ${there}`,
-    },
-  };
 }
 
 function memberProblems(

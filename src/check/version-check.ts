@@ -49,17 +49,20 @@ export async function completeVersion(
   written: ModelConfig,
   { loader, backendProblem }: CheckTools,
 ): Promise<ModelConfig> {
-  const options: CompleteOptions = {
-    modelName: folder.name,
-    versionDirFiles: version.files,
-    autoComplete: loader.autoComplete,
-    serverDefaults: loader.serverDefaults,
-  };
+  const options = optionsOf(folder, version, loader);
   const draft = new Draft(text.text, () => text.scan);
   // The model's own check tells what was not read.
   const tools: CheckTools = { loader, backendProblem, unread: () => undefined };
   const { inspection } = await readModelFile(folder, version, written, options, draft, tools);
   return checkModelConfig(written, { ...options, inspection }).config;
+}
+
+function optionsOf(
+  { name: modelName }: ModelFolder,
+  { files: versionDirFiles }: VersionFolder,
+  { autoComplete, serverDefaults }: CheckTools['loader'],
+): CompleteOptions {
+  return { modelName, versionDirFiles, autoComplete, serverDefaults };
 }
 
 /** Everything wrong with one version; what is wrong with its text is not repeated. */
@@ -72,12 +75,7 @@ export async function checkVersion(
 ): Promise<TextProblem[]> {
   const { loader } = tools;
   const problems: TextProblem[] = [];
-  const options: CompleteOptions = {
-    modelName: folder.name,
-    versionDirFiles: version.files,
-    autoComplete: loader.autoComplete,
-    serverDefaults: loader.serverDefaults,
-  };
+  const options = optionsOf(folder, version, loader);
   const draft = new Draft(text.text, () => text.scan);
   const file = await readModelFile(folder, version, written, options, draft, tools);
   const { config, problems: found } = checkModelConfig(written, {

@@ -12,7 +12,8 @@ import { countFindings, jsonReport, type Paint, textReport } from '../check/repo
 import { checkRepositories } from '../check/repository-check.ts';
 import type { CheckTools } from '../check/version-check.ts';
 import { configSchema } from '../config/json-schema.ts';
-import { parseOptions, type ServerOptions } from '../config/options.ts';
+import { parseOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import { Semaphore } from '../lifecycle/exclusive.ts';
 import { isCloudPath } from '../repository/cloud/cloud-path.ts';
 import { Server } from '../server/server.ts';

@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseOptions, type ServerOptions } from './options.ts';
+import { parseOptions } from './options.ts';
+import type { ServerOptions } from './server-options.ts';
 
 function accept(...argv: string[]): ServerOptions {
   const parsed = parseOptions('tritonserver', argv, {});

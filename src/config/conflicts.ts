@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { ServerOptions } from './options.ts';
 import { findCacheProblem } from './response-cache.ts';
+import type { ServerOptions } from './server-options.ts';
 import { findMissingTlsFile } from './tls-files.ts';
 
 const TAKES_LOAD_MODEL = new Set<string>(['explicit', 'on-demand']);

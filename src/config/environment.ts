@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { port } from './flags/flag.ts';
-import type { ServerOptions } from './options.ts';
+import type { ServerOptions } from './server-options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

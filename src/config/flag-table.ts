@@ -24,7 +24,7 @@ import { setupFlags } from './flags/setup.ts';
 import { shmFlags } from './flags/shm.ts';
 import { deprecatedTraceFlags, traceFlags } from './flags/trace.ts';
 import { vertexAiFlags } from './flags/vertex-ai.ts';
-import type { ServerOptions } from './options.ts';
+import type { ServerOptions } from './server-options.ts';
 
 /** Every flag of the server, in the order `--help` and docs/flags.md show them. */
 export const serverFlags: readonly Flag<ServerOptions>[] = [

@@ -4,7 +4,8 @@
 import { environmentHelp } from './environment.ts';
 import { serverFlags } from './flag-table.ts';
 import type { Flag } from './flags/flag.ts';
-import type { Program, ServerOptions } from './options.ts';
+import type { Program } from './options.ts';
+import type { ServerOptions } from './server-options.ts';
 
 const WIDTH = 88;
 

@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { serverFlags } from './flag-table.ts';
 import { flagsHelp, flagsPage } from './flags-page.ts';
-import { defaultOptions, type Program, parseOptions, type ServerOptions } from './options.ts';
+import { defaultOptions, type Program, parseOptions } from './options.ts';
+import type { ServerOptions } from './server-options.ts';
 
 function accept(argv: readonly string[], program: Program = 'tritonserver'): ServerOptions {
   const parsed = parseOptions(program, argv);

@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { defaultOptions, parseOptions, type ServerOptions } from './options.ts';
+import { defaultOptions, parseOptions } from './options.ts';
+import type { ServerOptions } from './server-options.ts';
 import { grpcTlsFiles, httpTlsFiles, usesTls } from './tls-files.ts';
 
 const FILES = ['--grpc-server-cert=c', '--grpc-server-key=k', '--grpc-root-cert=r'];

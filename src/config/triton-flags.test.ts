@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Environment } from './environment.ts';
-import { defaultOptions, type ParsedOptions, parseOptions, type ServerOptions } from './options.ts';
+import { defaultOptions, type ParsedOptions, parseOptions } from './options.ts';
+import type { ServerOptions } from './server-options.ts';
 
 /** One flag of Triton. Texts and values are what `tritonserver` of the target answers. */
 interface Row {

@@ -8,7 +8,7 @@ import {
   unavailable,
   unimplemented,
 } from '../base/status.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import type { LoadOptions, ModelLifecycle } from '../lifecycle/lifecycle.ts';
 import { failedToPoll } from '../lifecycle/load-failure.ts';
 import type { IndexRow } from '../lifecycle/model-state.ts';

@@ -4,7 +4,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { internal, invalidArgument, notFound, ServeError, unimplemented } from '../base/status.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
 import { failedToPoll } from '../lifecycle/load-failure.ts';
 import { LocalSource } from '../repository/local-source.ts';

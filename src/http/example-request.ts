@@ -1,30 +1,16 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/data-type.ts';
+import { type DataType, ELEMENT_BYTES } from '../addon/data-type.ts';
 import type { TensorMetadata } from '../control/models.ts';
 import { writeJson } from './json.ts';
 
 /** More elements than this are sent as bytes: a line that one would paste stays one. */
 const MAX_JSON_ELEMENTS = 64;
 
-/** Bytes of one element that is zero; a string is its length alone. */
-const ZERO_BYTES: Readonly<Record<DataType, number>> = {
-  BOOL: 1,
-  UINT8: 1,
-  UINT16: 2,
-  UINT32: 4,
-  UINT64: 8,
-  INT8: 1,
-  INT16: 2,
-  INT32: 4,
-  INT64: 8,
-  FP16: 2,
-  FP32: 4,
-  FP64: 8,
-  BYTES: 4,
-  BF16: 2,
-};
+/** Of one element that is zero; a string is its length alone. */
+const zeroBytes = (datatype: DataType): number =>
+  datatype === 'BYTES' ? 4 : ELEMENT_BYTES[datatype];
 
 /** A request that a model takes: zeros in the right shapes, free dimensions 1. */
 export interface ExampleRequest {
@@ -54,7 +40,7 @@ export function exampleRequest(model: ExampleModel, real16Json: boolean): Exampl
     if (fitsJson(input) && count <= MAX_JSON_ELEMENTS) {
       return { name, datatype, shape, data: Array.from({ length: count }, () => zero(datatype)) };
     }
-    const bytes = count * ZERO_BYTES[datatype];
+    const bytes = count * zeroBytes(datatype);
     tailBytes += bytes;
     return { name, datatype, shape, parameters: { binary_data_size: bytes } };
   });

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeServer } from '../../test/support/fake-server.ts';
 import { TempRepository } from '../../test/support/temp-repository.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 
 /** A SageMaker port over the fake engine, with a folder that stands for the platform's. */
 class Endpoint implements AsyncDisposable {

@@ -1,35 +1,20 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-import type { DataType } from '../addon/data-type.ts';
+import { type DataType, ELEMENT_BYTES } from '../addon/data-type.ts';
 import { internal } from '../base/status.ts';
 import { BF16, FP16, type Real16, readReal16, roundReal16 } from './real16.ts';
-
-/** Bytes of one element. BYTES elements have no fixed size: 0. */
-const ELEMENT_BYTES: Readonly<Record<DataType, number>> = {
-  BOOL: 1,
-  UINT8: 1,
-  UINT16: 2,
-  UINT32: 4,
-  UINT64: 8,
-  INT8: 1,
-  INT16: 2,
-  INT32: 4,
-  INT64: 8,
-  FP16: 2,
-  FP32: 4,
-  FP64: 8,
-  BYTES: 0,
-  BF16: 2,
-};
 
 /** In front of each BYTES element: its length, little-endian. */
 export const LENGTH_BYTES = 4;
 
-export const elementBytes = (datatype: DataType): number => ELEMENT_BYTES[datatype];
+/** Bytes of one element; 0 for BYTES, whose elements have no fixed size. */
+export const elementBytes = (datatype: DataType): number =>
+  datatype === 'BYTES' ? 0 : ELEMENT_BYTES[datatype];
 
+/** @returns undefined for a name that is no element type */
 export const asDataType = (name: string): DataType | undefined =>
-  Object.hasOwn(ELEMENT_BYTES, name) ? (name as DataType) : undefined;
+  name === 'BYTES' || Object.hasOwn(ELEMENT_BYTES, name) ? (name as DataType) : undefined;
 
 /** Elements that JSON and typed contents can name: integers as bigint, reals as number. */
 export type Element = boolean | bigint | number;

@@ -5,23 +5,6 @@ import type { DataType } from '../addon/data-type.ts';
 import { invalidArgument } from '../base/status.ts';
 import type { ConfigDataType } from '../config/model-config.ts';
 
-/** Texts aside. */
-export const ELEMENT_BYTES: Readonly<Record<Exclude<DataType, 'BYTES'>, number>> = {
-  BOOL: 1,
-  UINT8: 1,
-  UINT16: 2,
-  UINT32: 4,
-  UINT64: 8,
-  INT8: 1,
-  INT16: 2,
-  INT32: 4,
-  INT64: 8,
-  FP16: 2,
-  FP32: 4,
-  FP64: 8,
-  BF16: 2,
-};
-
 /** The wire's name of a configuration's element type. */
 export function dataTypeOf(type: ConfigDataType): DataType {
   if (type === 'TYPE_INVALID')

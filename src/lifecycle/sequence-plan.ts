@@ -1,6 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { ELEMENT_BYTES } from '../addon/data-type.ts';
 import type { SequenceControlPlan, SequencePlan, SequenceStatePlan } from '../addon/model-plan.ts';
 import { invalidArgument } from '../base/status.ts';
 import type {
@@ -10,7 +11,7 @@ import type {
   SequenceControlKind,
   SequenceState,
 } from '../config/model-config.ts';
-import { dataTypeOf, ELEMENT_BYTES, toDim, toInteger } from './plan-values.ts';
+import { dataTypeOf, toDim, toInteger } from './plan-values.ts';
 
 const KINDS: Readonly<Record<SequenceControlKind, SequenceControlPlan['kind']>> = {
   CONTROL_SEQUENCE_START: 'start',

@@ -3,14 +3,14 @@
 
 import { open } from 'node:fs/promises';
 import { posix } from 'node:path';
-import type { DataType } from '../addon/data-type.ts';
+import { type DataType, ELEMENT_BYTES } from '../addon/data-type.ts';
 import type { WarmupInputPlan, WarmupSamplePlan } from '../addon/model-plan.ts';
 import type { ConfigError } from '../config/config-error.ts';
 import type { ConfigSource, ModelConfig, WarmupInput } from '../config/model-config.ts';
 import { configError } from '../config/read.ts';
 import { isInput, UNKNOWN_REQUEST } from '../config/validate-warmup.ts';
 import type { ModelFolder } from '../repository/source.ts';
-import { dataTypeOf, ELEMENT_BYTES } from './plan-values.ts';
+import { dataTypeOf } from './plan-values.ts';
 
 /** Of one input; the sample's requests share it. */
 const MAX_FILE_BYTES = 1024 * 1024 * 1024;

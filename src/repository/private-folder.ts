@@ -7,24 +7,56 @@ import { join } from 'node:path';
 
 const PRIVATE_FOLDER = 0o700;
 
-/**
- * Makes a folder that this user alone may enter and whose name tells which process made it.
- * @param prefix of its name
- */
-export function makePrivateFolder(parent: string, prefix: string): Promise<string> {
-  return mkdtemp(join(parent, `${prefix}${processName('self')}-`));
-}
+/** A folder that this user alone may enter and whose name tells which process made it. Made with its first use. */
+export class PrivateFolder implements AsyncDisposable {
+  readonly #parent: string;
+  readonly #prefix: string;
+  #path: Promise<string> | undefined;
 
-/** Removes such folders of processes of this machine that ended without a word. */
-export async function removeLeftovers(parent: string, prefix: string): Promise<void> {
-  for (const name of await readdir(parent).catch(() => [])) {
-    if (!name.startsWith(prefix) || !isLeftover(name, prefix)) continue;
-    const path = join(parent, name);
-    const info = await lstat(path).catch(() => undefined);
-    // Only what is surely ours: a real folder of this user that nobody else may enter.
-    if (info?.isDirectory() !== true || info.uid !== process.getuid?.()) continue;
-    if ((info.mode & 0o777) !== PRIVATE_FOLDER) continue;
-    await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  /**
+   * @param parent folder that holds it
+   * @param prefix of its name
+   */
+  constructor(parent: string, prefix: string) {
+    this.#parent = parent;
+    this.#prefix = prefix;
+  }
+
+  /** Absolute. Rejects when it cannot be made; the next call tries again. */
+  async path(): Promise<string> {
+    this.#path ??= mkdtemp(join(this.#parent, `${this.#prefix}${processName('self')}-`));
+    try {
+      return await this.#path;
+    } catch (thrown) {
+      this.#path = undefined;
+      throw thrown;
+    }
+  }
+
+  /** It is not there any more: the next use makes another one. */
+  forget(): void {
+    this.#path = undefined;
+  }
+
+  /** Removes such folders of processes of this machine that ended without a word. */
+  async removeLeftovers(): Promise<void> {
+    const prefix = this.#prefix;
+    for (const name of await readdir(this.#parent).catch(() => [])) {
+      if (!name.startsWith(prefix) || !isLeftover(name, prefix)) continue;
+      const path = join(this.#parent, name);
+      const info = await lstat(path).catch(() => undefined);
+      // Only what is surely ours: a real folder of this user that nobody else may enter.
+      if (info?.isDirectory() !== true || info.uid !== process.getuid?.()) continue;
+      if ((info.mode & 0o777) !== PRIVATE_FOLDER) continue;
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+
+  /** Removes the folder with everything in it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const path = await this.#path?.catch(() => undefined);
+    this.#path = undefined;
+    if (path !== undefined) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { internal, type ServeError, unavailable } from '../base/status.ts';
 import { type OverrideFiles, versionsOf } from './override-files.ts';
-import { makePrivateFolder, removeLeftovers } from './private-folder.ts';
+import { PrivateFolder } from './private-folder.ts';
 import type { ModelFolder } from './source.ts';
 
 const PREFIX = 'nereid-staging-';
@@ -41,14 +41,13 @@ export interface StagedModel {
  * name there is a number; the names that callers gave stay keys of a map.
  */
 export class Staging implements AsyncDisposable {
-  readonly #parent: string;
+  readonly #folder: PrivateFolder;
   readonly #limits: StagingLimits;
-  #root: Promise<string> | undefined;
   #pendingBytes = 0;
   #totalBytes = 0;
 
   constructor(parent = tmpdir(), limits = STAGING_LIMITS) {
-    this.#parent = parent;
+    this.#folder = new PrivateFolder(parent, PREFIX);
     this.#limits = limits;
   }
 
@@ -63,8 +62,7 @@ export class Staging implements AsyncDisposable {
     const giveBack = this.#take(bytes);
     let folder: string | undefined;
     try {
-      this.#root ??= makePrivateFolder(this.#parent, PREFIX);
-      folder = await mkdtemp(join(await this.#root, 'load-'));
+      folder = await mkdtemp(join(await this.#folder.path(), 'load-'));
       const places = new Map<string, string>();
       for (const [path, content] of files) {
         const place = join(folder, String(places.size));
@@ -75,23 +73,21 @@ export class Staging implements AsyncDisposable {
     } catch (thrown) {
       giveBack.settled();
       giveBack.removed();
-      // Never made, or cleaned away with other old files of the machine: the next load makes a new one.
-      if (isMissing(thrown)) this.#root = undefined;
+      // Cleaned away with other old files of the machine.
+      if (isMissing(thrown)) this.#folder.forget();
       if (folder !== undefined) await rm(folder, { recursive: true, force: true });
       throw internal('the files of the load cannot be kept', thrown);
     }
   }
 
   /** Removes what servers of this machine that ended without a word have left behind. */
-  async removeLeftovers(): Promise<void> {
-    await removeLeftovers(this.#parent, PREFIX);
+  removeLeftovers(): Promise<void> {
+    return this.#folder.removeLeftovers();
   }
 
   /** Removes the folder with everything in it. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const root = await this.#root?.catch(() => undefined);
-    this.#root = undefined;
-    if (root !== undefined) await rm(root, { recursive: true, force: true });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#folder[Symbol.asyncDispose]();
   }
 
   #take(bytes: number): Taken {

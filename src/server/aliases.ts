@@ -3,7 +3,7 @@
 
 import type { RouteAliases } from '../addon/routes.ts';
 import { invalidArgument } from '../base/status.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 
 /**
  * What the SageMaker and the Vertex AI port serve under their paths.

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import type { Log } from '../base/log.ts';
 import { ServeError, unavailable } from '../base/status.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import { cachedLibrary, findOnnxRuntime, setupOnnxRuntime } from '../setup/onnxruntime.ts';
 
 /** Asks the person at the terminal; undefined where there is none. */

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { RouteRow } from '../addon/routes.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import type { ControlService } from '../control/service.ts';
 import type { DocsApi } from '../http/docs.ts';
 import { matchRoute } from '../http/routes.ts';

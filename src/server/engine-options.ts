@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { EngineOptions, MetricsOptions } from '../addon/engine-options.ts';
-import type { ServerOptions } from '../config/options.ts';
 import { responseCacheBytes } from '../config/response-cache.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import { memoryLimitOf } from './memory-limit.ts';
 
 // Limits that are no flags. Header block: above what browsers and gateways send. Idle connections cost a descriptor

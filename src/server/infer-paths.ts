@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { Engine } from '../addon/types.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import type { ModelQueries } from '../control/models.ts';
 import type { Predictor } from '../control/predictor.ts';
 import type { TypeScriptInferPath } from '../infer/infer-path.ts';

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { invalidArgument } from '../base/status.ts';
-import { parseOptions, type ServerOptions } from '../config/options.ts';
+import { parseOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 
 /**
  * Flags of `nereid serve` under their own names, `--model-control-mode` as `modelControlMode`, with the same values and

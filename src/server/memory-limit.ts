@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 
 const CGROUP_LIMITS = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes'];
 /** Less than this cannot hold one request of the default input limit. */

@@ -5,7 +5,7 @@ import type { ModelDemand } from '../addon/control-call.ts';
 import type { Engine } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { grpcNumber, ServeError } from '../base/status.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
 import type { Namespaces } from '../lifecycle/namespaces.ts';
 import { OnDemand } from '../lifecycle/on-demand.ts';

@@ -8,7 +8,7 @@ import type { Service } from '../addon/routes.ts';
 import type { Binding, Engine } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import { HealthDetails } from '../control/health-details.ts';
 import { LogSettingsVerbs } from '../control/log-settings.ts';
 import { MemoryQueries } from '../control/memory.ts';

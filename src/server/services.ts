@@ -3,7 +3,8 @@
 
 import type { Service } from '../addon/routes.ts';
 import { ServeError } from '../base/status.ts';
-import { metricsHost, type ServerOptions } from '../config/options.ts';
+import { metricsHost } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import { grpcTlsFiles, httpTlsFiles, type TlsFiles } from '../config/tls-files.ts';
 import { keepaliveOf } from './keepalive.ts';
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { tmpdir } from 'node:os';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import {
   type CloudPath,
   type CloudScheme,

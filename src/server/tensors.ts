@@ -4,6 +4,7 @@
 import type { DataType } from '../addon/data-type.ts';
 import type { TensorValue } from '../addon/infer-call.ts';
 import { invalidArgument } from '../base/status.ts';
+import { LENGTH_BYTES, putStrings } from '../infer/elements.ts';
 
 /** JavaScript's array of each element type. FP16 and BF16 are their bits; BOOL is 0 or 1 per byte. */
 export interface DataTypeArrays {
@@ -56,8 +57,6 @@ const ARRAYS = {
   FP64: Float64Array,
   BF16: Uint16Array,
 } as const;
-
-const LENGTH_BYTES = 4;
 
 /**
  * Turns a typed tensor into the bytes that cross to native.
@@ -119,16 +118,7 @@ function encodeBytes(name: string, elements: readonly (string | Uint8Array)[]): 
     if (element instanceof Uint8Array) return element;
     throw invalidArgument(`input '${name}': expected strings or Uint8Arrays for BYTES`);
   });
-  const total = parts.reduce((sum, part) => sum + LENGTH_BYTES + part.length, 0);
-  const result = new Uint8Array(total);
-  const view = new DataView(result.buffer);
-  let offset = 0;
-  for (const part of parts) {
-    view.setUint32(offset, part.length, true);
-    result.set(part, offset + LENGTH_BYTES);
-    offset += LENGTH_BYTES + part.length;
-  }
-  return result;
+  return putStrings(parts);
 }
 
 function decodeBytes(data: Uint8Array): Uint8Array[] {

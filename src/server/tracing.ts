@@ -5,7 +5,7 @@ import type { TraceRecord } from '../addon/tracing.ts';
 import type { Engine } from '../addon/types.ts';
 import type { Log } from '../base/log.ts';
 import { invalidArgument } from '../base/status.ts';
-import type { ServerOptions } from '../config/options.ts';
+import type { ServerOptions } from '../config/server-options.ts';
 import type { OpenTelemetryOptions, OpenTelemetrySink } from '../trace/opentelemetry.ts';
 import type { TraceSettings } from '../trace/settings.ts';
 import type { TraceSink } from '../trace/sink.ts';

@@ -4,7 +4,7 @@
 import { rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { internal, ServeError, unavailable } from '../../base/status.ts';
-import { makePrivateFolder, removeLeftovers } from '../private-folder.ts';
+import { PrivateFolder } from '../private-folder.ts';
 
 const PREFIX = 'nereid-cloud-';
 /** What is left free of the file system for everybody else. */
@@ -25,16 +25,15 @@ export interface Copy {
  * download the same models, are not in its way.
  */
 export class Copies implements AsyncDisposable {
-  readonly #parent: string;
+  readonly #folder: PrivateFolder;
   readonly #freeBytes: (folder: string) => Promise<number>;
-  #root: Promise<string> | undefined;
   #next = 1;
   /** of downloads under way, which the file system does not count yet */
   #expectedBytes = 0;
 
   /** @param parent folder that holds the private one */
   constructor(parent: string, freeBytes = freeBytesOf) {
-    this.#parent = parent;
+    this.#folder = new PrivateFolder(parent, PREFIX);
     this.#freeBytes = freeBytes;
   }
 
@@ -43,7 +42,7 @@ export class Copies implements AsyncDisposable {
    * @throws ServeError Unavailable when the file system has no room for it, Internal when it cannot be written to
    */
   async make(name: string, bytes: number): Promise<Copy> {
-    const root = await this.#folder();
+    const root = await this.#root();
     const free = (await this.#freeBytes(root)) - SPARE_BYTES - this.#expectedBytes;
     if (bytes > free) {
       throw unavailable(
@@ -69,23 +68,19 @@ export class Copies implements AsyncDisposable {
   }
 
   /** Removes what servers of this machine that ended without a word have left behind. */
-  async removeLeftovers(): Promise<void> {
-    await removeLeftovers(this.#parent, PREFIX);
+  removeLeftovers(): Promise<void> {
+    return this.#folder.removeLeftovers();
   }
 
   /** Removes the folder with everything in it. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const root = await this.#root?.catch(() => undefined);
-    this.#root = undefined;
-    if (root !== undefined) await rm(root, { recursive: true, force: true });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#folder[Symbol.asyncDispose]();
   }
 
-  async #folder(): Promise<string> {
-    this.#root ??= makePrivateFolder(this.#parent, PREFIX);
+  async #root(): Promise<string> {
     try {
-      return await this.#root;
+      return await this.#folder.path();
     } catch (thrown) {
-      this.#root = undefined;
       const { message } = ServeError.from(thrown);
       throw internal(`there is no folder for copies of models: ${message}`, thrown);
     }

@@ -128,6 +128,6 @@ export const mixed: Scenario = {
   name: 'mixed',
   about: 'after each cycle of loads, requests of every kind and unloads as much is held as before',
   short: { seconds: 0, count: 5 },
-  perMinute: { count: 40 },
+  perMinute: { count: 120 },
   run,
 };

@@ -11,6 +11,8 @@ import { until } from './until.ts';
 const GROWTH_LIMIT = 1024 * 1024;
 /** V8 compiles on threads of its own, with up to some MiB of `malloc` for each function until it is done. */
 const READINGS = 50;
+/** V8 keeps 4 KiB of `malloc` for each page of its young generation, which must not grow therefore. */
+const YOUNG_GENERATION = '--max-semi-space-size=1';
 
 /**
  * What a server's C library says is in use: `malloc` of native code and of Node, not the heap of JavaScript. To be read
@@ -30,7 +32,7 @@ export class NativeHeap {
     const preload = new URL('./collect-garbage.ts', import.meta.url);
     return {
       ...process.env,
-      NODE_OPTIONS: `--import=${preload.href}`,
+      NODE_OPTIONS: `--import=${preload.href} ${YOUNG_GENERATION}`,
       // What threads keep for themselves counts as in use: up to some hundred KiB each, filled over hours.
       GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0',
     };

@@ -15,7 +15,7 @@ export interface RunOptions {
 }
 
 /** Flags that run.ts and compare.ts share, for node:util's parseArgs. */
-export const RUN_FLAGS = {
+const RUN_FLAGS = {
   only: { type: 'string', default: '' },
   rounds: { type: 'string', default: '5' },
   seconds: { type: 'string', default: '1.2' },

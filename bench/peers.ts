@@ -160,7 +160,7 @@ export function runCopyLoop(core: number, bytes: number, milliseconds: number): 
 }
 
 /** The library that every peer uses for the MLP. */
-export function onnxRuntimePath(): string {
+function onnxRuntimePath(): string {
   const cached = join(CACHE, 'onnxruntime', `1.30.0-linux-${process.arch}`, 'libonnxruntime.so.1');
   const path = process.env['NEREID_ONNXRUNTIME'] ?? cached;
   if (existsSync(path)) return path;

@@ -11,7 +11,7 @@ import { TokenJudge } from './token-judge.ts';
 import { WatchedFile } from './watched-file.ts';
 
 /** What the flags and the keys say about who may do what, as native takes it. */
-export function accessPolicy(options: ServerOptions, keys: readonly ApiKey[]): AccessPolicy {
+function accessPolicy(options: ServerOptions, keys: readonly ApiKey[]): AccessPolicy {
   const takesTokens = options.jwtJwksUrl !== '' || options.jwtJwksFile !== '';
   return {
     restricted: [

@@ -3,14 +3,13 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { FakeClock } from './clock.ts';
 import { defaultLogSettings, Log } from './log.ts';
 
 function logged(settings = {}) {
   const lines: string[] = [];
-  const clock = new FakeClock(new Date(Date.UTC(2024, 10, 2, 8, 5, 3, 47)));
+  const now = () => new Date(Date.UTC(2024, 10, 2, 8, 5, 3, 47));
   return {
-    log: new Log({ ...defaultLogSettings, ...settings }, (line) => lines.push(line), clock),
+    log: new Log({ ...defaultLogSettings, ...settings }, (line) => lines.push(line), now),
     lines,
   };
 }

@@ -2,10 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { openSync, writeSync } from 'node:fs';
-import { type Clock, systemClock } from './clock.ts';
 import { invalidArgument } from './status.ts';
 
-export type LogSeverity = 'error' | 'warning' | 'info' | 'verbose';
 export type LogFormat = 'default' | 'ISO8601';
 
 /** What is written and how: Triton's `--log-*` flags, changeable while serving. */
@@ -38,18 +36,18 @@ export const defaultLogSettings: LogSettings = {
  */
 export class Log {
   #settings: LogSettings;
-  readonly #clock: Clock;
+  readonly #now: () => Date;
   readonly #write: (line: string) => void;
 
   /** @throws ServeError InvalidArgument when the log file cannot be opened */
   constructor(
     settings: LogSettings = defaultLogSettings,
     write: (line: string) => void = writerTo(settings.file),
-    clock: Clock = systemClock,
+    now = () => new Date(),
   ) {
     this.#settings = settings;
     this.#write = write;
-    this.#clock = clock;
+    this.#now = now;
   }
 
   get settings(): LogSettings {
@@ -85,14 +83,14 @@ export class Log {
   }
 
   #line(letter: 'E' | 'W' | 'I', message: string): void {
-    const stamp = formatStamp(letter, this.#clock.wall(), this.#settings.format);
+    const stamp = formatStamp(letter, this.#now(), this.#settings.format);
     const text = this.#settings.escape ? quote(message) : message;
     this.#write(`${stamp} ${process.pid} ${callSite()}] ${text}\n`);
   }
 }
 
 /** `I1122 18:22:53.123456`, or `2026-11-22T18:22:53Z I` in the ISO layout. */
-export function formatStamp(letter: string, now: Date, format: LogFormat): string {
+function formatStamp(letter: string, now: Date, format: LogFormat): string {
   const iso = now.toISOString();
   if (format === 'ISO8601') return `${iso.slice(0, 19)}Z ${letter}`;
   return `${letter}${iso.slice(5, 7)}${iso.slice(8, 10)} ${iso.slice(11, 19)}.${iso.slice(20, 23)}000`;

@@ -5,7 +5,7 @@ import type { InspectedTensor } from '../addon/types.ts';
 import type { ConfigDataType, ModelInput, ModelOutput } from '../config/model-config.ts';
 
 /** `[batch, 3, 224, 224]`: the shape a request has. `-1` is a dimension of any size. */
-export function labelledShape(dims: readonly (bigint | number)[], batches: boolean): string {
+function labelledShape(dims: readonly (bigint | number)[], batches: boolean): string {
   return `[${[...(batches ? ['batch'] : []), ...dims].join(', ')}]`;
 }
 

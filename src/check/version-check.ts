@@ -255,7 +255,7 @@ function notesOn(
 }
 
 /** Every tensor of a model file. */
-export function fileNotes(name: string, inspection: ModelInspection, batches: boolean): string[] {
+function fileNotes(name: string, inspection: ModelInspection, batches: boolean): string[] {
   return [
     ...inspection.inputs.map((tensor) => `${name} says ${fileTensor('input', tensor, batches)}`),
     ...inspection.outputs.map((tensor) => `${name} says ${fileTensor('output', tensor, batches)}`),

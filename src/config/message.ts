@@ -31,7 +31,7 @@ export function mapKeyType(field: Field): string {
 }
 
 /** Value of a field that was not given, or undefined where absence is visible: messages and members of a oneof. */
-export function absentValue(field: Field): unknown {
+function absentValue(field: Field): unknown {
   if (field.map) return new Map();
   if (field.repeated) return [];
   if (messageOf(field) || field.partOf) return undefined;

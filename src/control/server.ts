@@ -10,7 +10,7 @@ export interface ServerMetadata {
 }
 
 /** The version of Triton whose surface this server offers. */
-export const TRITON_VERSION = '2.73.0';
+const TRITON_VERSION = '2.73.0';
 
 // Triton's list is fixed and clients look features up in it, whether or not a build has them.
 const TRITON_EXTENSIONS = [

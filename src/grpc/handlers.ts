@@ -32,7 +32,7 @@ type Answer = object | Uint8Array;
 const SERVICE = '/inference.GRPCInferenceService/';
 
 /** Native hands these over message by message; both speak the same messages. */
-export const reflectionPaths: ReadonlySet<string> = new Set([
+const reflectionPaths: ReadonlySet<string> = new Set([
   '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
   '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
 ]);

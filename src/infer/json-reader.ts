@@ -24,7 +24,7 @@ export interface Frame {
   readonly elements?: Frame;
 }
 
-export const MAX_NESTING = 100;
+const MAX_NESTING = 100;
 
 // ASCII
 const CHAR = {

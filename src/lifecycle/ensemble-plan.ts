@@ -6,7 +6,7 @@ import { invalidArgument } from '../base/status.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 
 /** Bytes that tensors between the steps may hold; `parameters` of a configuration. */
-export const MAX_INFLIGHT_BYTES = 'max_inflight_bytes';
+const MAX_INFLIGHT_BYTES = 'max_inflight_bytes';
 
 /**
  * Compiles a checked ensemble to the graph that native walks. Pure.

@@ -46,7 +46,7 @@ interface VersionEntry {
 }
 
 /** Reason of a version that was taken out on request. */
-export const UNLOADED_REASON = 'unloaded';
+const UNLOADED_REASON = 'unloaded';
 
 /** Where one model stands. Changes by the verbs below only; does no work itself. */
 export class ModelState {

@@ -5,7 +5,7 @@ import { invalidArgument } from '../base/status.ts';
 import type { ModelConfig } from '../config/model-config.ts';
 
 /** A request becomes at most this many parts. */
-export const MAX_PARTS = 4096;
+const MAX_PARTS = 4096;
 
 const KEY = 'max_request_rows';
 

@@ -8,7 +8,7 @@ import { versionOfFolder } from './version-policy.ts';
 /** Files of one load. */
 export type OverrideFiles = ReadonlyMap<string, Uint8Array>;
 
-export const MAX_OVERRIDE_FILES = 1024;
+const MAX_OVERRIDE_FILES = 1024;
 const MAX_PATH_BYTES = 1024;
 const MAX_NAME_BYTES = 255;
 const MAX_DEPTH = 16;

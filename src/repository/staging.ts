@@ -21,7 +21,7 @@ export interface StagingLimits {
 }
 
 /** Twice what one control call may carry, and room for some twenty of the largest models that a load can bring. */
-export const STAGING_LIMITS: StagingLimits = {
+const STAGING_LIMITS: StagingLimits = {
   pendingBytes: 128 * 1024 * 1024,
   totalBytes: 1024 * 1024 * 1024,
 };

@@ -19,13 +19,6 @@ export interface TraceSettings {
 /** New values; null takes a value back to what holds without it, a field that is absent stays. */
 export type TraceChanges = { readonly [K in keyof TraceSettings]?: TraceSettings[K] | null };
 
-export const offTraceSettings: TraceSettings = {
-  levels: [],
-  rate: 1000,
-  count: -1,
-  logFrequency: 0,
-};
-
 /** Values of one scope that differ from the scope above. */
 export type TraceOverrides = { readonly [K in keyof TraceSettings]?: TraceSettings[K] };
 

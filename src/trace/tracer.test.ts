@@ -5,9 +5,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeEngine } from '../../test/support/fake-engine.ts';
 import type { TraceRecord } from '../addon/tracing.ts';
-import { offTraceSettings, type TraceSettings } from './settings.ts';
+import type { TraceSettings } from './settings.ts';
 import type { TraceSink } from './sink.ts';
 import { Tracer } from './tracer.ts';
+
+const OFF: TraceSettings = { levels: [], rate: 1000, count: -1, logFrequency: 0 };
 
 class FakeSink implements TraceSink {
   readonly got: [ids: number[], logFrequency: number][] = [];
@@ -27,7 +29,7 @@ function made(initial: Partial<TraceSettings> = {}, sink: TraceSink | undefined 
   const tracer = new Tracer({
     engine,
     sink,
-    initial: { ...offTraceSettings, ...initial },
+    initial: { ...OFF, ...initial },
     takesContext: false,
   });
   return { engine, tracer };
@@ -65,7 +67,7 @@ describe('Tracer', () => {
       },
       undefined,
     ]);
-    assert.deepEqual(tracer.settings(), { ...offTraceSettings, rate: 5 });
+    assert.deepEqual(tracer.settings(), { ...OFF, rate: 5 });
   });
 
   it('refuses to trace without a place to write to', async () => {
@@ -73,7 +75,7 @@ describe('Tracer', () => {
     const tracer = new Tracer({
       engine,
       sink: undefined,
-      initial: offTraceSettings,
+      initial: OFF,
       takesContext: false,
     });
     await assert.rejects(tracer.update(undefined, { levels: ['TENSORS'] }), {

@@ -14,7 +14,7 @@ import {
 import { RESTRICTED_CATEGORIES } from './restricted.ts';
 
 /** What an API may be called where callers are told apart. */
-export const PUBLIC_CATEGORIES = [...RESTRICTED_CATEGORIES, 'docs', 'metrics'] as const;
+const PUBLIC_CATEGORIES = [...RESTRICTED_CATEGORIES, 'docs', 'metrics'] as const;
 
 export type PublicCategory = (typeof PUBLIC_CATEGORIES)[number];
 

@@ -6,7 +6,7 @@ import { invalidArgument } from '../../base/status.ts';
 import type { CloudScheme } from './cloud-path.ts';
 
 /** The variable that names the credential file. */
-export const CREDENTIAL_PATH = 'TRITON_CLOUD_CREDENTIAL_PATH';
+const CREDENTIAL_PATH = 'TRITON_CLOUD_CREDENTIAL_PATH';
 
 /**
  * Finds what a credential file says of a path: the entry with the longest prefix of it. `''` stands for every path.

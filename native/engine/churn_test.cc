@@ -63,7 +63,8 @@ core::ModelPlan PlanOf(size_t model, uint32_t dice) {
     plan.name = NameOf(model);
     plan.instance_count = 1 + static_cast<int32_t>(dice / 2 % 3);
     // Of clients that leave in the middle.
-    plan.sequence->max_idle = std::chrono::milliseconds(5);
+    plan.sequence->max_idle = std::chrono::milliseconds(5 + dice / 8 % 3);
+    plan.queue.max_queue_bytes = dice / 32 % 2 == 0 ? 0 : 1 << 20;
     return plan;
   }
   core::ModelPlan plan = testing::MakePlan(model % 3 == 2 ? "sleep" : "identity");
@@ -102,12 +103,15 @@ class Host {
     Replace(model, 0);
   }
 
-  // Other instances and limits for what serves. Ensembles have none of their own, sequences change
-  // with a reload.
+  // Other instances and limits for what serves. Ensembles have none of their own.
   void Adjust(size_t model, uint32_t dice) {
     std::lock_guard one_at_a_time(names_[model]);
     const ModelHandle handle = HandleOf(model);
-    if (handle == 0 || model == kEnsemble || model == kSequence) return;
+    if (handle == 0 || model == kEnsemble) return;
+    if (model == kSequence) {
+      const bool is_direct = engine_.Find(handle)->plan().sequence->is_direct;
+      dice = dice / 2 * 2 + (is_direct ? 0 : 1);
+    }
     const base::Status status = engine_.Adjust({{handle, PlanOf(model, dice)}});
     EXPECT_TRUE(status.ok()) << status.message();
   }

@@ -92,7 +92,9 @@ TEST_F(EngineTest, AdjustsAllOrNone) {
   cached.response_cache = true;
   core::ModelPlan split = plan;
   split.max_request_rows = 100;
-  std::vector<core::ModelPlan> plans{plan, cached, split};
+  core::ModelPlan sequences = plan;
+  sequences.sequence.emplace();
+  std::vector<core::ModelPlan> plans{plan, cached, split, sequences};
   Engine engine({.memory_limit_bytes = 1 << 20, .response_cache_bytes = 1 << 20});
   engine.Register(backend::MakeIdentityBackend());
   std::vector<Engine::Adjustment> wanted;
@@ -113,9 +115,9 @@ TEST_F(EngineTest, AdjustsAllOrNone) {
   for (const auto& sample : engine.Snapshot()) EXPECT_EQ(InstancesOf(sample.model), 3u);
 }
 
-TEST_F(EngineTest, AdjustsNoEnsembleAndNoModelWithSequences) {
-  core::ModelPlan plan = MakePlan("identity");
-  plan.sequence.emplace();
+TEST_F(EngineTest, AdjustsNoEnsemble) {
+  core::ModelPlan plan = MakePlan("");
+  plan.ensemble.emplace();
   const ModelHandle handle = engine_.Load(plan).Take();
   EXPECT_EQ(engine_.Adjust({{handle, plan}}).code(), base::StatusCode::kUnimplemented);
 }

@@ -106,6 +106,7 @@ Model::Model(core::ModelPlan plan, backend::Backend& backend,
       is_measured_(options.metrics.extended || options.metrics.summary_latencies),
       responses_(CountingSink::MakeCounters(plan_, options.metrics)),
       lease_limit_(LeaseLimit(static_cast<size_t>(plan_.instance_count))),
+      is_asked_for_bytes_(options.counts_bytes),
       counts_bytes_(CountsBytes(plan_.queue)),
       timeout_(plan_.queue),
       queue_(plan_.queue),
@@ -138,6 +139,11 @@ bool Model::runs_inline() const {
 QueuedInputs Model::Queued() const {
   std::lock_guard lock(mutex_);
   return {.requests = queue_.size(), .bytes = queue_.bytes()};
+}
+
+void Model::CountBytes() {
+  std::lock_guard lock(mutex_);
+  is_asked_for_bytes_ = counts_bytes_ = true;
 }
 
 void Model::Submit(RequestChain chain, InlineAllowance* allowance) {

@@ -105,6 +105,8 @@ class Model final : public Servable {
   base::Status CheckNotLost() const;
   // Requests that wait, and the bytes of their inputs; of a model that counts them.
   QueuedInputs Queued() const;
+  // From now on it counts them, whatever its plan says.
+  void CountBytes();
   std::optional<LoadView> ViewLoad() const override;
 
  private:
@@ -156,7 +158,7 @@ class Model final : public Servable {
   base::Status StartThreads(const Leases& leases);
   void Adopt(std::unique_ptr<const core::ModelPlan> next, Leases added);
   bool CountsBytes(const core::QueuePlan& queue) const {
-    return is_measured_ || options_.counts_bytes || queue.max_queue_bytes != 0;
+    return is_measured_ || is_asked_for_bytes_ || queue.max_queue_bytes != 0;
   }
   // Ends instances that are of leases_ no longer: each when nobody is at it.
   void Retire(Leases leases);
@@ -243,8 +245,9 @@ class Model final : public Servable {
   // changed; guarded by mutex_ then.
   const core::ModelPlan* live_ = &plan_;
   std::unique_ptr<const core::ModelPlan> changed_;
-  size_t lease_limit_;  // leases that may be held at once
-  bool counts_bytes_;   // of what waits; guarded by mutex_
+  size_t lease_limit_;       // leases that may be held at once
+  bool is_asked_for_bytes_;  // guarded by mutex_
+  bool counts_bytes_;        // of what waits; guarded by mutex_
   SharedTimeout timeout_;
   scheduler::PriorityQueue queue_;                            // guarded by mutex_
   metrics::ModelStatistics statistics_;                       // guarded by mutex_

@@ -36,7 +36,7 @@ SequenceIndex SequenceModel::ChooseLeadLocked(uint32_t index, Instant now, Launc
       lead = sequence;
     }
   }
-  const core::SequencePlan& plan = *plan_.sequence;
+  const core::SequencePlan& plan = *live_->sequence;
   const Instant due = lead == kNoSequence ? base::kNever : oldest + plan.max_queue_delay;
   const bool is_enough =
       static_cast<double>(ready) >= plan.minimum_slot_utilization * static_cast<double>(plan.slots);
@@ -64,7 +64,7 @@ const SequenceMemory& SequenceModel::StatesLocked(SequenceIndex sequence) {
 void SequenceModel::CollectDirectLocked(uint32_t index, Instant now, Launch& launch) {
   Instance& instance = instances_[index];
   // What waits for a rebuild waits here, where it can be taken back.
-  if (instance.running_rows != 0 || (!instance.is_serving && !instance.is_lost)) return;
+  if (instance.running_rows != 0 || (!instance.is_serving && instance.lost.ok())) return;
   instance.due = base::kNever;
   SequenceIndex lead = kNoSequence;
   for (;;) {

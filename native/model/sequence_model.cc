@@ -23,16 +23,11 @@ using scheduler::kNoSequence;
 using scheduler::SequenceIndex;
 using std::chrono::steady_clock;
 
-scheduler::SequenceRules RulesOf(const core::ModelPlan& plan, bool counts_bytes) {
+scheduler::SequenceRules RulesOf(const core::ModelPlan& plan) {
   return {.instances = static_cast<uint32_t>(plan.instance_count),
           .slots = std::max<uint32_t>(plan.sequence->slots, 1),
           .max_idle = plan.sequence->max_idle,
-          .is_iterative = plan.sequence->is_iterative,
-          .counts_bytes = counts_bytes};
-}
-
-bool CountsBytes(const core::ModelPlan& plan, const ModelOptions& options) {
-  return plan.queue.max_queue_bytes != 0 || options.metrics.extended;
+          .is_iterative = plan.sequence->is_iterative};
 }
 
 }  // namespace
@@ -45,21 +40,15 @@ base::Result<base::Ref<SequenceModel>> SequenceModel::Load(core::ModelPlan plan,
   plan.warmup.clear();
   ASSIGN_OR_RETURN(std::shared_ptr<backend::BackendModel> shared, backend.Load(inner));
   ASSIGN_OR_RETURN(SequenceTensors tensors, SequenceTensors::Make(plan, options.budget));
-  auto model = base::Ref<SequenceModel>::Adopt(
-      new SequenceModel(std::move(plan), std::move(tensors), options));
   inner.instance_count = 1;
   inner.decoupled = false;  // the responses are counted before the instances
-  ModelOptions inner_options = options;
-  inner_options.metrics = {};
-  inner_options.counts_bytes = CountsBytes(model->plan_, options);
-  if (model->plan_.sequence->is_iterative) inner_options.taker = model.get();
+  auto model = base::Ref<SequenceModel>::Adopt(new SequenceModel(
+      std::move(plan), std::move(tensors), backend, std::move(shared), std::move(inner), options));
   for (int i = 0; i < model->plan_.instance_count; ++i) {
-    inner_options.health_changed = [raw = model.get(), i, outer = options.health_changed] {
-      raw->OnHealth(static_cast<uint32_t>(i));
-      if (outer) outer();
-    };
-    ASSIGN_OR_RETURN(auto instance, Model::LoadInstance(inner, backend, shared, i, inner_options));
+    ASSIGN_OR_RETURN(auto instance, model->LoadInstance(static_cast<uint32_t>(i), model->plan_));
+    std::lock_guard lock(model->mutex_);
     model->instances_.emplace_back().model = std::move(instance);
+    model->ListModelsLocked();
   }
   try {
     model->watch_ = base::Thread("seq-" + model->plan_.name, [raw = model.get()] { raw->Watch(); });
@@ -72,14 +61,24 @@ base::Result<base::Ref<SequenceModel>> SequenceModel::Load(core::ModelPlan plan,
 }
 
 SequenceModel::SequenceModel(core::ModelPlan plan, SequenceTensors tensors,
-                             const ModelOptions& options)
+                             backend::Backend& backend,
+                             std::shared_ptr<backend::BackendModel> backend_model,
+                             core::ModelPlan inner, const ModelOptions& options)
     : Servable(std::move(plan)),
+      backend_(backend),
+      backend_model_(std::move(backend_model)),
+      warmup_(std::exchange(inner.warmup, {})),
+      inner_(std::move(inner)),
+      options_(options),
       budget_(options.budget),
       tensors_(std::move(tensors)),
       has_free_shapes_(HasFreeShapes(plan_)),
       responses_(CountingSink::MakeCounters(plan_, options.metrics)),
-      sequences_(RulesOf(plan_, CountsBytes(plan_, options))),
+      limits_bytes_(plan_.queue.max_queue_bytes != 0),
+      models_(std::make_shared<const Models>()),
+      sequences_(RulesOf(plan_)),
       counters_(options.metrics) {
+  sequences_.SetCountsBytes(CountsBytes(plan_));
   sequences_.when_over = [this](SequenceIndex sequence) {
     if (sequence < memories_.size()) memories_[sequence] = {};
   };
@@ -90,7 +89,7 @@ SequenceModel::~SequenceModel() { Stop(); }
 void SequenceModel::Submit(RequestChain chain, InlineAllowance* allowance) {
   const Instant now = steady_clock::now();
   const QueuedInputs handed =
-      plan_.queue.max_queue_bytes == 0 ? QueuedInputs() : QueuedAtInstances();
+      limits_bytes_.load(std::memory_order_relaxed) ? QueuedAtInstances() : QueuedInputs();
   Launch launch;
   {
     std::lock_guard lock(mutex_);
@@ -103,8 +102,10 @@ void SequenceModel::Submit(RequestChain chain, InlineAllowance* allowance) {
 
 QueuedInputs SequenceModel::QueuedAtInstances() const {
   QueuedInputs sum;
-  for (const Instance& instance : instances_) {
-    const QueuedInputs queued = instance.model->Queued();
+  const std::shared_ptr<const Models> models = ListModels();
+  for (const base::Ref<Model>& model : *models) {
+    if (!model) continue;
+    const QueuedInputs queued = model->Queued();
     sum.requests += queued.requests;
     sum.bytes += queued.bytes;
   }
@@ -122,10 +123,11 @@ base::Status SequenceModel::CheckRoomLocked(const core::InferRequest& request,
                                             const QueuedInputs& handed) const {
   if (is_stopping_) return SchedulerHasStopped();
   RETURN_IF_ERROR(lost_);
-  const auto limit = static_cast<size_t>(plan_.queue.max_queue_size);
-  if (limit != 0 && sequences_.waiting() >= limit) return QueueIsFull(plan_.queue);
-  if (plan_.queue.max_queue_bytes == 0) return {};
-  return scheduler::AdmitBytes(plan_, sequences_.waiting() + handed.requests == 0,
+  const core::QueuePlan& queue = live_->queue;
+  const auto limit = static_cast<size_t>(queue.max_queue_size);
+  if (limit != 0 && sequences_.waiting() >= limit) return QueueIsFull(queue);
+  if (queue.max_queue_bytes == 0) return {};
+  return scheduler::AdmitBytes(*live_, sequences_.waiting() + handed.requests == 0,
                                sequences_.waiting_bytes() + handed.bytes,
                                core::InputBytes(request));
 }
@@ -232,6 +234,7 @@ core::RequestPtr SequenceModel::TakeEmptyRowLocked(uint32_t instance) {
 }
 
 void SequenceModel::TakeLocked(SequenceIndex sequence, Launch& launch) {
+  if (!launch.models) launch.models = models_;
   core::RequestPtr request = sequences_.Take(sequence);
   SequenceMemory& memory = memories_[sequence];
   if (request->sequence_start) tensors_.ResetStates(memory);
@@ -255,7 +258,7 @@ void SequenceModel::Start(Launch& launch, InlineAllowance* allowance) {
       }
       chain.Append(std::move(request));
     }
-    instances_[instance].model->Submit(chain, allowance);
+    (*launch.models)[instance]->Submit(chain, allowance);
   }
   for (const Refusal& refusal : launch.refusals) {
     core::ResponseSink& sink = *refusal.request->sink;
@@ -346,6 +349,7 @@ void SequenceModel::SettleLocked() {
     watch_until_ = next;  // told once
     look_.notify_one();
   }
+  if (leaving_ != 0) TellDrainLocked();
   if (is_stopping_ && counters_.pending() == 0) idle_.notify_all();
 }
 
@@ -364,6 +368,7 @@ void SequenceModel::Watch() {
       SettleLocked();
       continue;
     }
+    if (leaving_ != 0) TellDrainLocked();
     watch_until_ = NextLookLocked();
     if (watch_until_ == base::kNever) {
       look_.wait(lock);
@@ -380,7 +385,7 @@ bool SequenceModel::RemoveQueued(const core::ResponseSink* sink, base::Status st
   const SequenceIndex sequence = sink->queue_place();
   Launch launch;
   base::Ref<SequenceStep> step;
-  uint32_t instance = 0;
+  base::Ref<Model> model;
   {
     std::lock_guard lock(mutex_);
     const core::InferRequest* waiting = sequences_.FirstWaiting(sequence);
@@ -393,17 +398,18 @@ bool SequenceModel::RemoveQueued(const core::ResponseSink* sink, base::Status st
                running_[sequence]->client() == sink) {
       step = base::Ref<SequenceStep>::Share(running_[sequence]);
       step->removed_for = reason;
-      instance = step->instance;
+      model = instances_[step->instance].model;
     } else {
       return false;
     }
   }
   Start(launch, nullptr);
-  return !step || instances_[instance].model->RemoveQueued(step.get(), std::move(status), reason);
+  return !step || model->RemoveQueued(step.get(), std::move(status), reason);
 }
 
 void SequenceModel::Unblock() {
-  if (!instances_.empty()) instances_[0].model->Unblock();
+  const std::shared_ptr<const Models> models = ListModels();
+  if (!models->empty()) models->front()->Unblock();
 }
 
 void SequenceModel::Stop() {
@@ -422,48 +428,15 @@ void SequenceModel::Stop() {
     idle_.wait(lock, [this] { return counters_.pending() == 0; });
     is_stopped_ = true;
     look_.notify_all();
+    drained_.notify_all();
   }
   watch_.Join();
-  for (const Instance& instance : instances_) instance.model->Stop();
-}
-
-bool SequenceModel::CanServe() const {
-  return std::ranges::any_of(instances_,
-                             [](const Instance& instance) { return instance.model->CanServe(); });
-}
-
-void SequenceModel::Trim() {
-  for (const Instance& instance : instances_) instance.model->Trim();
-}
-
-metrics::ModelStatistics SequenceModel::Statistics() const {
-  metrics::ModelStatistics statistics;
-  {
-    std::lock_guard lock(mutex_);
-    const Instant now = steady_clock::now();
-    statistics = counters_.Snapshot(now);
-    statistics.queued = sequences_.waiting();
-    statistics.queue_state.rows = static_cast<int64_t>(sequences_.waiting());
-    statistics.queue_state.bytes = sequences_.waiting_bytes();
-    const core::InferRequest* first = sequences_.FirstWaiting(sequences_.FirstOfBacklog());
-    if (first != nullptr) statistics.queue_state.oldest_wait = now - first->times.queued;
+  std::lock_guard turn(change_mutex_);
+  drain_.Join();
+  const std::shared_ptr<const Models> models = ListModels();
+  for (const base::Ref<Model>& model : *models) {
+    if (model) model->Stop();
   }
-  for (const Instance& instance : instances_) {
-    const metrics::ModelStatistics inner = instance.model->Statistics();
-    if (!is_direct()) statistics.queued += inner.queued;
-    SequenceCounters::AddBatches(inner, statistics);
-    statistics.poisonings += inner.poisonings;
-    statistics.rebuilds += inner.rebuilds;
-    statistics.tensor_bytes += inner.tensor_bytes;
-    statistics.idle_bytes += inner.idle_bytes;
-    statistics.instances.insert(statistics.instances.end(), inner.instances.begin(),
-                                inner.instances.end());
-  }
-  if (responses_) {
-    statistics.responses = responses_->Statistics();
-    statistics.first_response_ms = responses_->FirstResponse();
-  }
-  return statistics;
 }
 
 }  // namespace serving::model

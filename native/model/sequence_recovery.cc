@@ -21,32 +21,47 @@ using std::chrono::steady_clock;
 // Comes before the answers of the batch that poisoned the instance.
 void SequenceModel::OnHealth(uint32_t index) {
   const Instant now = steady_clock::now();
-  Instance& instance = instances_[index];
-  const base::Status lost = instance.model->CheckNotLost();
+  const std::shared_ptr<const Models> models = ListModels();
+  const base::Ref<Model> model = index < models->size() ? (*models)[index] : nullptr;
+  if (!model) return;
+  base::Status lost = model->CheckNotLost();
   std::vector<base::Ref<SequenceStep>> handed;
   Launch launch;
   {
     std::lock_guard lock(mutex_);
-    const bool is_serving = instance.model->CanServe();
+    Instance& instance = instances_[index];
+    if (instance.model.get() != model.get()) return;  // gone meanwhile
+    const bool is_serving = model->CanServe();
     const bool was_serving = std::exchange(instance.is_serving, is_serving);
-    instance.is_lost = !lost.ok();
+    instance.lost = std::move(lost);
     if (was_serving && !is_serving) {
       sequences_.Park(index);
       if (plan_.sequence->states.empty()) handed = EndSequencesOfLocked(index, now, launch);
     } else if (!was_serving && is_serving) {
       sequences_.Unpark(index);
     }
-    if (std::ranges::all_of(instances_, &Instance::is_lost)) {
-      lost_ = lost;
-      RefuseLocked(sequences_.EndAll(), nullptr, lost_, FailureReason::kBackend, now, launch);
-    }
+    CheckLostLocked(now, launch);
     CollectLocked(now, launch);
     SettleLocked();
   }
   Start(launch, nullptr);
   for (const base::Ref<SequenceStep>& step : handed) {
-    instance.model->RemoveQueued(step.get(), StateIsLost(plan_), FailureReason::kBackend);
+    model->RemoveQueued(step.get(), StateIsLost(plan_), FailureReason::kBackend);
   }
+}
+
+void SequenceModel::CheckLostLocked(Instant now, Launch& launch) {
+  lost_ = {};
+  for (const Instance& instance : instances_) {
+    if (!instance.model) continue;
+    // What is left of one that leaves goes on there.
+    if (instance.lost.ok()) {
+      lost_ = {};
+      return;
+    }
+    lost_ = instance.lost;
+  }
+  RefuseLocked(sequences_.EndAll(), nullptr, lost_, FailureReason::kBackend, now, launch);
 }
 
 std::vector<base::Ref<SequenceStep>> SequenceModel::EndSequencesOfLocked(uint32_t index,

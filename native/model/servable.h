@@ -31,7 +31,7 @@ using core::RequestChain;
 class Change {
  public:
   virtual ~Change() = default;
-  // Requests are served throughout. Blocks until what serves no longer is gone. Once.
+  // Requests are served throughout. Waits for executions of what goes, for no client. Once.
   virtual void Apply() = 0;
 };
 

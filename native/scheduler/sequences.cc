@@ -40,6 +40,8 @@ bool Sequences::Equal::operator()(const KeyView& a, const Key& b) const {
   return other != nullptr && std::get<std::string_view>(a) == *other;
 }
 
+Sequences::Sequences(const SequenceRules& rules) : rules_(rules) { SetInstances(rules.instances); }
+
 Sequences::~Sequences() {
   for (Sequence& sequence : sequences_) {
     while (!sequence.waiting.empty()) sequence.waiting.TakeFirst();
@@ -105,32 +107,35 @@ void Sequences::Forget(Sequence& sequence) {
 }
 
 bool Sequences::TakeSlot(SequencePlace& place) {
-  for (;;) {
-    uint64_t number = 0;
-    if (!free_slots_.empty()) {
-      std::ranges::pop_heap(free_slots_, std::greater<>());
-      number = free_slots_.back();
-      free_slots_.pop_back();
-    } else if (untouched_ < uint64_t{rules_.slots} * rules_.instances) {
-      number = untouched_++;
-    } else {
-      return false;
+  while (!free_slots_.empty()) {
+    std::ranges::pop_heap(free_slots_, std::greater<>());
+    const FreePlace free = free_slots_.back();
+    free_slots_.pop_back();
+    if (!GetsSequences(free.instance)) {
+      kept_slots_.push_back(free);
+      continue;
     }
-    place = {.instance = static_cast<uint32_t>(number % rules_.instances),
-             .slot = static_cast<uint32_t>(number / rules_.instances)};
-    if (!IsParked(place.instance)) return true;
-    parked_slots_.push_back(number);
+    uint32_t& untouched = instances_[free.instance].untouched;
+    if (free.slot == untouched && ++untouched < rules_.slots) {
+      free_slots_.push_back({.slot = untouched, .instance = free.instance});
+      std::ranges::push_heap(free_slots_, std::greater<>());
+    }
+    place = {.instance = free.instance, .slot = free.slot};
+    return true;
   }
+  return false;
 }
 
-void Sequences::FreeSlot(SequencePlace place) {
-  const uint64_t number = uint64_t{place.slot} * rules_.instances + place.instance;
-  if (IsParked(place.instance)) {
-    parked_slots_.push_back(number);
-  } else if (backlog_.first == kNoSequence) {
-    free_slots_.push_back(number);
-    std::ranges::push_heap(free_slots_, std::greater<>());
-  } else {
+void Sequences::FreeSlot(FreePlace place) {
+  if (!GetsSequences(place.instance)) return kept_slots_.push_back(place);
+  free_slots_.push_back(place);
+  std::ranges::push_heap(free_slots_, std::greater<>());
+  FillSlots();
+}
+
+void Sequences::FillSlots() {
+  SequencePlace place;
+  while (backlog_.first != kNoSequence && TakeSlot(place)) {
     const SequenceIndex next = backlog_.first;
     DropExpiry(next);
     --backlog_count_;
@@ -139,20 +144,45 @@ void Sequences::FreeSlot(SequencePlace place) {
   }
 }
 
-void Sequences::Park(uint32_t instance) {
-  if (parked_.size() <= instance) parked_.resize(instance + 1);
-  parked_[instance] = true;
+void Sequences::OfferKeptSlots() {
+  std::vector<FreePlace> places = std::exchange(kept_slots_, {});
+  for (const FreePlace place : places) {
+    if (!GetsSequences(place.instance)) {
+      kept_slots_.push_back(place);
+      continue;
+    }
+    free_slots_.push_back(place);
+    std::ranges::push_heap(free_slots_, std::greater<>());
+  }
+  FillSlots();
 }
 
-void Sequences::Unpark(uint32_t instance) {
-  if (!IsParked(instance)) return;
-  parked_[instance] = false;
-  std::vector<uint64_t> slots = std::exchange(parked_slots_, {});
-  std::ranges::sort(slots);
-  for (const uint64_t number : slots) {
-    FreeSlot({.instance = static_cast<uint32_t>(number % rules_.instances),
-              .slot = static_cast<uint32_t>(number / rules_.instances)});
+void Sequences::SetInstances(uint32_t count) {
+  rules_.instances = count;
+  while (instances_.size() < count) {
+    kept_slots_.push_back({.slot = 0, .instance = static_cast<uint32_t>(instances_.size())});
+    instances_.emplace_back();
   }
+  OfferKeptSlots();
+}
+
+void Sequences::SetCountsBytes(bool counts_bytes) {
+  if (rules_.counts_bytes == counts_bytes) return;
+  rules_.counts_bytes = counts_bytes;
+  waiting_bytes_ = 0;
+  for (const Sequence& sequence : sequences_) {
+    for (const core::InferRequest* request = sequence.waiting.first; request != nullptr;
+         request = request->next) {
+      waiting_bytes_ += BytesOf(*request);
+    }
+  }
+}
+
+void Sequences::Park(uint32_t instance) { instances_[instance].is_parked = true; }
+
+void Sequences::Unpark(uint32_t instance) {
+  if (!std::exchange(instances_[instance].is_parked, false)) return;
+  OfferKeptSlots();
 }
 
 core::RequestChain Sequences::EndAll() {
@@ -167,17 +197,16 @@ core::RequestChain Sequences::EndAll() {
 
 void Sequences::GiveSlot(SequenceIndex index, SequencePlace place) {
   sequences_[index].place = place;
-  if (slots_.size() <= place.instance) slots_.resize(place.instance + 1);
-  std::vector<SequenceIndex>& slots = slots_[place.instance];
-  if (slots.size() <= place.slot) slots.resize(place.slot + 1, kNoSequence);
-  slots[place.slot] = index;
+  Instance& instance = instances_[place.instance];
+  if (instance.slots.size() <= place.slot) instance.slots.resize(place.slot + 1, kNoSequence);
+  instance.slots[place.slot] = index;
+  ++instance.active;
   ++active_;
 }
 
 SequenceIndex Sequences::At(SequencePlace place) const {
-  if (place.instance >= slots_.size() || place.slot >= slots_[place.instance].size())
-    return kNoSequence;
-  return slots_[place.instance][place.slot];
+  if (place.slot >= SlotsOf(place.instance)) return kNoSequence;
+  return instances_[place.instance].slots[place.slot];
 }
 
 Sequences::Added Sequences::Add(core::RequestPtr& request, Instant now) {
@@ -294,8 +323,9 @@ void Sequences::Release(SequenceIndex index) {
     return;
   }
   --active_;
-  slots_[place.instance][place.slot] = kNoSequence;
-  FreeSlot(place);
+  --instances_[place.instance].active;
+  instances_[place.instance].slots[place.slot] = kNoSequence;
+  FreeSlot({.slot = place.slot, .instance = place.instance});
 }
 
 core::RequestChain Sequences::End(SequenceIndex index) {

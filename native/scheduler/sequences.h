@@ -44,8 +44,9 @@ struct SequencePlace {
 //
 // A sequence begins with a START request and ends when its END request has been answered, when it
 // was idle for too long, or when a request of it is lost. It gets the free slot with the lowest
-// number or waits behind the others in the backlog. Of a sequence one request is in flight at a
-// time, in the order of arrival. A second START goes on in the same slot.
+// number, of several instances the first, or waits behind the others in the backlog. Of a sequence
+// one request is in flight at a time, in the order of arrival. A second START goes on in the same
+// slot.
 //
 //   unknown   after END: nothing more comes; the same id begins another sequence
 //   backlog   has no slot; all its requests wait
@@ -65,7 +66,7 @@ class Sequences {
     bool is_new = false;
   };
 
-  explicit Sequences(const SequenceRules& rules) : rules_(rules) {}
+  explicit Sequences(const SequenceRules& rules);
   ~Sequences();
   Sequences(const Sequences&) = delete;
   Sequences& operator=(const Sequences&) = delete;
@@ -90,7 +91,8 @@ class Sequences {
   SequenceIndex At(SequencePlace place) const;
   // No slot from this one on has been used.
   uint32_t SlotsOf(uint32_t instance) const {
-    return instance < slots_.size() ? static_cast<uint32_t>(slots_[instance].size()) : 0;
+    return instance < instances_.size() ? static_cast<uint32_t>(instances_[instance].slots.size())
+                                        : 0;
   }
   SequencePlace PlaceOf(SequenceIndex sequence) const { return sequences_[sequence].place; }
   // The next request of a ready sequence; null of any other.
@@ -112,6 +114,22 @@ class Sequences {
   // A request of it is lost, so it ends; what is in flight is finished first. Returns what waited.
   core::RequestChain End(SequenceIndex sequence);
 
+  // ---- changes while it serves
+
+  // More instances offer their slots at once. Those that are too many, the last ones, keep their
+  // sequences until they end and get no others. One that comes back is as it was, if it left with
+  // sequences that still run.
+  void SetInstances(uint32_t count);
+  uint32_t instances() const { return rules_.instances; }
+  // Sequences that have a slot of the instance, of one that left too.
+  uint32_t ActiveAt(uint32_t instance) const {
+    return instance < instances_.size() ? instances_[instance].active : 0;
+  }
+  // Of sequences that are idle already, too.
+  void SetMaxIdle(base::Nanoseconds max_idle) { rules_.max_idle = max_idle; }
+  // The bytes of what waits already are counted too.
+  void SetCountsBytes(bool counts_bytes);
+
   // An instance that cannot serve keeps its sequences and gets no others; those wait in the backlog
   // if there is no slot elsewhere.
   void Park(uint32_t instance);
@@ -122,7 +140,7 @@ class Sequences {
   // Ends what has been idle for too long. Returns the requests of sequences that were out of time
   // in the backlog, which end as well.
   core::RequestChain Expire(base::Instant now);
-  // When to call it; no step makes it earlier than it was told but Add and Finish.
+  // When to call it; no step makes it earlier than it was told but Add, Finish and SetMaxIdle.
   base::Instant NextExpiry() const;
 
   // Nothing more is added: what is idle ends at once, from now on too.
@@ -161,6 +179,19 @@ class Sequences {
     bool is_running = false;
   };
 
+  // A slot that is free: the lowest number first, then the first instance.
+  struct FreePlace {
+    uint32_t slot = 0;
+    uint32_t instance = 0;
+    auto operator<=>(const FreePlace&) const = default;
+  };
+  struct Instance {
+    std::vector<SequenceIndex> slots;
+    uint32_t untouched = 0;  // the first slot that has never been used; it stands for those after
+    uint32_t active = 0;
+    bool is_parked = false;
+  };
+
   static bool ToKey(const core::CorrelationId& id, KeyView& key);
   List* ListOf(State state);
   void Move(SequenceIndex index, State state);
@@ -168,9 +199,15 @@ class Sequences {
   void Forget(Sequence& sequence);
   bool TakeSlot(SequencePlace& place);
   void GiveSlot(SequenceIndex index, SequencePlace place);
-  bool IsParked(uint32_t instance) const { return instance < parked_.size() && parked_[instance]; }
+  bool GetsSequences(uint32_t instance) const {
+    return instance < rules_.instances && !instances_[instance].is_parked;
+  }
   // To the first of the backlog, or to whoever comes.
-  void FreeSlot(SequencePlace place);
+  void FreeSlot(FreePlace place);
+  // What is free goes to the backlog while there is any.
+  void FillSlots();
+  // The free slots of instances that get sequences again.
+  void OfferKeptSlots();
   uint64_t BytesOf(const core::InferRequest& request) const {
     return rules_.counts_bytes ? core::InputBytes(request) : 0;
   }
@@ -180,18 +217,16 @@ class Sequences {
   void Release(SequenceIndex index);
   void DropExpiry(SequenceIndex index);
 
-  const SequenceRules rules_;
+  SequenceRules rules_;
   std::deque<Sequence> sequences_;
   std::vector<SequenceIndex> unused_;
   Names names_;
   List backlog_;
   List ready_;
   List idle_;
-  std::vector<uint64_t> free_slots_;    // a heap of those given back: slot, then instance
-  uint64_t untouched_ = 0;              // slots from this one on have never been used
-  std::vector<bool> parked_;            // by instance
-  std::vector<uint64_t> parked_slots_;  // free ones of parked instances
-  std::vector<std::vector<SequenceIndex>> slots_;  // by instance and slot
+  std::vector<Instance> instances_;    // those that left as well
+  std::vector<FreePlace> free_slots_;  // a heap; of what is untouched, the first of each instance
+  std::vector<FreePlace> kept_slots_;  // free ones of instances that get no sequences
   std::set<std::pair<base::Instant, SequenceIndex>> expiries_;
   size_t waiting_ = 0;
   uint64_t waiting_bytes_ = 0;

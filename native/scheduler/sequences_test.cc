@@ -96,6 +96,104 @@ TEST_F(SequencesTest, CountsTheBytesThatWait) {
   EXPECT_EQ(sequences().waiting_bytes(), 0u);
 }
 
+TEST_F(SequencesTest, CountsWhatWaitedBeforeItWasToldTo) {
+  core::RequestPtr request = Make(uint64_t{1}, kStart, 0);
+  request->AddInput().byte_size = 10;
+  const SequenceIndex one = sequences().Add(request, now).sequence;
+  EXPECT_EQ(sequences().waiting_bytes(), 0u);
+  sequences().SetCountsBytes(true);
+  EXPECT_EQ(sequences().waiting_bytes(), 10u);
+  core::RequestPtr taken = sequences().Take(one);
+  EXPECT_EQ(sequences().waiting_bytes(), 0u);
+  sequences().SetCountsBytes(false);
+  sequences().Return(one, std::move(taken));
+  EXPECT_EQ(sequences().waiting_bytes(), 0u);
+}
+
+TEST_F(SequencesTest, AnAddedInstanceServesTheBacklog) {
+  rules.slots = 1;
+  Add(uint64_t{1}, kStart);
+  const SequenceIndex two = Add(uint64_t{2}, kStart, 0, 5);
+  const SequenceIndex three = Add(uint64_t{3}, kStart);
+  Add(uint64_t{4}, kStart);
+  EXPECT_EQ(sequences().backlog(), 3u);
+  sequences().SetInstances(3);
+  EXPECT_EQ(sequences().backlog(), 1u);
+  EXPECT_EQ(sequences().PlaceOf(two).instance, 1u);
+  EXPECT_EQ(sequences().PlaceOf(three).instance, 2u);
+  EXPECT_EQ(sequences().NextExpiry(), base::kNever);  // it has a slot
+}
+
+TEST_F(SequencesTest, AnInstanceThatLeavesKeepsItsSequences) {
+  rules.instances = 2;
+  const SequenceIndex one = Add(uint64_t{1}, kStart);
+  const SequenceIndex two = Add(uint64_t{2}, kStart);
+  EXPECT_EQ(sequences().PlaceOf(two).instance, 1u);
+  sequences().SetInstances(1);
+  EXPECT_EQ(sequences().ActiveAt(1), 1u);
+  const SequenceIndex three = Add(uint64_t{3}, kStart);
+  EXPECT_EQ(sequences().PlaceOf(three).instance, 0u);
+  const SequenceIndex four = Add(uint64_t{4}, kStart);
+  EXPECT_EQ(sequences().backlog(), 1u);
+  EXPECT_EQ(Add(uint64_t{2}, kEnd), two);
+  for (int i = 0; i < 2; ++i) {
+    Take(two);
+    Finish(two);
+  }
+  EXPECT_EQ(over, std::vector{two});
+  EXPECT_EQ(sequences().ActiveAt(1), 0u);
+  EXPECT_EQ(sequences().backlog(), 1u);  // nobody is given the slot
+  Take(one);
+  Add(uint64_t{1}, kEnd);
+  Finish(one);
+  Take(one);
+  Finish(one);
+  EXPECT_EQ(sequences().PlaceOf(four).instance, 0u);
+  EXPECT_EQ(sequences().backlog(), 0u);
+}
+
+TEST_F(SequencesTest, AnInstanceThatComesBackOffersEachSlotOnce) {
+  rules.instances = 2;
+  for (uint64_t id = 1; id <= 4; ++id) Add(id, kStart);
+  sequences().SetInstances(1);
+  Add(uint64_t{5}, kStart);
+  sequences().SetInstances(2);
+  EXPECT_EQ(sequences().backlog(), 1u);  // they are taken
+  sequences().SetInstances(1);
+  const SequenceIndex leaving = sequences().At({.instance = 1, .slot = 0});
+  Count(sequences().End(leaving));
+  EXPECT_EQ(sequences().backlog(), 1u);
+  sequences().SetInstances(2);
+  EXPECT_EQ(sequences().backlog(), 0u);
+  EXPECT_EQ(sequences().ActiveAt(1), 2u);
+}
+
+TEST_F(SequencesTest, AnInstanceMayBeParkedAndLeave) {
+  rules.instances = 2;
+  rules.slots = 1;
+  sequences().Park(1);
+  sequences().SetInstances(1);
+  sequences().Unpark(1);
+  Add(uint64_t{1}, kStart);
+  Add(uint64_t{2}, kStart);
+  EXPECT_EQ(sequences().backlog(), 1u);
+  sequences().Park(1);
+  sequences().SetInstances(2);
+  EXPECT_EQ(sequences().backlog(), 1u);
+  sequences().Unpark(1);
+  EXPECT_EQ(sequences().backlog(), 0u);
+}
+
+TEST_F(SequencesTest, AShorterIdleTimeIsThatOfIdleSequencesToo) {
+  const SequenceIndex one = Add(uint64_t{1}, kStart);
+  Take(one);
+  Finish(one);
+  sequences().SetMaxIdle(milliseconds(3));
+  EXPECT_EQ(sequences().NextExpiry(), now + milliseconds(3));
+  sequences().Expire(now + milliseconds(3));
+  EXPECT_EQ(over, std::vector{one});
+}
+
 TEST_F(SequencesTest, AParkedInstanceGetsNoSequences) {
   rules.instances = 2;
   rules.slots = 1;

@@ -99,8 +99,9 @@ class SequenceHarness {
                                         {.budget = std::move(budget), .metrics = metrics})
                  .Take();
   }
-  SequenceHarness(core::ModelPlan plan, const model::ModelOptions& options)
-      : backend_(FindBackend(plan.backend)),
+  SequenceHarness(core::ModelPlan plan, const model::ModelOptions& options,
+                  std::unique_ptr<backend::Backend> backend = nullptr)
+      : backend_(backend ? std::move(backend) : FindBackend(plan.backend)),
         model_(model::SequenceModel::Load(std::move(plan), *backend_, options).Take()) {}
   ~SequenceHarness() { model_->Stop(); }
   model::SequenceModel* operator->() { return model_.get(); }

@@ -57,7 +57,7 @@ export interface Engine {
   unload(handle: number): Promise<void>;
   /**
    * Gives versions other numbers of instances and other limits while they serve: all of them, or none when it rejects.
-   * Resolves when what serves no longer is gone.
+   * Resolves when what serves no longer is gone, but for instances that have sequences to end.
    */
   adjust(adjustments: readonly Adjustment[]): Promise<void>;
   publish(table: DispatchTable): Promise<void>;

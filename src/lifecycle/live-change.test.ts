@@ -72,6 +72,65 @@ const TAKEN_OVER: readonly (readonly [string, string, string])[] = [
   ],
 ];
 
+const sequences = (fields: string, more = ''): string =>
+  `max_batch_size: 8 sequence_batching { ${fields} } ${more}`;
+const SEQUENCES_TAKEN_OVER: readonly (readonly [string, string, string])[] = [
+  [
+    'instances of a model with sequences',
+    sequences('direct { }', group(1)),
+    sequences('direct { }', group(3)),
+  ],
+  [
+    'how long sequences may be idle',
+    sequences('direct { }'),
+    sequences('max_sequence_idle_microseconds: 7 direct { }'),
+  ],
+  [
+    'what batches of direct sequences wait for',
+    sequences('direct { }'),
+    sequences('direct { max_queue_delay_microseconds: 5 minimum_slot_utilization: 0.5 }'),
+  ],
+  [
+    'the batches of the oldest sequences',
+    sequences('oldest { max_candidate_sequences: 4 }'),
+    sequences(
+      'oldest { max_candidate_sequences: 4 max_queue_delay_microseconds: 5 preferred_batch_size: [ 2 ] }',
+    ),
+  ],
+  [
+    'bytes of sequences that may wait',
+    sequences('oldest { max_candidate_sequences: 4 }'),
+    sequences(
+      'oldest { max_candidate_sequences: 4 }',
+      'parameters { key: "max_queue_bytes" value { string_value: "9" } }',
+    ),
+  ],
+];
+const control = (kind: string): string =>
+  `direct { } control_input { name: "C" control { kind: CONTROL_SEQUENCE_${kind} int32_false_true: [ 0, 1 ] } }`;
+const state = (dims: string): string =>
+  `direct { } state { input_name: "A" output_name: "B" data_type: TYPE_INT32 dims: ${dims} }`;
+const SEQUENCES_BUILT_ANEW: readonly (readonly [string, string, string])[] = [
+  ['sequences', 'max_batch_size: 8', sequences('direct { }')],
+  [
+    'the strategy of sequences',
+    sequences('direct { }'),
+    sequences('oldest { max_candidate_sequences: 8 }'),
+  ],
+  [
+    'how many sequences an instance serves',
+    sequences('oldest { max_candidate_sequences: 4 }'),
+    sequences('oldest { max_candidate_sequences: 5 }'),
+  ],
+  ['controls of sequences', sequences(control('START')), sequences(control('READY'))],
+  ['states of sequences', sequences(state('[ 1 ]')), sequences(state('[ 2 ]'))],
+  [
+    'iterative sequences',
+    sequences('direct { }'),
+    sequences('direct { } iterative_sequence: true'),
+  ],
+];
+
 const BUILT_ANEW: readonly (readonly [string, string, string])[] = [
   ['the kind of a group', group(1), 'instance_group [{ count: 1 kind: KIND_MODEL }]'],
   ['the number of groups', group(2), `${group(1)} ${group(1)}`],
@@ -99,14 +158,14 @@ const BUILT_ANEW: readonly (readonly [string, string, string])[] = [
 ];
 
 describe('isLiveChange', () => {
-  for (const [what, from, to] of TAKEN_OVER) {
+  for (const [what, from, to] of [...TAKEN_OVER, ...SEQUENCES_TAKEN_OVER]) {
     it(`lets a build take over ${what}`, () => {
       assert.equal(isLiveChange(planned(from), planned(to)), true);
       assert.equal(isLiveChange(planned(to), planned(from)), true);
     });
   }
 
-  for (const [what, from, to] of BUILT_ANEW) {
+  for (const [what, from, to] of [...BUILT_ANEW, ...SEQUENCES_BUILT_ANEW]) {
     it(`wants a new build for ${what}`, () => {
       assert.equal(isLiveChange(planned(from), planned(to)), false);
       assert.equal(isLiveChange(planned(to), planned(from)), false);
@@ -123,9 +182,17 @@ describe('isLiveChange', () => {
     assert.equal(isLiveChange(groups(2, 2), groups(2, 1)), true);
   });
 
-  it('wants a new build of a model with sequences', () => {
-    const sequences = (count: number): PlannedVersion =>
-      planned(`max_batch_size: 8 sequence_batching { direct { } } ${group(count)}`);
-    assert.equal(isLiveChange(sequences(1), sequences(2)), false);
+  it('wants a new build of an ensemble', () => {
+    const { config, plan } = planned(group(1));
+    const ensemble = {
+      tensors: [],
+      inputs: [],
+      outputs: [],
+      steps: [],
+      maxInflightRequests: 0,
+      maxInflightBytes: 0,
+    };
+    const given = { config, plan: { ...plan, ensemble } };
+    assert.equal(isLiveChange(given, given), false);
   });
 });

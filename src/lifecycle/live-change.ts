@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { isDeepStrictEqual } from 'node:util';
-import type { DynamicBatching, ModelConfig } from '../config/model-config.ts';
+import type { DynamicBatching, ModelConfig, SequenceBatching } from '../config/model-config.ts';
 import type { PlannedVersion } from './loader.ts';
 
 /** Settings under `parameters` that are limits of ours and that no backend reads. */
@@ -15,9 +15,10 @@ const LIVE_PARAMETERS = new Set([
 
 /**
  * Whether a build that serves can become another one without being built anew: they differ in nothing but counts of
- * instance groups, delays and preferred sizes of batches, policies of queues and our own limits. Pure.
+ * instance groups, delays and preferred sizes of batches, the idle time of sequences, policies of queues and our own
+ * limits. Pure.
  *
- * Models with sequences keep theirs in their instances, and ensembles have neither: both are built anew.
+ * Ensembles have none of these: they are built anew.
  */
 export function isLiveChange(from: PlannedVersion, to: PlannedVersion): boolean {
   return (
@@ -28,8 +29,7 @@ export function isLiveChange(from: PlannedVersion, to: PlannedVersion): boolean 
   );
 }
 
-const hasLiveParts = ({ plan }: PlannedVersion): boolean =>
-  plan.sequence === undefined && plan.ensemble === undefined;
+const hasLiveParts = ({ plan }: PlannedVersion): boolean => plan.ensemble === undefined;
 
 /** Instances are added and removed at the end, so those that stay must need the same resources in the same place. */
 function keepsInstances(from: PlannedVersion, to: PlannedVersion): boolean {
@@ -42,12 +42,13 @@ function keepsInstances(from: PlannedVersion, to: PlannedVersion): boolean {
 
 /** The configuration without what may change. */
 function fixedPart(config: ModelConfig): object {
-  const { dynamic_batching: batching } = config;
+  const { dynamic_batching: batching, sequence_batching: sequences } = config;
   return {
     ...config,
     instance_group: config.instance_group.map((group) => ({ ...group, count: 0 })),
     parameters: new Map([...config.parameters].filter(([key]) => !LIVE_PARAMETERS.has(key))),
     dynamic_batching: batching === undefined ? undefined : fixedBatching(batching),
+    sequence_batching: sequences === undefined ? undefined : fixedSequences(sequences),
   };
 }
 
@@ -55,3 +56,16 @@ const fixedBatching = ({ preserve_ordering, priority_levels }: DynamicBatching):
   preserve_ordering,
   priority_levels,
 });
+
+/** How many sequences an instance serves at once stays: a slot is a row of its batches, or a place among its candidates. */
+function fixedSequences({ direct, oldest, ...sequences }: SequenceBatching): object {
+  return {
+    ...sequences,
+    max_sequence_idle_microseconds: 0n,
+    direct: direct !== undefined,
+    oldest: oldest && {
+      max_candidate_sequences: oldest.max_candidate_sequences,
+      preserve_ordering: oldest.preserve_ordering,
+    },
+  };
+}

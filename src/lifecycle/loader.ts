@@ -122,7 +122,10 @@ export function replanVersion(
   if (unsupported.length > 0) throw unimplemented(unsupported.join('; '));
   const labels = new Map(plan.outputs.map((output) => [output.name, output.labels]));
   const { namespace } = draft.folder;
-  const files = { version: version.version, modelFile: plan.modelFile, labels, namespace };
+  const states = plan.sequence?.states ?? [];
+  const initialStates = new Map(states.map(({ input, initialData }) => [input, initialData]));
+  const { modelFile } = plan;
+  const files = { version: version.version, modelFile, labels, namespace, initialStates };
   return { config, plan: makePlan(config, files, options), inspection };
 }
 

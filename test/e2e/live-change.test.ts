@@ -88,6 +88,52 @@ it('changes instances and limits under the load of real clients', {
   assert.equal(server.log.match(/successfully loaded 'm'/g)?.length, 1);
 });
 
+const TENSORS = `max_batch_size: 2 input { name: "IN" data_type: TYPE_INT32 dims: [ 1 ] }
+output { name: "OUT" data_type: TYPE_INT32 dims: [ 1 ] }\n`;
+const control = (name: string, kind: string, values: string): string =>
+  `control_input { name: "${name}" control { kind: CONTROL_SEQUENCE_${kind} ${values} } }\n`;
+const CONTROLS =
+  control('START', 'START', 'int32_false_true: [ 0, 1 ]') +
+  control('READY', 'READY', 'int32_false_true: [ 0, 1 ]') +
+  control('CORRID', 'CORRID', 'data_type: TYPE_UINT64');
+const STATE = `state { input_name: "STATE_IN" output_name: "STATE_OUT" data_type: TYPE_INT32 dims: [ 1 ]
+  initial_state { name: "five" data_type: TYPE_INT32 dims: [ 1 ] data_file: "five" } }\n`;
+const SEQUENCES: readonly (readonly [string, string, number])[] = [
+  ['direct', `direct { } ${STATE}`, 5],
+  ['oldest', 'oldest { max_candidate_sequences: 2 }', 0],
+];
+
+for (const [strategy, fields, initial] of SEQUENCES) {
+  it(`loses no sequence of real clients where instances come and go: ${strategy}`, {
+    timeout: 2 * MINUTE,
+  }, async () => {
+    using repository = new TempRepository();
+    await repository.write(
+      'm/config.pbtxt',
+      `backend: "sequence" ${TENSORS} ${groups(1)}
+sequence_batching { max_sequence_idle_microseconds: 60000000 ${fields} ${CONTROLS} }`,
+    );
+    await repository.write('m/1/.keep', '');
+    await repository.write('m/initial_state/five', '\u0005\0\0\0');
+    await using server = await startNereid({
+      args: [
+        `--model-repository=${repository.path}`,
+        '--model-control-mode=explicit',
+        '--load-model=m',
+        '--enable-test-backends',
+      ],
+    });
+    const { http, grpc } = server.endpoints;
+    const script = join(projectRoot, 'test/e2e/live_sequences.py');
+    const { stdout } = await promisify(execFile)(python, [script, http, grpc, 'm', `${initial}`]);
+    const { inference_stats } = await statistics(http, 'm');
+    assert.equal(inference_stats.success.count, Number(stdout));
+    assert.deepEqual(await server.stop(), { code: 0, signal: null });
+    assert.equal(server.log.match(/successfully updated 'm' in place/g)?.length, 5);
+    assert.equal(server.log.match(/successfully loaded 'm'/g)?.length, 1);
+  });
+}
+
 it('follows a configuration that changes in its repository, under load', {
   timeout: 2 * MINUTE,
 }, async () => {

@@ -14,6 +14,8 @@ using std::chrono::microseconds;
 
 constexpr int kArrivalsOfAWorld = 500;
 constexpr int64_t kIds = 12;
+constexpr int64_t kMostInstances = 4;
+constexpr int64_t kMostIdleUs = 3000;
 // Time moves on by a little where nothing else moves it.
 constexpr std::chrono::nanoseconds kSlack(100);
 
@@ -23,10 +25,11 @@ SequenceWorld::SequenceWorld(SequenceSubject& subject, uint64_t seed)
     : subject_(subject), random_(seed) {
   rules_.instances = static_cast<uint32_t>(Dice(1, 3));
   rules_.slots = static_cast<uint32_t>(Dice(1, 4));
-  rules_.max_idle = microseconds(Dice(1, 3000));
+  rules_.max_idle = microseconds(Dice(1, kMostIdleUs));
   rules_.is_iterative = Chance(5);
   is_direct_ = Chance(2);
   pace_us_ = Dice(20, 400);
+  most_instances_ = rules_.instances;
   sequences_ = std::make_unique<Sequences>(rules_);
 }
 
@@ -38,6 +41,7 @@ std::string SequenceWorld::Run(int arrivals) {
     // What is due now; a client that leaves does so before its request may run.
     FinishDue();
     Expire();
+    if (Chance(20)) Change();
     while (!leaves_.empty() && leaves_.top().at <= now_) {
       const uint64_t number = leaves_.top().number;
       leaves_.pop();
@@ -54,6 +58,7 @@ std::string SequenceWorld::Run(int arrivals) {
         Life& one = *life++;
         if (one.has_slot && one.running == 0 && one.waiting.empty()) Over(one);
       }
+      LookAtPlaces();
     }
     Dispatch();
     CheckSlots();
@@ -132,14 +137,14 @@ void SequenceWorld::Arrive() {
     life.id = key;
     life.index = added.sequence;
     known = &life;
-    const auto with_slots = std::ranges::count_if(lives_, &Life::has_slot);
-    life.has_slot = with_slots < int64_t{rules_.slots} * rules_.instances;
-    if (!life.has_slot) backlog_.push_back(&life);
+    backlog_.push_back(&life);
+    FillSlots();
   }
   if (added.sequence != known->index) return Complain("a request is in another sequence");
   if (!known->has_slot) known->expires = std::min(known->expires, expires);
   known->waiting.push_back(number);
   known->idle_since = base::kNever;
+  LookAtPlaces();
   if (is_last) known->is_known = false;
   if (Chance(8)) leaves_.push({now_ + microseconds(Dice(0, 2000)), number});
 }
@@ -162,14 +167,58 @@ void SequenceWorld::AnswerLost(core::RequestChain chain, Life& life) {
 }
 
 void SequenceWorld::Over(Life& life) {
-  const bool had_slot = life.has_slot;
   backlog_.remove(&life);
   lives_.remove_if([&](const Life& other) { return &other == &life; });
-  if (!had_slot || backlog_.empty()) return;
-  Life& next = *backlog_.front();
-  backlog_.pop_front();
-  next.has_slot = true;
-  next.expires = base::kNever;
+  FillSlots();
+}
+
+int64_t SequenceWorld::ServedBy(uint32_t instance) const {
+  return std::ranges::count(lives_, instance, &Life::instance);
+}
+
+void SequenceWorld::FillSlots() {
+  int64_t free = -std::ranges::count_if(
+      lives_, [](const Life& life) { return life.has_slot && life.instance == kNoInstance; });
+  for (uint32_t i = 0; i < rules_.instances; ++i) free += rules_.slots - ServedBy(i);
+  for (; free > 0 && !backlog_.empty(); --free) {
+    Life& next = *backlog_.front();
+    backlog_.pop_front();
+    next.has_slot = true;
+    next.expires = base::kNever;
+  }
+}
+
+void SequenceWorld::LookAtPlaces() {
+  for (Life& life : lives_) {
+    if (!life.has_slot || life.instance != kNoInstance) continue;
+    life.instance = sequences_->PlaceOf(life.index).instance;
+    if (life.instance >= rules_.instances) Complain("an instance that leaves gets a sequence");
+  }
+}
+
+void SequenceWorld::AnswerNobody(core::RequestChain chain) {
+  if (!chain.empty()) Complain("one is out of time before its time");
+  while (!chain.empty()) chain.TakeFirst();
+}
+
+void SequenceWorld::Change() {
+  ++events_;
+  if (Chance(2)) {
+    rules_.max_idle = microseconds(Dice(1, kMostIdleUs));
+    subject_.SetMaxIdle(*sequences_, rules_.max_idle);
+    // Its model looks at once; who was idle for too long by the new rule has not been so before.
+    AnswerNobody(subject_.Expire(*sequences_, now_));
+    for (auto life = lives_.begin(); life != lives_.end();) {
+      Life& one = *life++;
+      if (one.idle_since != base::kNever && one.idle_since + rules_.max_idle <= now_) Over(one);
+    }
+  } else {
+    rules_.instances = static_cast<uint32_t>(Dice(1, kMostInstances));
+    most_instances_ = std::max(most_instances_, rules_.instances);
+    FillSlots();
+    subject_.SetInstances(*sequences_, rules_.instances);
+  }
+  LookAtPlaces();
 }
 
 void SequenceWorld::Settle(Life& life) {
@@ -185,7 +234,7 @@ void SequenceWorld::DoLeave(uint64_t number) {
     life.is_known = false;
     AnswerLost(subject_.End(*sequences_, life.index), life);
     if (life.running == 0) Over(life);
-    return;
+    return LookAtPlaces();
   }
 }
 
@@ -213,10 +262,8 @@ void SequenceWorld::Expire() {
     }
     Over(*due);
   }
-  if (!lost.empty()) {
-    while (!lost.empty()) lost.TakeFirst();
-    return Complain("one is out of time before its time");
-  }
+  AnswerNobody(lost);
+  if (!wrong_.empty()) return;
   for (auto life = lives_.begin(); life != lives_.end();) {
     Life& one = *life++;
     if (one.idle_since == base::kNever || one.idle_since + rules_.max_idle > now_) continue;
@@ -225,6 +272,7 @@ void SequenceWorld::Expire() {
     ++events_;
     Over(one);
   }
+  LookAtPlaces();
 }
 
 void SequenceWorld::TakeOne(SequenceIndex index) {
@@ -246,7 +294,7 @@ void SequenceWorld::TakeOne(SequenceIndex index) {
 
 void SequenceWorld::Dispatch() {
   if (is_direct_) {
-    for (uint32_t i = 0; i < rules_.instances && wrong_.empty(); ++i) {
+    for (uint32_t i = 0; i < most_instances_ && wrong_.empty(); ++i) {
       const bool is_busy = std::ranges::any_of(flights_, [&](const Flight& flight) {
         return flight.life != nullptr && sequences_->PlaceOf(flight.life->index).instance == i;
       });
@@ -295,10 +343,12 @@ void SequenceWorld::FinishDue() {
     const SequenceIndex index = life.index;
     Settle(life);
     subject_.Finish(*sequences_, index, now_);
+    LookAtPlaces();
   }
 }
 
-// Both have the same sequences in slots, no slot has two, and none is free while somebody waits.
+// Both have the same sequences in slots, no slot has two, and none is free while somebody waits;
+// what left is empty when nobody is there.
 void SequenceWorld::CheckSlots() {
   if (!wrong_.empty()) return;
   std::map<uint64_t, SequenceIndex> taken;
@@ -309,12 +359,16 @@ void SequenceWorld::CheckSlots() {
     if (!life.has_slot) continue;
     ++with_slots;
     const SequencePlace place = sequences_->PlaceOf(life.index);
-    if (place.instance >= rules_.instances || place.slot >= rules_.slots)
+    if (place.instance != life.instance || place.slot >= rules_.slots)
       return Complain("a slot that does not exist is used");
     if (!taken.emplace((uint64_t{place.slot} << 32) | place.instance, life.index).second)
       return Complain("two sequences share a slot");
     if (sequences_->At(place) != life.index)
       return Complain("a sequence is not in the slot that it has");
+  }
+  for (uint32_t i = rules_.instances; i < most_instances_; ++i) {
+    if (subject_.IsDrained(*sequences_, i) != (ServedBy(i) == 0))
+      return Complain("an instance that left is destroyed too early or never");
   }
   if (sequences_->active() != with_slots) return Complain("a slot is lost");
   if (sequences_->backlog() != backlog_.size()) return Complain("the backlog is counted wrong");

@@ -46,16 +46,25 @@ class SequenceSubject {
     return sequences.Expire(now);
   }
   virtual base::Instant NextExpiry(const Sequences& sequences) { return sequences.NextExpiry(); }
+  virtual void SetInstances(Sequences& sequences, uint32_t count) { sequences.SetInstances(count); }
+  virtual void SetMaxIdle(Sequences& sequences, base::Nanoseconds max_idle) {
+    sequences.SetMaxIdle(max_idle);
+  }
+  // An instance that left may be destroyed.
+  virtual bool IsDrained(const Sequences& sequences, uint32_t instance) {
+    return sequences.ActiveAt(instance) == 0;
+  }
 };
 
 // A model of sequences in a time of its own: requests of a few sequences arrive, begin, end, leave,
-// run out of time in the backlog, run again; at the end the model is unloaded. The same seed gives
-// the same life.
+// run out of time in the backlog, run again; instances come and go, and the time that a sequence
+// may be idle changes; at the end the model is unloaded. The same seed gives the same life.
 //
 // What must hold: a sequence's requests run in the order of arrival, one at a time, each once (or
 // as often as it is returned) and none after its sequence was lost; a slot has one sequence; who
 // waits for a slot gets it in turn, at once when one is free; who may run does; idle sequences and
-// timeouts end neither early nor late; everybody is answered once.
+// timeouts end neither early nor late; an instance that leaves keeps its sequences, gets no others
+// and is said to be empty when it is; everybody is answered once.
 class SequenceWorld final {
  public:
   SequenceWorld(SequenceSubject& subject, uint64_t seed);
@@ -66,6 +75,8 @@ class SequenceWorld final {
   uint64_t events() const { return events_; }
 
  private:
+  static constexpr uint32_t kNoInstance = UINT32_MAX;
+
   // A request as the world knows it.
   struct Fact {
     uint64_t number = 0;
@@ -80,6 +91,7 @@ class SequenceWorld final {
     base::Instant expires = base::kNever;  // in the backlog
     base::Instant idle_since = base::kNever;
     bool has_slot = false;
+    uint32_t instance = kNoInstance;  // of its slot, once it was looked at
     bool is_known = true;
     uint64_t running = 0;  // number of a request; 0 = none
   };
@@ -116,6 +128,14 @@ class SequenceWorld final {
   // The sequence has nothing in flight: what it is now.
   void Settle(Life& life);
   void Over(Life& life);
+  void Change();
+  // Of a step that loses nothing.
+  void AnswerNobody(core::RequestChain chain);
+  // Who waits gets what is free.
+  void FillSlots();
+  // Notes who was given a slot where.
+  void LookAtPlaces();
+  int64_t ServedBy(uint32_t instance) const;
   Life* FindKnown(uint64_t id);
   Life* FindIndex(SequenceIndex index);
   void CheckSlots();
@@ -125,6 +145,7 @@ class SequenceWorld final {
   std::mt19937_64 random_;
   base::Instant now_{std::chrono::hours(1)};
   SequenceRules rules_;
+  uint32_t most_instances_ = 1;  // that there ever were
   bool is_direct_ = false;
   int64_t pace_us_ = 1;
   bool is_closed_ = false;

@@ -122,5 +122,43 @@ struct RefreshesTheDead : SequenceSubject {
 };
 TEST(PlantedSequenceBug, CountsIdleTimeFromLater) { EXPECT_NE(Complaint<RefreshesTheDead>(), ""); }
 
+struct OffersWhatLeaves : SequenceSubject {
+  void SetInstances(Sequences& sequences, uint32_t count) override {
+    if (count >= sequences.instances()) sequences.SetInstances(count);
+  }
+};
+TEST(PlantedSequenceBug, GivesSequencesToAnInstanceThatLeaves) {
+  EXPECT_EQ(Complaint<OffersWhatLeaves>(), "an instance that leaves gets a sequence");
+}
+
+struct AddsNothing : SequenceSubject {
+  void SetInstances(Sequences& sequences, uint32_t count) override {
+    if (count <= sequences.instances()) sequences.SetInstances(count);
+  }
+};
+TEST(PlantedSequenceBug, LetsTheBacklogWaitBesideANewInstance) {
+  EXPECT_NE(Complaint<AddsNothing>(), "");
+}
+
+struct DestroysTooEarly : SequenceSubject {
+  bool IsDrained(const Sequences& sequences, uint32_t instance) override {
+    for (uint32_t slot = 0; slot < sequences.SlotsOf(instance); ++slot) {
+      const SequenceIndex index = sequences.At({.instance = instance, .slot = slot});
+      if (index != kNoSequence && sequences.Next(index) != nullptr) return false;
+    }
+    return true;
+  }
+};
+TEST(PlantedSequenceBug, DestroysAnInstanceUnderItsSequences) {
+  EXPECT_EQ(Complaint<DestroysTooEarly>(), "an instance that left is destroyed too early or never");
+}
+
+struct KeepsTheFirstLimit : SequenceSubject {
+  void SetMaxIdle(Sequences&, base::Nanoseconds) override {}
+};
+TEST(PlantedSequenceBug, KeepsTheTimeThatSequencesMayBeIdle) {
+  EXPECT_NE(Complaint<KeepsTheFirstLimit>(), "");
+}
+
 }  // namespace
 }  // namespace serving::scheduler::simulation

@@ -5,6 +5,12 @@ import type { Engine } from '../addon/types.ts';
 import type { ReadinessPolicy } from '../config/flags/repository.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
 
+/** With thousands of models the telling takes long; it may take this part of the loop's time at most. */
+const LARGEST_SHARE = 0.2;
+
+/** A shorter pause is left out: what changes is told at once where there are not very many models. */
+const SHORT_PAUSE_MS = 10;
+
 /** Native calls the event loop this old at most while it turns. */
 const INTERVAL_MS = 1000;
 
@@ -23,6 +29,8 @@ export class HealthDetails implements Disposable {
   readonly #parts: Parts;
   readonly #timer: NodeJS.Timeout;
   #isScheduled = false;
+  /** when the models may be told again, by `performance.now()` */
+  #notBefore = 0;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -35,10 +43,18 @@ export class HealthDetails implements Disposable {
   changed(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#parts.engine.setHealthDetails(this.#members());
-    }).unref();
+    const pauseMs = this.#notBefore - performance.now();
+    if (pauseMs > 0) setTimeout(() => this.#tell(), pauseMs).unref();
+    else setImmediate(() => this.#tell()).unref();
+  }
+
+  #tell(): void {
+    this.#isScheduled = false;
+    const began = performance.now();
+    this.#parts.engine.setHealthDetails(this.#members());
+    const ended = performance.now();
+    const pauseMs = (ended - began) * (1 / LARGEST_SHARE - 1);
+    this.#notBefore = pauseMs < SHORT_PAUSE_MS ? 0 : ended + pauseMs;
   }
 
   [Symbol.dispose](): void {

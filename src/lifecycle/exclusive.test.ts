@@ -77,6 +77,24 @@ describe('Publisher', () => {
     assert.equal(made, 3);
   });
 
+  it('holds tables back while nobody can call, until one was published', async () => {
+    const engine = new FakeEngine();
+    let made = 0;
+    const publisher = new Publisher(engine, (): DispatchTable => {
+      made += 1;
+      return { live: true, ready: true, exiting: false, models: [] };
+    });
+    publisher.hold();
+    await publisher.publish();
+    assert.equal(made, 0);
+    publisher.release();
+    await publisher.publish();
+    assert.equal(made, 1);
+    publisher.hold();
+    await publisher.publish();
+    assert.equal(made, 2);
+  });
+
   it('gives a call a table made after it', async () => {
     const engine = new FakeEngine();
     let ready = false;

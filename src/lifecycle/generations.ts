@@ -204,6 +204,7 @@ export class Generations {
 
   /** A build whose instances are all lost serves nothing until it is built anew. */
   #isLost(state: ModelState): boolean {
+    if (state.served().length === 0) return false;
     const impaired = impairments(this.#options.engine);
     return state.served().some(({ handle }) => impaired.get(handle)?.isLost === true);
   }

@@ -129,6 +129,7 @@ export class ModelLifecycle {
     const listed = await this.#namespaces.list();
     const wanted: readonly ModelId[] = names === '*' ? listed : await this.#identifyAll(names);
     const failures: StartFailure[] = [];
+    this.#publisher.hold();
     await Promise.all(
       wanted.map((id) =>
         this.#loadAsked(id, {}).catch((thrown: unknown) => {
@@ -142,6 +143,7 @@ export class ModelLifecycle {
       ),
     );
     this.#isStarted = true;
+    this.#publisher.release();
     await this.#publisher.publish();
     return failures;
   }

@@ -13,14 +13,33 @@ export class Publisher {
   readonly #table: () => DispatchTable;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  #hasPublished = false;
+  #isHeld = false;
 
   constructor(engine: Pick<Engine, 'publish'>, table: () => DispatchTable) {
     this.#engine = engine;
     this.#table = table;
   }
 
-  /** Resolves when every I/O thread has a table made after this call. */
-  publish(): Promise<void> {
+  /**
+   * Puts off what is to be published until `release`: while nobody can call yet, a table for each of thousands of
+   * models is wasted. Once a table was published this does nothing, for builds it names must leave it before they end.
+   */
+  hold(): void {
+    this.#isHeld = !this.#hasPublished;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+  }
+
+  /** Resolves when every I/O thread has a table made after this call; at once where there is none. */
+  async publish(): Promise<void> {
+    if (this.#isHeld) return;
+    await this.#swap();
+  }
+
+  #swap(): Promise<void> {
     if (this.#running === undefined) return this.#start();
     this.#next ??= this.#running
       .catch(() => undefined)
@@ -32,6 +51,7 @@ export class Publisher {
   }
 
   #start(): Promise<void> {
+    this.#hasPublished = true;
     const swap = this.#engine.publish(this.#table()).finally(() => {
       if (this.#running === swap) this.#running = undefined;
     });

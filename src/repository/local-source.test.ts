@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -75,6 +76,30 @@ describe('LocalSource', () => {
     assert.notEqual(second, first);
     await repository.write('m/2/weights', 'two');
     assert.notEqual(await print(), second);
+  });
+
+  it('passes over links that lead to a folder above them', { timeout: 30_000 }, async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('m');
+    for (const link of ['a', 'b', 'c']) symlinkSync('.', join(repository.path, 'm', link));
+    symlinkSync('..', join(repository.path, 'm', '2'));
+    const source = new LocalSource(repository.path);
+    const folder = await source.read('m');
+    assert.deepEqual(
+      folder?.versions.map(({ version }) => version),
+      [1, 2],
+    );
+    await repository.write('m/1/late', '');
+    assert.notEqual(await source.fingerprint('m'), folder?.fingerprint);
+  });
+
+  it('does not wait for a pipe in the place of a configuration', { timeout: 30_000 }, async () => {
+    using repository = new TempRepository();
+    await repository.write('m/1/.keep', '');
+    execFileSync('mkfifo', [join(repository.path, 'm/config.pbtxt')]);
+    await assert.rejects(new LocalSource(repository.path).read('m'), {
+      message: 'config.pbtxt: expected a file, got something that is none',
+    });
   });
 
   it('says in one sentence that a repository cannot be read', async () => {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { createHash } from 'node:crypto';
-import type { Dirent } from 'node:fs';
+import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve, sep } from 'node:path';
 import { internal } from '../base/status.ts';
@@ -16,7 +16,7 @@ import { versionOfFolder } from './version-policy.ts';
 
 /** A configuration larger than this is a mistake, not a configuration. */
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
-/** Deeper trees are taken for a loop of links. */
+/** Folders further down are not looked at. */
 const MAX_DEPTH = 16;
 
 /** What all files of a model say together. */
@@ -80,8 +80,8 @@ export class LocalSource implements RepositorySource {
   async #scan(name: string, signal?: AbortSignal): Promise<Scan | undefined> {
     signal?.throwIfAborted();
     const path = join(this.location, name);
-    const info = await stat(path).catch(() => undefined);
-    return info?.isDirectory() === true ? scan(path) : undefined;
+    const info = await stat(path, { bigint: true }).catch(() => undefined);
+    return info?.isDirectory() === true ? scan(path, info) : undefined;
   }
 
   async #configOf(
@@ -108,10 +108,14 @@ export class LocalSource implements RepositorySource {
 
   async #config(path: string): Promise<string | undefined> {
     try {
-      const { size } = await stat(path);
-      if (size > MAX_CONFIG_BYTES) {
+      const info = await stat(path);
+      // Reading a pipe would wait for whoever writes to it, and hold one of the few threads that read files.
+      if (!info.isFile() && !info.isDirectory()) {
+        throw internal(`${basename(path)}: expected a file, got something that is none`);
+      }
+      if (info.size > MAX_CONFIG_BYTES) {
         throw internal(
-          `${basename(path)}: expected at most ${MAX_CONFIG_BYTES} bytes, got ${size}`,
+          `${basename(path)}: expected at most ${MAX_CONFIG_BYTES} bytes, got ${info.size}`,
         );
       }
       return await readFile(path, 'utf8');
@@ -138,13 +142,15 @@ async function locate(folder: string, file: string): Promise<string | undefined>
 }
 
 // Size and time instead of content: model files have gigabytes, and a load that changes nothing must be quick.
-async function scan(root: string): Promise<Scan> {
+async function scan(root: string, info: BigIntStats): Promise<Scan> {
   // A folder that was moved has its files elsewhere.
   const contents = createHash('sha256').update(`${root}\0`);
   const configs = createHash('sha256');
   let bytes = 0;
-  const visit = async (path: string, relative: string, depth: number): Promise<void> => {
-    if (depth > MAX_DEPTH) return;
+  // Above the folder that is looked at: a link to one of them is a loop, and two such links would double at each turn.
+  const above = new Set([identityOf(info)]);
+  const visit = async (path: string, relative: string): Promise<void> => {
+    if (above.size > MAX_DEPTH + 1) return;
     const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
       contents.update(`e${relative}\0${errorCode(error)}\0`);
       return [];
@@ -157,7 +163,11 @@ async function scan(root: string): Promise<Scan> {
       const name = `${relative}/${entry.name}`;
       if (info.isDirectory()) {
         contents.update(`d${name}\0`);
-        await visit(child, name, depth + 1);
+        const identity = identityOf(info);
+        if (above.has(identity)) continue;
+        above.add(identity);
+        await visit(child, name);
+        above.delete(identity);
       } else {
         bytes += Number(info.size);
         const hash = isConfigFile(name.slice(1)) ? configs : contents;
@@ -165,10 +175,12 @@ async function scan(root: string): Promise<Scan> {
       }
     }
   };
-  await visit(root, '', 0);
+  await visit(root, '');
   const rest = contents.digest('hex');
   return { fingerprint: `${configs.digest('hex')}${rest}`, contents: rest, bytes };
 }
+
+const identityOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 
 function errorCode(error: unknown): string {
   const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;

@@ -211,6 +211,7 @@ void Engine::SetHealthListener(std::function<void()> listener) {
 }
 
 void Engine::OnHealthChanged() {
+  has_unloaded_ = true;  // an instance may be gone
   std::lock_guard lock(health_mutex_);
   if (health_listener_) health_listener_();
 }

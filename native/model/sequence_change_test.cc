@@ -16,6 +16,7 @@ namespace serving::model {
 namespace {
 
 using serving::testing::AddingBackend;
+using serving::testing::Changing;
 using serving::testing::Closed;
 using serving::testing::kEnd;
 using serving::testing::kNone;
@@ -23,53 +24,12 @@ using serving::testing::kStart;
 using serving::testing::SequenceCall;
 using serving::testing::SequenceHarness;
 using serving::testing::SequencePlan;
-using serving::testing::Unlimited;
+using serving::testing::Times;
 using std::chrono::hours;
 using std::chrono::milliseconds;
 
 constexpr uint64_t A = 11, B = 12, C = 13, D = 14;
 constexpr int32_t kPoison = AddingBackend::kPoison;
-
-core::ModelPlan Times(core::ModelPlan plan, int instances) {
-  plan.instance_count = instances;
-  return plan;
-}
-
-// A model whose instances can be counted.
-class Changing {
- public:
-  explicit Changing(const core::ModelPlan& plan, RecoveryOptions recovery = {}, int most = 8)
-      : Changing(plan, recovery, std::make_unique<AddingBackend>(most)) {}
-
-  static core::ModelPlan Plan(bool is_direct, uint32_t slots, int instances) {
-    core::ModelPlan plan = Times(SequencePlan(is_direct, slots), instances);
-    plan.outputs.pop_back();
-    if (is_direct) plan.max_batch_size = slots;
-    return plan;
-  }
-
-  base::Status Change(core::ModelPlan plan) {
-    auto change = model->PrepareChange(std::move(plan));
-    if (change.ok()) change.value()->Apply();
-    return change.status();
-  }
-  size_t Instances() { return model->Statistics().instances.size(); }
-  int living() const { return backend_.living(); }
-  void AwaitLiving(int count) const {
-    while (living() != count) std::this_thread::yield();
-  }
-
- private:
-  Changing(const core::ModelPlan& plan, RecoveryOptions recovery,
-           std::unique_ptr<AddingBackend> backend)
-      : backend_(*backend),
-        model(plan, {.budget = Unlimited(), .recovery = recovery}, std::move(backend)) {}
-
-  const AddingBackend& backend_;
-
- public:
-  SequenceHarness model;
-};
 
 base::Status Change(SequenceHarness& model, core::ModelPlan plan) {
   auto change = model->PrepareChange(std::move(plan));
@@ -246,6 +206,44 @@ TEST_P(SequenceChange, TheNumberOfAPoisonedInstanceIsUsedAgain) {
   test.AwaitLiving(1);
   ASSERT_TRUE(test.Change(Plan(1, 2)).ok());
   EXPECT_EQ(model.Send(C, kStart, 3).sum(), 3);
+}
+
+TEST_P(SequenceChange, AnInstanceThatWaitsToBeRebuiltMayLeave) {
+  Changing test(Plan(1, 2), {.first_wait = hours(1), .longest_wait = hours(1)});
+  SequenceHarness& model = test.model;
+  EXPECT_EQ(model.Send(A, kStart, 1).sum(), 1);
+  // Rebuilt at once, then not for an hour.
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(model.Send(B, kStart, kPoison).code(), base::StatusCode::kInternal);
+    while (model->Statistics().poisonings != static_cast<uint64_t>(i) + 1 ||
+           (i == 0 && model->Statistics().rebuilds == 0)) {
+      std::this_thread::yield();
+    }
+  }
+  const SequenceCall waits = model.Send(C, kStart, 3);
+  ASSERT_TRUE(test.Change(Plan(1, 1)).ok());
+  EXPECT_EQ(model.Send(A, kEnd, 1).sum(), 2);
+  EXPECT_EQ(waits.sum(), 3);
+  ASSERT_TRUE(test.Change(Plan(1, 2)).ok());
+  EXPECT_EQ(model.Send(D, kStart, 4).sum(), 4);
+}
+
+// Every request runs three times, with its state in between.
+TEST_P(SequenceChange, IterativeSequencesRunOn) {
+  core::ModelPlan plan = SequencePlan(GetParam(), 1, 1);
+  plan.sequence->is_iterative = true;
+  plan.sequence->states.push_back(serving::testing::MakeState(100));
+  plan.parameters["runs"] = "3";
+  SequenceHarness model(Closed(Times(plan, 3)));
+  std::vector<SequenceCall> calls;
+  for (int i = 0; i < 9; ++i) calls.push_back(model.Send({}, kNone, 2));
+  model.AwaitAtGate(3);
+  for (const int count : {1, 2, 1, 4, 1}) {
+    ASSERT_TRUE(Change(model, Closed(Times(plan, count))).ok());
+    model.Gate(R"({"action":"release"})");
+  }
+  model.Open();
+  for (const SequenceCall& call : calls) EXPECT_EQ(call.sum(), 106);
 }
 
 TEST_P(SequenceChange, HoldsALimitOfBytesAgainstWhatWaitedBefore) {

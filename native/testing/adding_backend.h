@@ -8,9 +8,12 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
+#include "testing/sequence_harness.h"
 
 namespace serving::testing {
 
@@ -83,6 +86,47 @@ class AddingBackend final : public backend::Backend {
 
   const int most_;
   std::atomic<int> living_{0};
+};
+
+inline core::ModelPlan Times(core::ModelPlan plan, int instances) {
+  plan.instance_count = instances;
+  return plan;
+}
+
+// A model whose instances can be counted.
+class Changing {
+ public:
+  explicit Changing(const core::ModelPlan& plan, model::RecoveryOptions recovery = {}, int most = 8)
+      : Changing(plan, recovery, std::make_unique<AddingBackend>(most)) {}
+
+  static core::ModelPlan Plan(bool is_direct, uint32_t slots, int instances) {
+    core::ModelPlan plan = Times(SequencePlan(is_direct, slots), instances);
+    plan.outputs.pop_back();
+    if (is_direct) plan.max_batch_size = slots;
+    return plan;
+  }
+
+  base::Status Change(core::ModelPlan plan) {
+    auto change = model->PrepareChange(std::move(plan));
+    if (change.ok()) change.value()->Apply();
+    return change.status();
+  }
+  size_t Instances() { return model->Statistics().instances.size(); }
+  int living() const { return backend_.living(); }
+  void AwaitLiving(int count) const {
+    while (living() != count) std::this_thread::yield();
+  }
+
+ private:
+  Changing(const core::ModelPlan& plan, model::RecoveryOptions recovery,
+           std::unique_ptr<AddingBackend> backend)
+      : backend_(*backend),
+        model(plan, {.budget = Unlimited(), .recovery = recovery}, std::move(backend)) {}
+
+  const AddingBackend& backend_;
+
+ public:
+  SequenceHarness model;
 };
 
 }  // namespace serving::testing

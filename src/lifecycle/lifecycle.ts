@@ -9,7 +9,7 @@ import type { ReadinessPolicy } from '../config/flags/repository.ts';
 import type { OverrideFiles } from '../repository/override-files.ts';
 import { checkModelName, DUPLICATE_REASON } from '../repository/scan.ts';
 import type { RepositorySource } from '../repository/source.ts';
-import type { Staging } from '../repository/staging.ts';
+import type { StagedModel, Staging } from '../repository/staging.ts';
 import { Dependencies } from './dependencies.ts';
 import { Exclusive, Semaphore } from './exclusive.ts';
 import { type GenerationOptions, Generations, type Override } from './generations.ts';
@@ -284,7 +284,7 @@ export class ModelLifecycle {
       await allDone(ids.map((one) => this.#load(one, { config })));
       return;
     }
-    const staged = await this.#options.staging.stage(name, files);
+    const staged = await this.#stage(name, files);
     try {
       await this.#load(id, { config, files, staged });
     } catch (thrown) {
@@ -293,6 +293,17 @@ export class ModelLifecycle {
       throw thrown;
     } finally {
       staged.settled();
+    }
+  }
+
+  async #stage(name: string, files: OverrideFiles): Promise<StagedModel> {
+    const { staging, log } = this.#options;
+    try {
+      return await staging.stage(name, files);
+    } catch (thrown) {
+      const { message, cause } = ServeError.from(thrown);
+      log.error(`failed to load '${name}': ${message}${cause === undefined ? '' : `: ${cause}`}`);
+      throw thrown;
     }
   }
 

@@ -72,7 +72,10 @@ describe('Staging', () => {
   it('gives the room back when files cannot be written', async () => {
     const gone = join(parent, 'gone');
     await using staging = new Staging(gone, { pendingBytes: 4, totalBytes: 4 });
-    await assert.rejects(staging.stage('m', files({ '1/x': '1234' })), { code: 'Internal' });
+    await assert.rejects(staging.stage('m', files({ '1/x': '1234' })), {
+      code: 'Internal',
+      message: 'the files of the load cannot be kept: got ENOENT',
+    });
     mkdirSync(gone);
     await staging.stage('m', files({ '1/x': '1234' }));
   });

@@ -76,7 +76,7 @@ export class Staging implements AsyncDisposable {
       // Cleaned away with other old files of the machine.
       if (isMissing(thrown)) this.#folder.forget();
       if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-      throw internal('the files of the load cannot be kept', thrown);
+      throw internal(`the files of the load cannot be kept: got ${reasonOf(thrown)}`, thrown);
     }
   }
 
@@ -109,6 +109,12 @@ export class Staging implements AsyncDisposable {
 
 const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT';
+
+/** The system's name of the error, such as ENOSPC; its text would tell callers a path of this machine. */
+const reasonOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : 'an error';
 
 interface Taken {
   readonly settled: () => void;

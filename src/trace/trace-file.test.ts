@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import type { TracedTensor, TraceRecord } from '../addon/tracing.ts';
 import { TraceFile } from './trace-file.ts';
 import { tensorText, traceObjects } from './trace-json.ts';
@@ -122,6 +124,22 @@ describe('TraceFile', () => {
       ],
     );
     assert.equal(existsSync(`${path}.2`), false);
+  });
+
+  it('stays a whole array when the disk is full', { timeout: 60_000 }, async () => {
+    const path = join(folder, 'full.json');
+    // In a process of its own, whose files may have 8 KiB. Where there is no handler of the signal it ends the process.
+    const script = `
+      process.on('SIGXFSZ', () => {});
+      const { TraceFile } = await import(${JSON.stringify(import.meta.resolve('./trace-file.ts'))});
+      const file = new TraceFile(${JSON.stringify(path)}, { error: (text) => console.log(text) });
+      const record = { model: 'm', version: 1, requestId: 'x'.repeat(1000), stamps: [], tensors: [] };
+      for (let id = 1; id <= 20; id++) file.add([{ id, parentId: 0, ...record }], 0);
+      await file.flush();`;
+    const limited = 'ulimit -f 8; exec "$0" --input-type=module -e "$1"';
+    const { stdout } = await promisify(execFile)('bash', ['-c', limited, process.execPath, script]);
+    assert.match(stdout, /^cannot write traces to '.*full\.json': .*EFBIG[^\n]*\n$/);
+    assert.deepEqual(ids(path), [1, 2, 3, 4, 5, 6, 7]);
   });
 
   it('says once that it cannot write', async () => {

@@ -60,7 +60,15 @@ export class TraceFile implements TraceSink {
     const { size } = await file.stat();
     // In place of the bracket that ends the array.
     const start = size < 2 ? 0 : size - 1;
-    await file.write(`${start === 0 ? '[' : ','}${text(records)}]`, start);
+    const bytes = Buffer.from(`${start === 0 ? '[' : ','}${text(records)}]`);
+    try {
+      await writeAll(file, bytes, start);
+    } catch (thrown) {
+      // What a full disk took of it would leave no array.
+      await file.truncate(start);
+      if (start > 0) await file.write(']', start);
+      throw thrown;
+    }
   }
 
   // A file of an earlier process is replaced; one that somebody took away is begun again.
@@ -88,6 +96,14 @@ export class TraceFile implements TraceSink {
         this.#isBroken = true;
       },
     );
+  }
+}
+
+/** A disk that is full takes a part and says so with the next. */
+async function writeAll(file: FileHandle, bytes: Buffer, start: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, start + done);
+    done += bytesWritten;
   }
 }
 

@@ -72,16 +72,22 @@ void ControlBridge::Cancel(frontend::CallToken token) {
     is_first = cancelled_.empty();
     cancelled_.push_back(token);
   }
-  if (is_first) queue_->Post([self = shared_from_this()](Napi::Env) { self->DeliverCancelled(); });
+  if (is_first) queue_->Post([self = shared_from_this()](Napi::Env env) { self->DeliverCancelled(env); });
 }
 
-void ControlBridge::DeliverCancelled() {
+void ControlBridge::DeliverCancelled(Napi::Env env) {
   std::vector<frontend::CallToken> cancelled;
   {
     std::lock_guard lock(mutex_);
     cancelled.swap(cancelled_);
   }
   for (const frontend::CallToken token : cancelled) on_cancel_(token);
+  if (left_handler_.IsEmpty()) return;
+  Napi::Array tokens = Napi::Array::New(env, cancelled.size());
+  for (uint32_t i = 0; i < cancelled.size(); ++i) {
+    tokens.Set(i, static_cast<double>(cancelled[i]));
+  }
+  Hand(env, left_handler_, tokens);
 }
 
 void ControlBridge::Deliver(Napi::Env env) {

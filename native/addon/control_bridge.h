@@ -32,16 +32,21 @@ class ControlBridge final : public frontend::ControlPort,
   void Cancel(frontend::CallToken token) override;
   void SetHandler(Napi::Function handler) { handler_ = Napi::Persistent(handler); }
   void SetTokenHandler(Napi::Function handler) { token_handler_ = Napi::Persistent(handler); }
-  void SetDemandHandler(Napi::Function handler) { demand_handler_ = Napi::Persistent(handler); }
+  // `left` gets the tokens of calls that were cancelled after `handler` or another got them.
+  void SetDemandHandlers(Napi::Function handler, Napi::Function left) {
+    demand_handler_ = Napi::Persistent(handler);
+    left_handler_ = Napi::Persistent(left);
+  }
   void Close() {
     handler_.Reset();
     token_handler_.Reset();
     demand_handler_.Reset();
+    left_handler_.Reset();
   }
 
  private:
   void Deliver(Napi::Env env);
-  void DeliverCancelled();
+  void DeliverCancelled(Napi::Env env);
   static void Hand(Napi::Env env, Napi::FunctionReference& handler, Napi::Array batch);
 
   const std::shared_ptr<JsQueue> queue_;
@@ -49,6 +54,7 @@ class ControlBridge final : public frontend::ControlPort,
   Napi::FunctionReference handler_;
   Napi::FunctionReference token_handler_;
   Napi::FunctionReference demand_handler_;
+  Napi::FunctionReference left_handler_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<frontend::ControlCall>> calls_;  // guarded by mutex_
   size_t bytes_ = 0;                                           // guarded by mutex_

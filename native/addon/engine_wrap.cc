@@ -366,10 +366,10 @@ void EngineWrap::OnTokens(const Napi::CallbackInfo& info) {
 }
 
 void EngineWrap::OnDemand(const Napi::CallbackInfo& info) {
-  if (info[0].IsFunction()) {
-    control_->SetDemandHandler(info[0].As<Napi::Function>());
+  if (info[0].IsFunction() && info[1].IsFunction()) {
+    control_->SetDemandHandlers(info[0].As<Napi::Function>(), info[1].As<Napi::Function>());
   } else {
-    Throw(info.Env(), base::InvalidArgument("onDemand: expected a function"));
+    Throw(info.Env(), base::InvalidArgument("onDemand: expected two functions"));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "testing/handler_harness.h"
 
@@ -95,6 +96,20 @@ TEST_F(DemandTest, ALateReplyFindsNobody) {
   PublishOnDemand(Load(PlanOf("identity", "m")));
   Answer(1, {});
   EXPECT_EQ(expired.Trailer("grpc-status"), "4");
+}
+
+TEST_F(DemandTest, WhoLeavesIsToldOnce) {
+  Vanish(Ask());
+  FakeStream& stream = OpenInfer();
+  EXPECT_EQ(Write(stream, Request("m", "a", kFour)), "");
+  Vanish(stream);
+  FakeStream& expired = Ask();
+  CallOf(expired).deadline = std::chrono::steady_clock::now();
+  Expire(expired);
+  ASSERT_EQ(port.calls.size(), 3u);
+  std::vector<CallToken> tokens;
+  for (const auto& call : port.calls) tokens.push_back(call->token);
+  EXPECT_EQ(port.cancelled, tokens);
 }
 
 TEST_F(DemandTest, AStreamWaitsWithOneMessageAndReadsNoFurther) {

@@ -212,6 +212,9 @@ void IoHandler::SetCounted(Call& call, bool is_counted) {
 
 void IoHandler::CancelRequests(Call& call) {
   if (call.flow) call.flow->Close();
+  if (call.awaits_model) {
+    frontend_.control().Cancel(MakeToken(index_, call.generation, call.slot));
+  }
   if (call.messages) {
     // All are marked first, so that none of them starts to run meanwhile.
     call.messages->ForEach([](StreamRequest& request) {
@@ -228,7 +231,8 @@ void IoHandler::CancelRequests(Call& call) {
     Flush();
     call.model->RemoveQueued(call.sink.get(), base::Cancelled("Request is cancelled"),
                              metrics::FailureReason::kCanceled);
-  } else if (call.control_expires != base::kNever && call.state != Call::State::kAnswered) {
+  } else if (!call.awaits_model && call.control_expires != base::kNever &&
+             call.state != Call::State::kAnswered) {
     frontend_.control().Cancel(MakeToken(index_, call.generation, call.slot));
   }
 }

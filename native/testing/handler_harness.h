@@ -152,7 +152,9 @@ class FakePort final : public frontend::ControlPort {
     calls.push_back(std::move(call));
     return true;
   }
+  void Cancel(frontend::CallToken token) override { cancelled.push_back(token); }
   std::vector<std::unique_ptr<ControlCall>> calls;
+  std::vector<frontend::CallToken> cancelled;
 };
 
 // The handler with an engine behind it. Models have one INT32 input and output of free length.

@@ -90,7 +90,11 @@ export interface Engine {
   replyHttp(token: number, reply: HttpReply): void;
   replyGrpc(token: number, reply: GrpcReply): void;
   onTokens(handler: (inquiries: readonly TokenInquiry[]) => void): void;
-  onDemand(handler: (demands: readonly ModelDemand[]) => void): void;
+  /** `left` is told the tokens of calls, demands among them, for whose answer nobody waits any more */
+  onDemand(
+    handler: (demands: readonly ModelDemand[]) => void,
+    left: (tokens: readonly number[]) => void,
+  ): void;
   replyToken(inquiry: number, verdict: TokenVerdict): void;
   /**
    * Runs one request. The model must be in the published table. Rejects with the engine's status.

@@ -99,6 +99,23 @@ describe('OnDemand', () => {
     await onDemand.demand('m', 1000);
   });
 
+  it('gives the place of who leaves to the next, and loads on', async () => {
+    using repository = new TempRepository();
+    await repository.addIdentity('m');
+    const { engine, lifecycle, onDemand, serving } = make(repository, { maxWaiting: 1 });
+    await lifecycle.start([]);
+    engine.loadGate = new Gate();
+    const leaves = new AbortController();
+    const first = onDemand.demand('m', 1000, leaves.signal);
+    leaves.abort();
+    await assert.rejects(first, { code: 'Cancelled' });
+    const second = onDemand.demand('m', 1000);
+    engine.loadGate.open();
+    await second;
+    assert.deepEqual(loads(engine.events), ['load m:1 as 1']);
+    assert.deepEqual(serving(), ['m']);
+  });
+
   it('remembers a failure for a while, until the folder changes, and stays ready', async () => {
     using repository = new TempRepository();
     await repository.addIdentity('m');

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { ModelStatistics } from '../addon/snapshot.ts';
-import { sleep } from '../base/abort.ts';
+import { abortable, sleep } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError, unavailable } from '../base/status.ts';
 import { checkModelName } from '../repository/scan.ts';
@@ -75,10 +75,11 @@ export class OnDemand {
   /**
    * Resolves when the model serves.
    * @param bytes what the call holds meanwhile
+   * @param left aborted when nobody waits for the answer any more: the call counts no longer, the load goes on
    * @throws ServeError NotFound for a model that no repository holds; Unavailable, or as `fullStatus` says when too
    *   many wait
    */
-  async demand(name: string, bytes = 0): Promise<void> {
+  async demand(name: string, bytes = 0, left?: AbortSignal): Promise<void> {
     const { maxWaiting, maxWaitingBytes, fullStatus } = this.#options;
     if (this.#waiting >= maxWaiting || this.#waitingBytes + bytes > maxWaitingBytes) {
       throw new ServeError(fullStatus, 'Exceeds maximum queue size');
@@ -86,7 +87,7 @@ export class OnDemand {
     this.#waiting += 1;
     this.#waitingBytes += bytes;
     try {
-      await (this.#loading.get(name) ?? this.#begin(name));
+      await abortable(this.#loading.get(name) ?? this.#begin(name), left);
     } finally {
       this.#waiting -= 1;
       this.#waitingBytes -= bytes;

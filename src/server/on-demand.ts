@@ -53,16 +53,22 @@ export function startOnDemand({
     now: Date.now,
     log,
   });
+  const waiting = new Map<number, AbortController>();
   const answer = async ({ token, model, bytes }: ModelDemand): Promise<void> => {
     let code = 0;
     let message = '';
+    const left = new AbortController();
+    waiting.set(token, left);
     try {
-      await onDemand.demand(model, bytes);
+      await onDemand.demand(model, bytes, left.signal);
     } catch (thrown) {
       const error = ServeError.from(thrown);
       code = grpcNumber(error.code);
       message = error.message;
+    } finally {
+      waiting.delete(token);
     }
+    if (left.signal.aborted) return;
     try {
       engine.replyGrpc(token, { code, message, body: NO_BYTES });
     } catch (thrown) {
@@ -70,8 +76,13 @@ export function startOnDemand({
       log.verbose(1, `a demand could not be answered: ${ServeError.from(thrown).message}`);
     }
   };
-  engine.onDemand((demands) => {
-    for (const demand of demands) void answer(demand);
-  });
+  engine.onDemand(
+    (demands) => {
+      for (const demand of demands) void answer(demand);
+    },
+    (tokens) => {
+      for (const token of tokens) waiting.get(token)?.abort();
+    },
+  );
   return onDemand;
 }

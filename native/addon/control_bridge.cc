@@ -72,7 +72,8 @@ void ControlBridge::Cancel(frontend::CallToken token) {
     is_first = cancelled_.empty();
     cancelled_.push_back(token);
   }
-  if (is_first) queue_->Post([self = shared_from_this()](Napi::Env env) { self->DeliverCancelled(env); });
+  if (is_first)
+    queue_->Post([self = shared_from_this()](Napi::Env env) { self->DeliverCancelled(env); });
 }
 
 void ControlBridge::DeliverCancelled(Napi::Env env) {

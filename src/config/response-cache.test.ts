@@ -33,9 +33,16 @@ describe('options of the response cache', () => {
     for (const size of ['abc', '10', '-5', '0', '1e6', '99999999999999999999'])
       assert.match(
         findCacheProblem(local(size)) ?? '',
-        /expected a size of 1024 bytes or more, got '/,
+        /expected a size of 1024 to 9007199254740991 bytes, got '/,
         size,
       );
+    assert.match(
+      findCacheProblem({
+        ...emptyCacheOptions,
+        cacheConfig: [{ name: 'redis', key: 'host', value: 'x' }],
+      }) ?? '',
+      /this server has no cache 'redis'/,
+    );
     const setting = (name: string, key: string) => ({ name, key, value: '4096' });
     assert.match(
       findCacheProblem({ ...emptyCacheOptions, cacheConfig: [setting('local', 'other')] }) ?? '',

@@ -22,12 +22,16 @@ export function findCacheProblem(options: CacheOptions): string | undefined {
   if (names.size > 1) {
     return `Error: --cache-config names ${names.size} caches (${[...names].join(', ')}), there can be one`;
   }
+  const [name = 'local'] = names;
+  if (name !== 'local') {
+    return `Error: --cache-config: this server has no cache '${name}', the only one is 'local'`;
+  }
   const size = bytes === undefined ? sizeSetting(options) : String(bytes);
   if (size === undefined) {
     return "Error: --cache-config: the local cache needs a size, as in 'local,size=1048576'";
   }
   if (!/^\d+$/.test(size) || Number(size) < LEAST_BYTES || !Number.isSafeInteger(Number(size))) {
-    return `Error: --cache-config: expected a size of ${LEAST_BYTES} bytes or more, got '${size}'`;
+    return `Error: --cache-config: expected a size of ${LEAST_BYTES} to ${Number.MAX_SAFE_INTEGER} bytes, got '${size}'`;
   }
   return undefined;
 }

@@ -56,7 +56,7 @@ describe('Server', () => {
     ]);
   });
 
-  it('names flag and port when a port is taken', async () => {
+  it('names flag and port when a port is taken, and not when something else is wrong', async () => {
     using repository = new TempRepository();
     await using fake = new FakeServer(repository.path);
     fake.engine.listenError = addonError(14, 'bind: EADDRINUSE');
@@ -65,6 +65,9 @@ describe('Server', () => {
       message:
         'cannot listen on [::1]:8000 (--http-port): another program listens there; choose another with --http-port',
     });
+    const message = "cannot open the access log '/no/x' (--access-log): No such file or directory";
+    fake.engine.listenError = addonError(3, message);
+    assert.throws(() => fake.server.listenOn('http', { host: '::1', port: 8000 }), { message });
   });
 
   it('hands the options of each name to the engine', () => {

@@ -100,6 +100,8 @@ export function listenFailure(
   thrown: unknown,
 ): ServeError {
   const error = ServeError.from(thrown);
+  // The threads that listen open it first: no other port would help.
+  if (error.message.includes('(--access-log)')) return error;
   const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const isTaken = /EADDRINUSE|in use/i.test(error.message);
   const reason = isTaken ? 'another program listens there' : error.message;

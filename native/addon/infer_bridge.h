@@ -12,12 +12,12 @@
 #include <unordered_map>
 
 #include "addon/js_queue.h"
-#include "addon/queue_timers.h"
 #include "base/ref.h"
 #include "core/response_sink.h"
 #include "device/host_pool.h"
 #include "engine/engine.h"
 #include "frontend/control_call.h"
+#include "model/queue_timers.h"
 
 namespace serving::addon {
 
@@ -41,7 +41,7 @@ class InferBridge final : public std::enable_shared_from_this<InferBridge> {
     base::Ref<core::ResponseSink> sink;
     base::Ref<model::Servable> model;
     frontend::CallToken caller;  // 0 = the program itself
-    std::optional<QueueTimers::Key> timer{};
+    std::optional<model::QueueTimers::Key> timer{};
   };
   // A call may be cancelled before its handler has come to ask for an infer.
   static constexpr size_t kMostRemembered = 256;
@@ -53,7 +53,7 @@ class InferBridge final : public std::enable_shared_from_this<InferBridge> {
   std::shared_ptr<engine::Engine> engine_;
   std::shared_ptr<JsQueue> queue_;
   base::Ref<device::HostPool> pool_;
-  QueueTimers timers_;
+  model::QueueTimers timers_;
   std::unordered_map<double, Running> running_;  // by cancel id
   std::deque<frontend::CallToken> cancelled_;    // callers of which nothing ran, the last ones
 };

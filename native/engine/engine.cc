@@ -70,8 +70,10 @@ base::Result<Engine::Loaded> Engine::Build(core::ModelPlan plan) {
   loaded.released = std::make_shared<ensemble::Hold::Gone>();
   loaded.hold = base::MakeRef<ensemble::Hold>(loaded.released);
   if (plan.ensemble) {
+    RETURN_IF_ERROR(timers_.Start());
     auto made = base::MakeRef<ensemble::Ensemble>(
-        std::move(plan), ensemble::EnsembleOptions{.budget = budget_, .validate = &Validate});
+        std::move(plan),
+        ensemble::EnsembleOptions{.budget = budget_, .validate = &Validate, .timers = &timers_});
     loaded.ensemble = made.get();
     loaded.model = std::move(made);
     return loaded;

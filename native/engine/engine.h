@@ -20,6 +20,7 @@
 #include "metrics/metrics_options.h"
 #include "metrics/model_statistics.h"
 #include "model/model.h"
+#include "model/queue_timers.h"
 #include "shm/region_registry.h"
 
 namespace serving::engine {
@@ -127,6 +128,7 @@ class Engine {
   const std::unique_ptr<shm::RegionRegistry> regions_;
   const std::shared_ptr<cache::ResponseCache> cache_;  // null: there is none
   std::vector<std::unique_ptr<backend::Backend>> backends_;
+  model::QueueTimers timers_;              // of the steps of ensembles
   std::mutex health_mutex_;                // never inside mutex_
   std::function<void()> health_listener_;  // guarded by health_mutex_
   mutable std::mutex mutex_;

@@ -160,6 +160,7 @@ class EnsembleTest : public ::testing::Test {
     const base::Status valid = Validate(plan, builder.request());
     EXPECT_TRUE(valid.ok()) << valid.message();
     builder.request().home = &home_;
+    builder.request().timeout_us = timeout_us_;
     Pending pending{builder.sink(), bytes};
     model::RequestChain chain;
     chain.Append(builder.Take());
@@ -173,6 +174,7 @@ class EnsembleTest : public ::testing::Test {
   std::map<std::string, ModelHandle> handles_;
   std::map<std::string, std::vector<std::string>> steps_;
   int32_t next_ = 0;
+  uint64_t timeout_us_ = 0;  // of requests to come; 0 = none
 };
 
 TEST_F(EnsembleTest, HandsTensorsOnWithoutACopy) {
@@ -311,6 +313,34 @@ TEST_F(EnsembleTest, ACancelledRequestLeavesTheQueueOfItsStep) {
   EXPECT_EQ(running.Wait().status.code(), base::StatusCode::kCancelled);
   EXPECT_EQ(Find("slow")->Statistics().execution_count, 1u);
   EXPECT_EQ(Find("m")->Statistics().received, 0u);
+}
+
+TEST_F(EnsembleTest, RefusesWhatIsOutOfTimeInTheQueueOfAStepWhileItsModelIsBusy) {
+  core::ModelPlan busy = testing::MakePlan("gate");
+  busy.name = "slow";
+  busy.parameters = {{"closed", "true"}};
+  busy.queue.default_timeout = std::chrono::hours(1);
+  busy.queue.allow_timeout_override = true;
+  Load(std::move(busy));
+  Load("identity", "m");
+  Load(EnsemblePlanOf("first", {"X"}, {"Y"}, {Single("slow", "X", "t"), Single("m", "t", "Y")}));
+  Load(EnsemblePlanOf("last", {"X"}, {"Y"}, {Single("m", "X", "t"), Single("slow", "t", "Y")}));
+  Load(EnsemblePlanOf("outer", {"X"}, {"Y"}, {{"last", {{"X", "X"}}, {{"Y", "Y"}}}}));
+  Publish();
+  const Pending running = Ask("slow");
+  AwaitAtGate("slow", 1);
+  timeout_us_ = 1000;
+  for (const std::string name : {"first", "last", "outer"}) {
+    std::vector<Pending> waiting;
+    for (int i = 0; i < 10; ++i) waiting.push_back(Ask(name));
+    for (const Pending& pending : waiting) {
+      EXPECT_EQ(pending.Wait().status.code(), base::StatusCode::kUnavailable);
+      EXPECT_NE(pending.message().find("Request timeout expired"), std::string::npos);
+    }
+  }
+  EXPECT_FALSE(running.sink->is_answered());
+  Open("slow");
+  EXPECT_TRUE(running.Wait().status.ok());
 }
 
 TEST_F(EnsembleTest, RunsOnlyWhatLeadsToTheOutputsWanted) {

@@ -16,6 +16,7 @@
 #include "ensemble/graph.h"
 #include "ensemble/run.h"
 #include "metrics/model_statistics.h"
+#include "model/queue_timers.h"
 #include "model/servable.h"
 
 namespace serving::ensemble {
@@ -27,6 +28,7 @@ using ValidateStep = base::Status (*)(const core::ModelPlan&, core::InferRequest
 struct EnsembleOptions {
   std::shared_ptr<base::MemoryBudget> budget;
   ValidateStep validate = nullptr;
+  model::QueueTimers* timers = nullptr;  // started; outlives the requests
 };
 
 // One loaded version of an ensemble: walks each request through the graph of its steps. Tensors are
@@ -69,6 +71,7 @@ class Ensemble final : public model::Servable {
   }
 
   core::HandOver& hand_over() { return hand_over_; }
+  model::QueueTimers& timers() const { return *options_.timers; }
 
   Frame* TakeFrame();
   void Recycle(Frame* frame);

@@ -4,6 +4,7 @@
 #include "ensemble/relay.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "ensemble/ensemble.h"
@@ -24,8 +25,13 @@ void Relay::Submit(const Member& member, core::RequestPtr request) {
     steps_.push_back({.model = member.model,
                       .binding = member.binding,
                       .ensemble = member.ensemble,
-                      .chain = {}});
+                      .chain = {},
+                      .waits = {}});
     found = steps_.end() - 1;
+  }
+  if (const auto most = member.model->QueueTimeout(*request)) [[unlikely]] {
+    found->waits.push_back(
+        {.step = base::Ref<Step>::Share(static_cast<Step*>(request->sink.get())), .most = *most});
   }
   found->chain.Append(std::move(request));
 }
@@ -45,6 +51,17 @@ void Relay::RingAll() {
   wakers_.clear();
 }
 
+// Once they are submitted: a timer that was over before would find nothing in the queue.
+void Relay::LimitWaits(Steps& steps) {
+  if (steps.waits.empty()) [[likely]] {
+    return;
+  }
+  const base::Instant now = std::chrono::steady_clock::now();
+  for (Wait& wait : steps.waits) {
+    wait.step->frame().run().LimitWait(*wait.step, steps.model, now + wait.most);
+  }
+}
+
 void Relay::Drain(model::InlineAllowance* allowance) {
   is_draining_ = true;
   while (!empty()) {
@@ -58,6 +75,7 @@ void Relay::Drain(model::InlineAllowance* allowance) {
         steps.ensemble->SubmitBound(std::move(steps.chain), steps.binding, allowance);
       } else {
         steps.model->Submit(std::move(steps.chain), allowance);
+        LimitWaits(steps);
       }
     }
     leaving_steps_.clear();

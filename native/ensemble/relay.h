@@ -13,6 +13,7 @@
 namespace serving::ensemble {
 
 class Run;
+class Step;
 
 // What one thread has found out to be done next: steps to submit, runs to begin, wakers to ring.
 //
@@ -40,15 +41,21 @@ class Relay final : public base::Waker {
   void Drain(model::InlineAllowance* allowance);
 
  private:
+  struct Wait {
+    base::Ref<Step> step;
+    base::Nanoseconds most;
+  };
   struct Steps {
     base::Ref<model::Servable> model;
     base::Ref<const Binding> binding;  // of an ensemble
     Ensemble* ensemble = nullptr;
     model::RequestChain chain;
+    std::vector<Wait> waits;  // of those that may not wait for ever
   };
 
   ~Relay() override = default;
   void RingAll();
+  static void LimitWaits(Steps& steps);
 
   std::vector<Steps> steps_;  // by model
   std::vector<base::Ref<Run>> runs_;

@@ -142,6 +142,7 @@ void Run::TakeInputsLocked(Frame& frame) {
 
 void Run::OnResponse(Step& step, core::InferResponse& response) {
   bool has_ended = false;
+  std::optional<model::QueueTimers::Key> timer;
   {
     std::lock_guard lock(mutex_);
     CountStageTimesLocked(response.times);
@@ -151,6 +152,7 @@ void Run::OnResponse(Step& step, core::InferResponse& response) {
     }
     if (response.is_final) {
       running_.erase(std::ranges::find(running_, &step));
+      timer.swap(step.timer);
       if (owner_.has_step_limit()) owner_.LeaveStep(step.index());
     }
     if (!response.status.ok()) {
@@ -160,7 +162,18 @@ void Run::OnResponse(Step& step, core::InferResponse& response) {
     }
     has_ended = SettleLocked();
   }
+  if (timer) [[unlikely]] {
+    owner_.timers().Remove(*timer);
+  }
   if (has_ended) owner_.Leave(*this);
+}
+
+void Run::LimitWait(Step& step, base::Ref<model::Servable> model, base::Instant when) {
+  std::lock_guard lock(mutex_);
+  const bool is_answered = std::ranges::find(running_, &step) == running_.end();
+  if (is_answered) return;
+  step.timer = owner_.timers().Add(
+      when, {.sink = base::Ref<core::ResponseSink>::Share(&step), .model = std::move(model)});
 }
 
 void Run::TakeOutputsLocked(Step& step, core::InferResponse& response) {

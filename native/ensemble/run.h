@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "core/response_sink.h"
 #include "ensemble/binding.h"
 #include "ensemble/graph.h"
+#include "model/queue_timers.h"
 
 namespace serving::ensemble {
 
@@ -54,7 +56,8 @@ class Step final : public core::ResponseSink, public core::RequestHome {
   uint32_t index() const { return index_; }
   Frame& frame() { return frame_; }
   int64_t batch_size = 0;  // of its request; 0 = its model has no batch dimension
-  base::Ref<core::RequestObserver> observer;  // of its request; until the last response
+  base::Ref<core::RequestObserver> observer;     // of its request; until the last response
+  std::optional<model::QueueTimers::Key> timer;  // of its time in the queue; the run's
 
   core::InferResponse* NewResponse() override;
   base::BufferRef AllocateOutput(uint32_t slot, size_t bytes) override;
@@ -122,6 +125,8 @@ class Run final : public base::RefCounted {
   void OnResponse(Step& step, core::InferResponse& response);
   // Waits while too much of what a decoupled step has made is on its way.
   void AwaitRoom();
+  // The step's request has been submitted to `model` and may wait there until `when`.
+  void LimitWait(Step& step, base::Ref<model::Servable> model, base::Instant when);
   // Takes the run's queued steps out of their models.
   // False when none was queued.
   bool RemoveQueued(const base::Status& status, metrics::FailureReason reason);

@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import type { MemoryReport } from '../../src/control/memory.ts';
 import { askHttp } from '../support/http-client.ts';
+import { HttpInferClient } from '../support/infer-clients.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
 import { TempRepository } from '../support/temp-repository.ts';
 import { testDoor } from '../support/test-door.ts';
@@ -149,6 +150,40 @@ describe('GET /v2/memory', () => {
     await using server = await startNereid({ args: [`--model-repository=${repository.path}`] });
     const answer = await askHttp(server.endpoints.http, 'GET', '/v2/memory');
     assert.deepEqual([answer.status, answer.body], [404, '{"error":"Not Found"}']);
+  });
+});
+
+describe('a request that finds no memory', () => {
+  it('fails alone: the server stays ready and serves a thousand behind it', async () => {
+    using repository = new TempRepository();
+    const factor = 'parameters { key: "factor" value { string_value: "1000" } }';
+    await repository.add('wide', 'burst', [1], factor);
+    await using server = await startNereid({
+      executable: 'nereid',
+      args: [
+        `--model-repository=${repository.path}`,
+        '--enable-test-backends',
+        `--memory-limit=${16 * MIB}`,
+      ],
+    });
+    const { http } = server.endpoints;
+    await using client = new HttpInferClient(http, 16);
+    const infer = (columns: number) =>
+      client.infer({ model: 'wide', shape: [1, columns], data: Buffer.alloc(4 * columns) });
+    for (let round = 0; round < 3; round++) {
+      // 64 KiB, of which the model would make 64 MiB.
+      const { status, error } = await infer(16_384);
+      assert.equal(status, 503, error);
+      assert.match(error, /memory/);
+      const answers = await Promise.all(Array.from({ length: 1000 }, () => infer(1)));
+      for (const { status, data } of answers) {
+        assert.equal(status, 200);
+        assert.equal(data.length, 4000);
+      }
+      for (const path of ['live', 'ready']) {
+        assert.equal((await askHttp(http, 'GET', `/v2/health/${path}`)).status, 200);
+      }
+    }
   });
 });
 

@@ -10,6 +10,7 @@ import { testDoor } from '../support/test-door.ts';
 import { until } from '../support/until.ts';
 
 const HOUR_US = 3_600_000_000;
+const AGEING_MS = 50;
 
 for (const inferPath of ['native', 'typescript']) {
   describe(`request priorities, under --infer-path=${inferPath}`, () => {
@@ -25,6 +26,7 @@ for (const inferPath of ['native', 'typescript']) {
         'parameters { key: "priority_classes" value { string_value: "true" } }\n' +
         'parameters { key: "priority_class_ageing_ms" value { string_value: "3600000" } }\n';
       await repository.addGate('classes', classes);
+      await repository.addGate('ageing', classes.replace('3600000', String(AGEING_MS)));
       const limited =
         'default_queue_policy { max_queue_size: 1 } priority_queue_policy { key: 1 value { max_queue_size: 2 } }';
       await repository.addGate('limited', levels(limited));
@@ -121,6 +123,28 @@ for (const inferPath of ['native', 'typescript']) {
       const { status, body } = await infer('classes', { priority_class: 'urgent' });
       assert.equal(status, 400);
       assert.match(body.error ?? '', /'priority_class': expected 'interactive', .* got 'urgent'/);
+    });
+
+    it('serves a background request before interactive ones that came much later', async () => {
+      const answered: string[] = [];
+      const send = (name: string) =>
+        infer('ageing', { priority_class: name }).then(({ status }) => {
+          assert.equal(status, 200);
+          answered.push(name);
+        });
+      const calls: Promise<unknown>[] = [infer('ageing', {})];
+      await until(async () => (await gate('ageing', {})).waiting === 1);
+      calls.push(send('background'));
+      await until(async () => (await pending('ageing')) === 1);
+      const moved = performance.now() + 2 * AGEING_MS;
+      await until(() => performance.now() > moved);
+      for (let i = 0; i < 10; i++) calls.push(send('interactive'));
+      await until(async () => (await pending('ageing')) === 11);
+      await gate('ageing', { action: 'release', count: 2 });
+      await until(() => answered.length > 0);
+      assert.deepEqual(answered, ['background']);
+      await gate('ageing', { action: 'open' });
+      await Promise.all(calls);
     });
 
     it('refuses what is out of time while every instance is busy', async () => {

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Nereid authors
 // SPDX-License-Identifier: Apache-2.0
 
-#include "addon/queue_timers.h"
+#include "model/queue_timers.h"
 
 #include <chrono>
 #include <string>
@@ -9,7 +9,7 @@
 
 #include "metrics/model_statistics.h"
 
-namespace serving::addon {
+namespace serving::model {
 
 QueueTimers::~QueueTimers() {
   {
@@ -72,4 +72,4 @@ void QueueTimers::Run() {
   }
 }
 
-}  // namespace serving::addon
+}  // namespace serving::model

@@ -16,17 +16,18 @@
 #include "core/response_sink.h"
 #include "model/servable.h"
 
-namespace serving::addon {
+namespace serving::model {
 
-// Refuses in-process requests that have waited for too long in the queue of their model. Those of
-// connections have the timers of their I/O thread.
+// Refuses requests that no connection has sent, from inside the process and of steps of ensembles,
+// when they have waited for too long in the queue of their model. Those of connections have the
+// timers of their I/O thread.
 //
 // Threads: functions from any; one of its own, from the first request with a timeout on.
 class QueueTimers {
  public:
   struct Entry {
     base::Ref<core::ResponseSink> sink;
-    base::Ref<model::Servable> model;
+    base::Ref<Servable> model;
   };
   using Key = std::pair<base::Instant, uint64_t>;
 
@@ -54,4 +55,4 @@ class QueueTimers {
   base::Thread thread_;
 };
 
-}  // namespace serving::addon
+}  // namespace serving::model

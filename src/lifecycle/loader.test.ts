@@ -101,6 +101,23 @@ describe('planVersion', () => {
     );
   });
 
+  it('tells the place of a parameter of ours that is wrong', async () => {
+    using repository = new TempRepository();
+    await repository.write(
+      'm/config.pbtxt',
+      `backend: "identity" max_batch_size: 4
+input { name: "IN" data_type: TYPE_FP32 dims: [ 2 ] }
+output { name: "OUT" data_type: TYPE_FP32 dims: [ 2 ] }
+parameters { key: "max_request_rows" value { string_value: "many" } }`,
+    );
+    await repository.write('m/1/.keep', '');
+    await assert.rejects(planFirst(repository, 'm'), {
+      message:
+        'm/config.pbtxt:4:1: parameters["max_request_rows"]: expected a number of rows from max_batch_size (4) to 16384, ' +
+        "got 'many'",
+    });
+  });
+
   it('passes on why a backend cannot read the file', async () => {
     using repository = new TempRepository();
     await repository.write('m/1/model.onnx', '');

@@ -8,13 +8,13 @@ import type { Engine, ModelInspection } from '../addon/types.ts';
 import { invalidArgument, ServeError, unimplemented } from '../base/status.ts';
 import { completeModelConfig, resolveBackend, type ServerDefaults } from '../config/complete.ts';
 import type { ConfigSource, ModelConfig } from '../config/model-config.ts';
-import { parseModelConfigJson, readModelConfig } from '../config/read.ts';
+import { configError, parseModelConfigJson, readModelConfig } from '../config/read.ts';
 import { unsupportedFeatures } from '../config/unsupported.ts';
 import type { ModelFolder, VersionFolder } from '../repository/source.ts';
 import { chooseVersions } from '../repository/version-policy.ts';
 import { readInitialStates } from './initial-states.ts';
 import type { ServedVersion } from './model-state.ts';
-import { makePlan, type PlanDefaults } from './plan.ts';
+import { makePlan, type PlanDefaults, type PlanFiles } from './plan.ts';
 import { readWarmup } from './warmup-plan.ts';
 
 /** Backends that read a model file; the others have none. */
@@ -101,7 +101,7 @@ export async function planVersion(
   const initialStates = await readInitialStates(config, draft.folder);
   const { namespace } = draft.folder;
   const files = { version: version.version, modelFile, labels, initialStates, namespace };
-  const plan = makePlan(config, files, options);
+  const plan = planOf(config, files, options, draft.source);
   return { config, plan, inspection };
 }
 
@@ -126,7 +126,7 @@ export function replanVersion(
   const initialStates = new Map(states.map(({ input, initialData }) => [input, initialData]));
   const { modelFile } = plan;
   const files = { version: version.version, modelFile, labels, namespace, initialStates };
-  return { config, plan: makePlan(config, files, options), inspection };
+  return { config, plan: planOf(config, files, options, draft.source), inspection };
 }
 
 /**
@@ -156,6 +156,23 @@ export async function buildVersion(
     loadSeconds,
     loadedMs: Date.now(),
   };
+}
+
+/** @throws ConfigError with the place of what is wrong with our own `parameters`; ServeError for the rest */
+function planOf(
+  config: ModelConfig,
+  files: PlanFiles,
+  defaults: PlanDefaults,
+  source: ConfigSource | undefined,
+): ModelPlan {
+  try {
+    return makePlan(config, files, defaults);
+  } catch (thrown) {
+    const { message } = ServeError.from(thrown);
+    const [head, path] = /^(parameters\["[^"]*"\]): /.exec(message) ?? [];
+    if (head === undefined || path === undefined) throw thrown;
+    throw configError({ path, text: message.slice(head.length), phase: 'load' }, source);
+  }
 }
 
 function knownOf(draft: DraftModel, version: VersionFolder, options: LoaderOptions) {

@@ -14,6 +14,11 @@
 
 namespace serving::addon {
 
+// The value of work that is done for what it changes: undefined in JavaScript.
+struct Nothing {};
+
+inline Napi::Value Undefined(Napi::Env env, Nothing&) { return env.Undefined(); }
+
 // Runs `work` on the environment's worker pool and settles a promise with what `convert` makes of
 // its value.
 template <typename T>

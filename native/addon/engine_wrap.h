@@ -23,7 +23,8 @@ namespace serving::addon {
 //
 // Threads: the JavaScript thread; what blocks runs on the environment's worker pool and comes back
 // as a promise. Owns everything native of its environment. When the environment ends first, the
-// clean-up hook stops and joins.
+// clean-up hook stops and joins. Its verbs stand in engine_*.cc by what they are for, and in
+// memory.cc.
 class EngineWrap final : public Napi::ObjectWrap<EngineWrap> {
  public:
   static Napi::Function Define(Napi::Env env);

@@ -26,7 +26,7 @@ struct LogOptions {
 // opened. Any thread.
 Status SetLogOptions(const LogOptions& options);
 
-// One event, one line in Triton's format (F-08), one write. Any thread.
+// One event, one line in Triton's format, one write. Any thread.
 void Log(Severity severity, std::string_view file, int line, std::string_view message);
 
 }  // namespace serving::base

@@ -11,7 +11,7 @@
 
 namespace serving::protocol {
 
-// Turns each output that `form` wants classified (P-57) into BYTES of shape [batch,] k: the k
+// Turns each output that `form` wants classified into BYTES of shape [batch,] k: the k
 // largest values of each row, largest first, as `value:index[:label]`; fewer where a row has fewer.
 // Others are left alone. Before writing. Fails for types that have no order here (BOOL, BYTES,
 // FP16, BF16) and when the memory budget is full.

@@ -16,10 +16,10 @@ namespace serving::protocol {
 
 // Reads the body of POST …/generate and …/generate_stream: one JSON object. `id` is the request's
 // id, members named like an input of `plan` become that tensor, all others become parameters, and
-// so do the members of the object `parameters` (P-70).
+// so do the members of the object `parameters`.
 //
 // A tensor is a value or a list of values; its shape follows from the plan's: fixed dimensions are
-// divided out, the innermost free one takes the rest, further free ones are 1 (P-71).
+// divided out, the innermost free one takes the rest, further free ones are 1.
 //
 //   text            must live as long as the request, in its body
 //   max_json_bytes  most bytes of the text and of each tensor

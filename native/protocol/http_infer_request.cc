@@ -3,19 +3,16 @@
 
 #include "protocol/http_infer_request.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <string>
 
 #include "protocol/http_parameters.h"
+#include "protocol/http_tensors.h"
 #include "protocol/json_access.h"
 #include "protocol/json_cursor.h"
-#include "protocol/json_input.h"
-#include "protocol/json_number.h"
 #include "protocol/json_tensor.h"
 #include "protocol/raw_infer_request.h"
-#include "protocol/region_tensor.h"
 #include "protocol/request_parts.h"
 #include "tensor/data_type.h"
 
@@ -38,43 +35,6 @@ bool TakeFirst(JsonCursor& cursor, JsonValue& member) {
   return true;
 }
 
-struct RegionMembers {
-  JsonValue region;
-  JsonValue offset;
-  JsonValue byte_size;
-
-  // Where a parameter of this name goes; null when it has nothing to do with shared memory.
-  JsonValue* Find(std::string_view name) {
-    if (name == "shared_memory_region") return &region;
-    if (name == "shared_memory_offset") return &offset;
-    if (name == "shared_memory_byte_size") return &byte_size;
-    return nullptr;
-  }
-};
-
-struct InputMembers {
-  JsonValue name;
-  JsonValue data_type;
-  JsonValue shape;
-  JsonValue data;
-  bool has_parameters = false;
-  JsonValue binary_data_size;
-  RegionMembers shared_memory;
-  // What the fast reader found: `data` as the bytes of a tensor with these dimensions; null when it
-  // did not read it.
-  const std::byte* elements = nullptr;
-  size_t elements_bytes = 0;
-  tensor::Shape dims;
-};
-
-struct OutputMembers {
-  JsonValue name;
-  bool has_parameters = false;
-  JsonValue binary_data;
-  JsonValue classification;
-  RegionMembers shared_memory;
-};
-
 // Reads the JSON part once, front to back. Triton parses all of it before it looks at any of it, so
 // errors of meaning wait in one slot a kind until the text is known to be JSON, and come out in
 // Triton's order: id, parameters, inputs, outputs. Each input is complete, its tensor read, when
@@ -85,12 +45,11 @@ class BodyReader {
              base::BufferAllocator& allocator, Real16Json real16, core::InferRequest& request,
              core::RegionSource* regions)
       : cursor_(json),
-        tail_(tail),
         max_json_bytes_(max_json_bytes),
         allocator_(allocator),
         real16_(real16),
         request_(request),
-        regions_(regions) {}
+        tensors_(tail, max_json_bytes, allocator, real16, request, regions) {}
 
   Status Read() {
     if (!ReadDocument()) {
@@ -101,7 +60,7 @@ class BodyReader {
     RETURN_IF_ERROR(std::move(parameter_error_));
     if (!seen_inputs_) return Unable("inputs", Access::kMissing);
     RETURN_IF_ERROR(std::move(input_error_));
-    if (!tail_.empty()) {
+    if (tensors_.has_tail()) {
       return InvalidArgument(
           Join({"unexpected additional input data for model '", request_.model_name, "'"}));
     }
@@ -187,7 +146,7 @@ class BodyReader {
                      [&](const JsonValue& key) { return ReadInputMember(key, members); })) {
         return false;
       }
-      if (input_error_.ok()) input_error_ = TakeInput(members);
+      if (input_error_.ok()) input_error_ = tensors_.AddInput(members);
       return true;
     });
   }
@@ -245,91 +204,6 @@ class BodyReader {
     return true;
   }
 
-  Status TakeInput(const InputMembers& members) {
-    RETURN_IF_ERROR(CheckSources(members));
-    if (!members.name.is_present()) return Unable("name", Access::kMissing);
-    if (!members.name.is_string()) return Unable("name", Access::kString);
-    if (!members.data_type.is_present()) return Unable("datatype", Access::kMissing);
-    if (!members.data_type.is_string()) return Unable("datatype", Access::kString);
-    if (!members.shape.is_present()) return Unable("shape", Access::kMissing);
-    if (!members.shape.is_array()) return Unable("shape", Access::kArray);
-    if (request_.inputs.size() == kMaxTensors) return TooManyOf("inputs", kMaxTensors);
-    core::InputTensor& input = request_.AddInput();
-    input.name = Text(members.name);
-    input.data_type_name = Text(members.data_type);
-    if (members.elements != nullptr) {
-      input.shape = members.dims;
-    } else {
-      RETURN_IF_ERROR(ReadJsonShape(members.shape, input.shape));
-    }
-    const auto type = tensor::ParseWireName(input.data_type_name);
-    if (!type) return InvalidArgument(Join({"invalid datatype for input ", input.name}));
-    input.data_type = *type;
-    if (members.binary_data_size.is_present()) return TakeBinary(members.binary_data_size, input);
-    ASSIGN_OR_RETURN(const RegionRange range, ReadRange(members.shared_memory));
-    if (members.shared_memory.region.is_present()) {
-      return TakeInputRegion(regions_, range, allocator_, input, request_);
-    }
-    return TakeData(members, input);
-  }
-
-  // Triton reads all three, whether there is a region or not.
-  base::Result<RegionRange> ReadRange(const RegionMembers& members) {
-    RegionRange range;
-    if (members.region.is_present()) {
-      if (!members.region.is_string()) return Unable("shared_memory_region", Access::kString);
-      range.name = Text(members.region);
-    }
-    if (members.offset.is_present()) {
-      RETURN_IF_ERROR(TakeJsonUnsigned("shared_memory_offset", members.offset, range.offset));
-    }
-    if (members.byte_size.is_present()) {
-      RETURN_IF_ERROR(
-          TakeJsonUnsigned("shared_memory_byte_size", members.byte_size, range.byte_size));
-    }
-    return range;
-  }
-
-  static Status CheckSources(const InputMembers& members) {
-    const bool data = members.data.is_present();
-    const bool binary = members.binary_data_size.is_present();
-    const bool region = members.shared_memory.region.is_present();
-    if (data + binary + region == 1) return {};
-    std::string set = " But no field is set";
-    if (data || binary || region) {
-      set = " But set";
-      if (data) set += " 'data'";
-      if (binary) set += " 'binary_data_size'";
-      if (region) set += " 'shared_memory_region'";
-    }
-    return InvalidArgument(
-        "Input must set only one of the following fields: 'data', 'binary_data_size' in "
-        "'parameters', 'shared_memory_region' in 'parameters'." +
-        set);
-  }
-
-  Status TakeBinary(const JsonValue& member, core::InputTensor& input) {
-    uint64_t size = 0;
-    RETURN_IF_ERROR(TakeJsonUnsigned("binary_data_size", member, size));
-    if (size > tail_.size()) {
-      return InvalidArgument(Join({"unexpected size for input '", input.name, "', expecting ",
-                                   std::to_string(size - tail_.size()),
-                                   " additional bytes for model '", request_.model_name, "'"}));
-    }
-    AddPart(input, reinterpret_cast<const std::byte*>(tail_.data()), static_cast<size_t>(size));
-    tail_.remove_prefix(static_cast<size_t>(size));
-    return {};
-  }
-
-  Status TakeData(const InputMembers& members, core::InputTensor& input) {
-    if (!members.data.is_array()) return Unable("data", Access::kArray);
-    if (members.elements != nullptr) {
-      AddPart(input, members.elements, members.elements_bytes);
-      return {};
-    }
-    return TakeJsonData(members.data, max_json_bytes_, allocator_, real16_, request_, input);
-  }
-
   // ---- outputs
 
   bool ReadOutputs() {
@@ -345,7 +219,7 @@ class BodyReader {
                      [&](const JsonValue& key) { return ReadOutputMember(key, members); })) {
         return false;
       }
-      if (output_error_.ok()) output_error_ = TakeOutput(members);
+      if (output_error_.ok()) output_error_ = tensors_.AddOutput(members);
       return true;
     });
   }
@@ -368,40 +242,12 @@ class BodyReader {
     });
   }
 
-  Status TakeOutput(const OutputMembers& members) {
-    if (!members.name.is_present()) return Unable("name", Access::kMissing);
-    if (!members.name.is_string()) return Unable("name", Access::kString);
-    core::WantedOutput output;
-    output.name = Text(members.name);
-    const bool has_region = members.shared_memory.region.is_present();
-    if (members.classification.is_present()) {
-      if (has_region) return NotWithRegion("classification");
-      const auto top = AsUnsigned(ReadJsonNumber(members.classification.text()));
-      if (!top) return Unable("classification", Access::kUnsigned, "set");
-      output.classification = static_cast<uint32_t>(std::min<uint64_t>(*top, UINT32_MAX));
-    }
-    if (members.binary_data.is_present()) {
-      RETURN_IF_ERROR(TakeJsonFlag("binary_data", members.binary_data, output.binary));
-      if (has_region && output.binary) return NotWithRegion("binary_data");
-    }
-    ASSIGN_OR_RETURN(const RegionRange range, ReadRange(members.shared_memory));
-    if (has_region) RETURN_IF_ERROR(TakeOutputRegion(regions_, range, output, request_));
-    if (request_.wanted.size() == kMaxTensors) return TooManyOf("outputs", kMaxTensors);
-    request_.wanted.push_back(std::move(output));
-    return {};
-  }
-
-  static Status NotWithRegion(std::string_view name) {
-    return InvalidArgument(Join({"Output can't set both 'shared_memory_region' and '", name, "'"}));
-  }
-
   JsonCursor cursor_;
-  std::string_view tail_;  // binary data that no input has taken yet
   const size_t max_json_bytes_;
   base::BufferAllocator& allocator_;
   const Real16Json real16_;
   core::InferRequest& request_;
-  core::RegionSource* const regions_;
+  HttpTensors tensors_;
   bool seen_id_ = false;
   bool seen_parameters_ = false;
   bool seen_inputs_ = false;

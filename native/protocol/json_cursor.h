@@ -10,7 +10,7 @@
 
 namespace serving::protocol {
 
-// Nesting that is followed in one value before it is refused (P-37).
+// Nesting that is followed in one value before it is refused.
 inline constexpr int kMaxJsonDepth = 100;
 
 // One value in a JSON text whose syntax was checked. Absent until it is found.

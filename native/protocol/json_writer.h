@@ -19,7 +19,7 @@ inline constexpr size_t kMaxNumberChars = 32;
 
 // Writers of one number at a place with kMaxNumberChars of room; they return the end. Reals get the
 // fewest digits that read back as the same value of their type, always with a point or an exponent,
-// and NaN, Infinity, -Infinity as bare words (P-66).
+// and NaN, Infinity, -Infinity as bare words.
 char* WriteJsonNumber(float value, char* out);
 char* WriteJsonNumber(double value, char* out);
 char* WriteJsonNumber(tensor::Fp16 value, char* out);

@@ -13,7 +13,7 @@
 
 namespace serving::protocol {
 
-// An HTTP request whose whole body is the one input of the model (P-54): name, type and shape come
+// An HTTP request whose whole body is the one input of the model: name, type and shape come
 // from the plan, the batch is 1, every output is answered binary. `body` lies in `request.body`.
 base::Status ReadRawInferRequest(std::string_view body, size_t max_bytes,
                                  base::BufferAllocator& allocator, const core::ModelPlan* plan,

@@ -35,7 +35,7 @@ base::Status TooLongCorrelationId();
 // Where `name` stands in `parameters`, or nullptr.
 core::Parameter* FindParameter(core::Parameters& parameters, std::string_view name);
 
-// A JSON part, a tensor given as JSON, or a raw body over --http-max-input-size (P-35).
+// A JSON part, a tensor given as JSON, or a raw body over --http-max-input-size.
 base::Status JsonTooLarge(size_t bytes, size_t limit);
 
 // Appends `size` bytes at `data` to the input.

@@ -18,7 +18,7 @@
 
 namespace serving::protocol {
 
-// FP16 and BF16 as numbers in JSON, which Triton refuses both ways (P-51).
+// FP16 and BF16 as numbers in JSON, which Triton refuses both ways.
 enum class Real16Json : uint8_t { kRefused, kTaken };
 
 // What of a request shapes its answer. Copied from the request by whoever writes the answer later,

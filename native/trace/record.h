@@ -21,7 +21,7 @@
 
 namespace serving::trace {
 
-// What a timestamp is of; the names are Triton's (M-44).
+// What a timestamp is of; the names are Triton's.
 enum class Moment : uint8_t {
   kHttpRecvStart,
   kHttpRecvEnd,

@@ -54,7 +54,12 @@ const ENGINE: Record<keyof Engine, true> = {
   log: true,
   close: true,
 };
-const BINDING: Record<keyof Binding, true> = { version: true, createEngine: true, routes: true };
+const BINDING: Record<keyof Binding, true> = {
+  version: true,
+  createEngine: true,
+  exitAtOnce: true,
+  routes: true,
+};
 
 const OPTIONS: EngineOptions = {
   program: 'nereid',

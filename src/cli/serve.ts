@@ -94,11 +94,15 @@ export function serveHelp(program: Program): string {
   return `${head}\n${flagsHelp(program)}`;
 }
 
+/** What is cancelled when the time to exit is over has as long to be answered. */
+const CANCELLING_MS = 1000;
+
 async function run(options: ServerOptions, log: Log): Promise<number> {
   // From here on a signal means an orderly stop, also while models load.
   const signalled = firstSignal();
+  const binding = loadBinding();
   const server = new Server({
-    binding: loadBinding(),
+    binding,
     options,
     log,
     ...(canAsk() ? { ask: askYesNo } : {}),
@@ -128,9 +132,11 @@ async function run(options: ServerOptions, log: Log): Promise<number> {
     await sleep(options.drainDelaySecs * 1000);
   }
   log.info('Waiting for in-flight requests to complete.');
-  if (await server.close(timeoutMs)) return 0;
+  const tooLate = sleep(timeoutMs + CANCELLING_MS, false, { ref: false });
+  if (await Promise.race([server.close(timeoutMs), tooLate])) return 0;
   stderr.write('failed to stop server: Internal - Exit timeout expired. Exiting immediately.\n');
-  return 1;
+  // Node would join its threads first: one that warms a model up, or waits for a file system that hangs.
+  return binding.exitAtOnce(1);
 }
 
 /** @returns why the server must not run, or undefined when it does */

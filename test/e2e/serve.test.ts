@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { askHttp } from '../support/http-client.ts';
 import { projectRoot, startNereid } from '../support/nereid.ts';
 import { type Endpoints, ServerProcess } from '../support/server-process.ts';
 import { TempRepository } from '../support/temp-repository.ts';
@@ -232,6 +233,28 @@ describe('the end of a server', () => {
     assert.equal((await server.exited).code, 1);
     assert.match(server.log, /Exit timeout expired/);
     await answer;
+  });
+
+  it('does not wait for ever for a load', async () => {
+    using repository = new TempRepository();
+    const warmup = `model_warmup { name: "w" batch_size: 1 inputs { key: "IN"
+      value { data_type: TYPE_INT32 dims: [ 1 ] zero_data: true } } }`;
+    await repository.addGate('gate', warmup);
+    await using server = await startNereid({
+      args: [
+        `--model-repository=${repository.path}`,
+        '--model-control-mode=explicit',
+        '--enable-test-backends=true',
+        '--exit-timeout-secs=0',
+      ],
+    });
+    const { http } = server.endpoints;
+    const load = askHttp(http, 'POST', '/v2/repository/models/gate/load').catch(() => undefined);
+    await until(() => server.log.includes('loading: gate'));
+    server.signal('SIGTERM');
+    assert.equal((await server.exited).code, 1);
+    assert.match(server.log, /Exit timeout expired/);
+    await load;
   });
 });
 

@@ -320,6 +320,9 @@ export function fakeBinding(engine = new FakeEngine()): Binding & {
 } {
   return {
     version: 'fake',
+    exitAtOnce(code): never {
+      throw new Error(`the process was to end with ${code}`);
+    },
     routes: [],
     engine,
     options: undefined,

@@ -13,8 +13,8 @@
 namespace serving::protocol {
 
 // Writes one answer of generate into a cleared writer: one JSON object of `id` (unless empty), the
-// model's name and version, each parameter and each output by its name, an output as a value where it
-// has one element, else as a flat list. `response.status` must be OK.
+// model's name and version, each parameter and each output by its name, an output as a value where
+// it has one element, else as a flat list. `response.status` must be OK.
 //
 // Fails for outputs that JSON cannot carry, as the infer answer does.
 base::Status WriteGenerateResponse(const core::ModelPlan& plan, std::string_view id,

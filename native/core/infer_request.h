@@ -94,6 +94,7 @@ class InferRequest {
   bool sequence_end = false;
   bool wants_empty_final = false;  // gRPC streams: an empty final response is to be sent
   bool is_part = false;            // of a request that was split; it is counted as a whole
+  bool is_admitted = false;        // a part that follows: what limits the queue is not for it
 
   base::Instant deadline = base::kNever;  // end to end, from grpc-timeout
   StageTimes times;
@@ -120,7 +121,7 @@ class InferRequest {
     batch_size = 1;
     priority = timeout_us = 0;
     correlation_id = {};
-    sequence_start = sequence_end = wants_empty_final = is_part = false;
+    sequence_start = sequence_end = wants_empty_final = is_part = is_admitted = false;
     deadline = base::kNever;
     times = {};
     body.Reset();

@@ -117,6 +117,7 @@ Model::Model(core::ModelPlan plan, backend::Backend& backend,
       batch_plan_(load_control_ && load_control_->batch_plan() != nullptr
                       ? load_control_->batch_plan()
                       : &plan_),
+      serving_(static_cast<size_t>(plan_.instance_count)),
       order_(KeepsOrder() && lease_limit_ > 1 ? MakeOrder(lease_limit_) : nullptr),
       parts_(plan_.max_request_rows > 0 ? std::make_unique<metrics::ModelStatistics>() : nullptr) {
   if (HasPadding(plan_)) statistics_.padding.emplace();
@@ -171,12 +172,12 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
     if (!status.ok()) return RejectLocked(std::move(request), std::move(status), now, refusals);
   }
   const uint64_t level = queue_.LevelOf(request->priority);
-  bool is_full = queue_.IsFull(level);
+  bool is_full = queue_.IsFull(level) && !request->is_admitted;
   if (is_full) {
     DropDeadLocked(queue_.FirstOf(level), now, refusals);
     is_full = queue_.IsFull(level);
   }
-  if (refuses_ || is_full) {
+  if ((refuses_ && !TakesLocked(*request)) || is_full) {
     return RejectLocked(std::move(request),
                         is_stopping_ ? SchedulerHasStopped()
                         : refuses_   ? LostLocked()
@@ -195,11 +196,16 @@ void Model::EnqueueLocked(core::RequestPtr request, Instant now, std::vector<Ref
   statistics_.queued = queue_.size();
 }
 
+bool Model::TakesLocked(const core::InferRequest& request) const {
+  return request.is_admitted && !IsLostLocked();
+}
+
 base::Status Model::AdmitLocked(core::InferRequest& request, Instant now,
                                 std::vector<Refusal>& refusals) {
   if (is_stopping_) return {};
   RETURN_IF_ERROR(load_control_->Classify(queue_, request, now));
   load_control_->CountArrival(request.batch_size, now);
+  if (request.is_admitted) return {};
   base::Status status = load_control_->Admit(queue_, request, now);
   if (status.ok()) return status;
   DropDeadLocked(queue_.First(), now, refusals);
@@ -398,7 +404,7 @@ void Model::InstanceLoop(Lease& lease) {
       lock.unlock();
       SendRefusals(refusals);
       lock.lock();
-    } else if (is_stopping_) {
+    } else if (is_stopping_ && statistics_.pending == 0) {
       return;
     } else if (decision.wait_until != base::kNever) {
       lease.work.wait_until(lock, decision.wait_until);

@@ -94,7 +94,9 @@ class Model final : public Servable {
   void MeasureWhole(const std::array<base::Nanoseconds, metrics::kStages>& times,
                     base::Instant now);
   double load_seconds() const override { return load_seconds_; }
-  bool CanServe() const override { return can_serve_.load(std::memory_order_acquire); }
+  bool CanServe() const override { return CountServing() > 0; }
+  // Instances that serve now.
+  size_t CountServing() const { return serving_.load(std::memory_order_acquire); }
   std::optional<size_t> RuntimeBytes() const override { return backend_model_->RuntimeBytes(); }
   base::Result<std::string> Control(std::string_view json) override {
     return backend_model_->Control(json);
@@ -178,6 +180,8 @@ class Model final : public Servable {
 
   // Functions ending in Locked need mutex_.
   void EnqueueLocked(core::RequestPtr request, base::Instant now, std::vector<Refusal>& refusals);
+  // A model that stops takes it all the same: what is inside brings it in, and Stop waits for both.
+  bool TakesLocked(const core::InferRequest& request) const;
   // Asks the limits beyond Triton's, of a model that has any.
   base::Status AdmitLocked(core::InferRequest& request, base::Instant now,
                            std::vector<Refusal>& refusals);
@@ -259,7 +263,7 @@ class Model final : public Servable {
   bool is_stopping_ = false;           // guarded by mutex_
   bool is_awaited_ = false;            // stops, or a change waits for leases; guarded by mutex_
   bool refuses_ = false;               // stops or is lost; guarded by mutex_
-  std::atomic<bool> can_serve_{true};  // an instance serves
+  std::atomic<size_t> serving_;        // instances that serve
   std::unique_ptr<Order>
       order_;  // null unless answers leave in the order of arrival; guarded by mutex_
   // Counters of parts only; null where requests are not split. Guarded by mutex_.

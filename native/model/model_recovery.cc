@@ -21,9 +21,9 @@ void Model::PoisonLocked(Lease& lease) {
 }
 
 void Model::UpdateHealthLocked() {
-  can_serve_.store(
-      std::ranges::any_of(leases_, [](const auto& lease) { return lease->recovery.is_serving(); }),
-      std::memory_order_release);
+  const auto serving = std::ranges::count_if(
+      leases_, [](const auto& lease) { return lease->recovery.is_serving(); });
+  serving_.store(static_cast<size_t>(serving), std::memory_order_release);
   refuses_ = is_stopping_ || IsLostLocked();
 }
 

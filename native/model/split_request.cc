@@ -66,42 +66,77 @@ bool HaveSameRows(const tensor::Shape& a, const tensor::Shape& b) {
 
 }  // namespace
 
-std::vector<core::RequestPtr> SplitRequest::MakeParts(int64_t rows) {
+core::RequestChain SplitRequest::MakeParts(int64_t rows) {
   std::vector<RowSlices> slices;
   for (const core::InputTensor& input : whole_->inputs) slices.emplace_back(input);
-  std::vector<core::RequestPtr> parts;
+  std::lock_guard lock(mutex_);
   for (int64_t left = whole_->batch_size; left > 0; left -= rows) {
     core::RequestPtr part = MakePart(*whole_, std::min(left, rows));
     for (RowSlices& slice : slices) slice.Take(part->batch_size, part->AddInput());
-    auto sink = base::MakeRef<PartSink>(base::Ref<SplitRequest>::Share(this), parts.size());
+    auto sink = base::MakeRef<PartSink>(base::Ref<SplitRequest>::Share(this), sinks_.size());
     sinks_.push_back(sink);
     part->sink = std::move(sink);
-    parts.push_back(std::move(part));
+    requests_.push_back(std::move(part));
   }
-  parts_.resize(parts.size());
-  pending_ = parts.size();
-  return parts;
+  parts_.resize(requests_.size());
+  pending_ = requests_.size();
+  core::RequestChain first = NextLocked();
+  for (size_t i = entered_; i < requests_.size(); ++i) requests_[i]->is_admitted = true;
+  return first;
+}
+
+core::RequestChain SplitRequest::NextLocked() {
+  core::RequestChain next;
+  if (entered_ == requests_.size()) return next;
+  const size_t waiting = requests_.size() - entered_;
+  const size_t inside = pending_ - waiting;
+  const size_t window = owner_.Window();
+  const size_t count = std::min(waiting, window - std::min(inside, window));
+  for (size_t i = 0; i < count; ++i) next.Append(std::move(requests_[entered_++]));
+  return next;
+}
+
+SplitRequest::Requests SplitRequest::DropLocked() {
+  pending_ -= requests_.size() - entered_;
+  entered_ = 0;
+  return std::exchange(requests_, {});
 }
 
 base::Waker* SplitRequest::Take(size_t index, core::InferResponse* response) {
   const std::unique_ptr<core::InferResponse> owned(response);
-  std::vector<base::Ref<core::ResponseSink>> ended;  // let go after the lock
+  std::vector<base::Ref<core::ResponseSink>> ended;  // let go after the lock, as `dropped`
+  Requests dropped;
+  core::RequestChain entering;
   Next next;
   {
     std::lock_guard lock(mutex_);
     next = TakeLocked(index, *response);
+    if (next == Next::kFail) dropped = DropLocked();
+    if (!is_answered_) entering = NextLocked();
     if (pending_ == 0) ended.swap(sinks_);
   }
   switch (next) {
     case Next::kNothing:
+      if (!entering.empty()) Enter(entering);
       return nullptr;
     case Next::kAnswer:
       return Answer({});
     case Next::kFail:
-      RemoveQueued(response->status, metrics::FailureReason::kOther);
+      RemoveFromModel(response->status, metrics::FailureReason::kOther);
       return Answer(response->status);
   }
   return nullptr;
+}
+
+// The part that brings them in still holds its instance, so the model is there until this returns.
+void SplitRequest::Enter(core::RequestChain parts) {
+  owner_.model_->Submit(parts, nullptr);
+  {
+    std::lock_guard lock(mutex_);
+    if (!is_answered_) return;
+  }
+  // Who answered may not have found them in the queue yet.
+  RemoveFromModel(base::Cancelled("Request is cancelled"), metrics::FailureReason::kOther);
 }
 
 SplitRequest::Next SplitRequest::TakeLocked(size_t index, core::InferResponse& response) {
@@ -134,6 +169,24 @@ void SplitRequest::AddTimesLocked(const core::StageTimes& times) {
 }
 
 bool SplitRequest::RemoveQueued(const base::Status& status, metrics::FailureReason reason) {
+  Requests dropped;  // let go after the lock
+  bool is_answer = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (!is_answered_ && entered_ < requests_.size()) {
+      is_answered_ = is_answer = true;
+      ended_.times = whole_->times;
+      dropped = DropLocked();
+    }
+  }
+  const bool has_removed = RemoveFromModel(status, reason);
+  if (!is_answer) return has_removed;
+  base::Waker* waker = Answer({status.code(), core::RequestPrefix(whole_->id) + status.message()});
+  if (waker != nullptr) waker->Wake();
+  return true;
+}
+
+bool SplitRequest::RemoveFromModel(const base::Status& status, metrics::FailureReason reason) {
   std::vector<base::Ref<core::ResponseSink>> sinks;
   {
     std::lock_guard lock(mutex_);

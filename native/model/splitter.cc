@@ -3,6 +3,8 @@
 
 #include "model/splitter.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "model/split_request.h"
@@ -70,15 +72,19 @@ void Splitter::AppendParts(core::RequestPtr request, RequestChain& chain) {
   request->times.queued = std::chrono::steady_clock::now();
   const core::ResponseSink* sink = request->sink.get();
   const auto split = base::MakeRef<SplitRequest>(*this, std::move(request));
+  RequestChain parts = split->MakeParts(plan_.max_batch_size);
   {
     std::lock_guard lock(mutex_);
     requests_.emplace(sink, split.get());
     ++wholes_.received;
     ++wholes_.pending;
   }
-  for (core::RequestPtr& part : split->MakeParts(plan_.max_batch_size)) {
-    chain.Append(std::move(part));
-  }
+  chain.Append(parts);
+}
+
+size_t Splitter::Window() const {
+  if (plan_.batching && plan_.batching->preserve_ordering) return SIZE_MAX;
+  return 2 * std::max<size_t>(model_->CountServing(), 1);
 }
 
 bool Splitter::RemoveQueued(const core::ResponseSink* sink, base::Status status,

@@ -22,7 +22,11 @@ class SplitRequest;
 // becomes parts that go through the model's queue as any other, and one answer of all rows in
 // order. Other requests pass.
 //
-// The first part that fails is the answer of the whole, and those that still wait leave the queue.
+// Two parts for each instance that serves are in the model at once, so that none waits for work;
+// each that ends brings the next in, behind whoever came meanwhile. Where answers keep the order of
+// arrival all are, for others may not pass.
+//
+// The first part that fails is the answer of the whole, and those that still wait are not run.
 //
 // Threads: as Servable. Owns the model. Its lock is held over no call into the model.
 class Splitter final : public Servable {
@@ -37,6 +41,7 @@ class Splitter final : public Servable {
     return model_->QueueTimeout(request);
   }
   void Unblock() override { model_->Unblock(); }
+  // The parts of what is inside go on coming in.
   void Stop() override { model_->Stop(); }
   base::Result<std::unique_ptr<Change>> PrepareChange(core::ModelPlan next) override {
     return model_->PrepareChange(std::move(next));
@@ -67,6 +72,8 @@ class Splitter final : public Servable {
   };
 
   void AppendParts(core::RequestPtr request, RequestChain& chain);
+  // How many parts of a request may be in the model now.
+  size_t Window() const;
   // Before the answer is sent.
   void CountEnd(const SplitRequest& request, const Ended& ended);
 

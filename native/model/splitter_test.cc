@@ -335,7 +335,7 @@ TEST_F(SplitterTest, RemovesARequestThatPassed) {
 TEST_F(SplitterTest, IsRefusedWholeByAFullQueue) {
   core::ModelPlan plan = SplitPlan("gate");
   plan.parameters["closed"] = "true";
-  plan.queue.max_queue_size = 3;
+  plan.queue.max_queue_size = 1;
   Use(std::move(plan));
   const auto sink = SubmitRows(40);
   EXPECT_EQ(sink->Wait().status.message(), "[request id: 7] Exceeds maximum queue size");

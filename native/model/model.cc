@@ -404,8 +404,8 @@ void Model::InstanceLoop(Lease& lease) {
       lock.unlock();
       SendRefusals(refusals);
       lock.lock();
-    } else if (is_stopping_ && statistics_.pending == 0) {
-      return;
+    } else if (is_stopping_ && statistics_.pending == 0 && held_ == 0) {
+      return;  // what is held may bring something in with its answer
     } else if (decision.wait_until != base::kNever) {
       lease.work.wait_until(lock, decision.wait_until);
     } else {

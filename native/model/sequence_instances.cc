@@ -206,8 +206,11 @@ std::vector<uint32_t> SequenceModel::KeepInstances(uint32_t count) {
   std::unique_lock lock(mutex_);
   for (uint32_t i = 0; i < count; ++i) {
     if (i < instances_.size()) {
-      // The number is free when its instance is gone.
-      drained_.wait(lock, [&] { return !instances_[i].is_ending; });
+      // The number is free when its instance is gone. One that does not work and has nothing left
+      // is not kept: what comes is not to wait for its rebuild.
+      drained_.wait(lock, [&] {
+        return !instances_[i].is_ending && (instances_[i].is_serving || !IsDrainedLocked(i));
+      });
       instances_[i].is_kept = instances_[i].model.get() != nullptr;
     }
     if (i >= instances_.size() || !instances_[i].is_kept) missing.push_back(i);

@@ -4,33 +4,18 @@
 
 import json
 import sys
-import threading
 
 import numpy as np
-import tritonclient.grpc as tritongrpc
 import tritonclient.http as tritonhttp
+from callers import Caller, Callers
 
-THREADS = 3
 ANSWERS_BETWEEN = 50
 
 
-class Caller(threading.Thread):
-    """Asks until it is told to stop, and checks every answer."""
-
+class Echo(Caller):
     def __init__(self, module, endpoint, model, first):
-        super().__init__()
-        self.module, self.endpoint, self.model, self.number = module, endpoint, model, first
-        self.answers = 0
-        self.ends = False
-        self.problem = None
-
-    def run(self):
-        try:
-            with self.module.InferenceServerClient(self.endpoint) as client:
-                while not self.ends:
-                    self.ask(client)
-        except Exception as error:  # told by the main thread
-            self.problem = error
+        super().__init__(module, endpoint)
+        self.model, self.number = model, first
 
     def ask(self, client):
         self.number += 1
@@ -39,7 +24,6 @@ class Caller(threading.Thread):
         given.set_data_from_numpy(data)
         answer = client.infer(self.model, [given]).as_numpy("OUT")
         assert np.array_equal(answer, data), (answer, data)
-        self.answers += 1
 
 
 def change(client, model, callers):
@@ -54,32 +38,16 @@ def change(client, model, callers):
         now = client.get_model_config(model)
         assert now["instance_group"][0]["count"] == count, now
         assert now["dynamic_batching"]["default_queue_policy"]["max_queue_size"] == 1000 + count
-        wanted = sum(caller.answers for caller in callers) + ANSWERS_BETWEEN
-        while sum(caller.answers for caller in callers) < wanted and not any(
-            caller.problem for caller in callers
-        ):
-            callers[0].join(0.01)
+        callers.await_more(ANSWERS_BETWEEN)
 
 
 def main(http, grpc, model):
-    callers = [
-        Caller(*pair, model, 1_000_000 * i)
-        for i, pair in enumerate([(tritonhttp, http), (tritongrpc, grpc)] * THREADS)
-    ]
-    for caller in callers:
-        caller.start()
-    try:
-        with tritonhttp.InferenceServerClient(http) as client:
-            change(client, model, callers)
-    finally:
-        for caller in callers:
-            caller.ends = True
-        for caller in callers:
-            caller.join()
-    for caller in callers:
-        if caller.problem is not None:
-            raise caller.problem
-    print(sum(caller.answers for caller in callers))
+    def make(module, endpoint, i):
+        return Echo(module, endpoint, model, 1_000_000 * i)
+
+    with tritonhttp.InferenceServerClient(http) as client, Callers(http, grpc, make) as callers:
+        change(client, model, callers)
+    print(callers.done())
 
 
 main(*sys.argv[1:])

@@ -5,13 +5,11 @@ endpoints, the model, what its sums begin with. Prints how many requests it has 
 
 import json
 import sys
-import threading
 
 import numpy as np
-import tritonclient.grpc as tritongrpc
 import tritonclient.http as tritonhttp
+from callers import Caller, Callers
 
-THREADS = 3
 STEPS = 6
 SEQUENCES_BETWEEN = 6
 
@@ -40,30 +38,18 @@ class Sequence:
         assert answer == self.sum, (self.number, self.steps, answer, self.sum)
 
 
-class Caller(threading.Thread):
-    """Runs one sequence after the other until it is told to stop."""
+class Adder(Caller):
+    """Runs one sequence after the other."""
 
     def __init__(self, module, endpoint, model, first, initial):
-        super().__init__()
-        self.module, self.endpoint, self.model = module, endpoint, model
-        self.number, self.initial = first, initial
-        self.sequences = 0
-        self.ends = False
-        self.problem = None
+        super().__init__(module, endpoint)
+        self.model, self.number, self.initial = model, first, initial
 
-    def run(self):
-        try:
-            with self.module.InferenceServerClient(self.endpoint) as client:
-                while not self.ends:
-                    self.number += 1
-                    sequence = Sequence(
-                        self.module, client, self.model, self.number, self.initial
-                    )
-                    for i in range(STEPS):
-                        sequence.step(i == STEPS - 1)
-                    self.sequences += 1
-        except Exception as error:  # told by the main thread
-            self.problem = error
+    def ask(self, client):
+        self.number += 1
+        sequence = Sequence(self.module, client, self.model, self.number, self.initial)
+        for i in range(STEPS):
+            sequence.step(i == STEPS - 1)
 
 
 def change(client, model, callers, long):
@@ -80,36 +66,21 @@ def change(client, model, callers, long):
         now = client.get_model_config(model)
         assert now["instance_group"][0]["count"] == count, now
         long.step()
-        wanted = sum(caller.sequences for caller in callers) + SEQUENCES_BETWEEN
-        while sum(caller.sequences for caller in callers) < wanted and not any(
-            caller.problem for caller in callers
-        ):
-            callers[0].join(0.01)
+        callers.await_more(SEQUENCES_BETWEEN)
 
 
 def main(http, grpc, model, initial):
-    callers = [
-        Caller(*pair, model, 1_000_000 * (i + 1), int(initial))
-        for i, pair in enumerate([(tritonhttp, http), (tritongrpc, grpc)] * THREADS)
-    ]
+    def make(module, endpoint, i):
+        return Adder(module, endpoint, model, 1_000_000 * (i + 1), int(initial))
+
     with tritonhttp.InferenceServerClient(http) as client:
         # Begins before every change and ends after them.
         long = Sequence(tritonhttp, client, model, 7, int(initial))
         long.step()
-        for caller in callers:
-            caller.start()
-        try:
+        with Callers(http, grpc, make) as callers:
             change(client, model, callers, long)
-        finally:
-            for caller in callers:
-                caller.ends = True
-            for caller in callers:
-                caller.join()
-        for caller in callers:
-            if caller.problem is not None:
-                raise caller.problem
         long.step(end=True)
-    print(long.steps + sum(caller.sequences for caller in callers) * STEPS)
+    print(long.steps + callers.done() * STEPS)
 
 
 main(*sys.argv[1:])

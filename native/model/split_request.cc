@@ -76,30 +76,29 @@ core::RequestChain SplitRequest::MakeParts(int64_t rows) {
     auto sink = base::MakeRef<PartSink>(base::Ref<SplitRequest>::Share(this), sinks_.size());
     sinks_.push_back(sink);
     part->sink = std::move(sink);
-    requests_.push_back(std::move(part));
+    waiting_.push_back(std::move(part));
   }
-  parts_.resize(requests_.size());
-  pending_ = requests_.size();
+  parts_.resize(waiting_.size());
+  pending_ = waiting_.size();
   core::RequestChain first = NextLocked();
-  for (size_t i = entered_; i < requests_.size(); ++i) requests_[i]->is_admitted = true;
+  for (const core::RequestPtr& part : waiting_) part->is_admitted = true;
   return first;
 }
 
 core::RequestChain SplitRequest::NextLocked() {
   core::RequestChain next;
-  if (entered_ == requests_.size()) return next;
-  const size_t waiting = requests_.size() - entered_;
-  const size_t inside = pending_ - waiting;
+  if (waiting_.empty()) return next;
   const size_t window = owner_.Window();
-  const size_t count = std::min(waiting, window - std::min(inside, window));
-  for (size_t i = 0; i < count; ++i) next.Append(std::move(requests_[entered_++]));
+  for (size_t inside = pending_ - waiting_.size(); inside < window && !waiting_.empty(); ++inside) {
+    next.Append(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
   return next;
 }
 
 SplitRequest::Requests SplitRequest::DropLocked() {
-  pending_ -= requests_.size() - entered_;
-  entered_ = 0;
-  return std::exchange(requests_, {});
+  pending_ -= waiting_.size();
+  return std::exchange(waiting_, {});
 }
 
 base::Waker* SplitRequest::Take(size_t index, core::InferResponse* response) {
@@ -173,7 +172,7 @@ bool SplitRequest::RemoveQueued(const base::Status& status, metrics::FailureReas
   bool is_answer = false;
   {
     std::lock_guard lock(mutex_);
-    if (!is_answered_ && entered_ < requests_.size()) {
+    if (!is_answered_ && !waiting_.empty()) {
       is_answered_ = is_answer = true;
       ended_.times = whole_->times;
       dropped = DropLocked();

@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -39,7 +40,7 @@ class SplitRequest final : public base::RefCounted {
 
   // Which the caller has to do after the lock.
   enum class Next : uint8_t { kNothing, kAnswer, kFail };
-  using Requests = std::vector<core::RequestPtr>;
+  using Requests = std::deque<core::RequestPtr>;
 
   Next TakeLocked(size_t index, core::InferResponse& response);
   // Those that go in now.
@@ -60,8 +61,7 @@ class SplitRequest final : public base::RefCounted {
   std::mutex mutex_;
   std::vector<base::Ref<core::ResponseSink>>
       sinks_;                 // empty once all parts have ended; guarded by mutex_
-  Requests requests_;         // of the parts, null once gone in; guarded by mutex_
-  size_t entered_ = 0;        // of requests_, the first ones; guarded by mutex_
+  Requests waiting_;          // parts that have not gone in; guarded by mutex_
   std::vector<Part> parts_;   // guarded by mutex_ until the last has come
   size_t pending_ = 0;        // parts without an answer; guarded by mutex_
   bool is_answered_ = false;  // or about to be; guarded by mutex_

@@ -17,6 +17,7 @@
 namespace serving::model {
 namespace {
 
+using serving::testing::Change;
 using serving::testing::MakePlan;
 using serving::testing::ModelHarness;
 using serving::testing::Pack;
@@ -39,12 +40,6 @@ core::ModelPlan Gate(int instances = 1) {
   core::ModelPlan plan = Times(MakePlan("gate"), instances);
   plan.parameters = {{"closed", "true"}};
   return plan;
-}
-
-base::Status Change(Model& model, core::ModelPlan plan) {
-  auto change = model.PrepareChange(std::move(plan));
-  if (change.ok()) change.value()->Apply();
-  return change.status();
 }
 
 size_t Instances(ModelHarness& model) { return model.Statistics().instances.size(); }

@@ -16,6 +16,7 @@ namespace serving::model {
 namespace {
 
 using serving::testing::AddingBackend;
+using serving::testing::Change;
 using serving::testing::Changing;
 using serving::testing::Closed;
 using serving::testing::kEnd;
@@ -30,12 +31,6 @@ using std::chrono::milliseconds;
 
 constexpr uint64_t A = 11, B = 12, C = 13, D = 14;
 constexpr int32_t kPoison = AddingBackend::kPoison;
-
-base::Status Change(SequenceHarness& model, core::ModelPlan plan) {
-  auto change = model->PrepareChange(std::move(plan));
-  if (change.ok()) change.value()->Apply();
-  return change.status();
-}
 
 class SequenceChange : public ::testing::TestWithParam<bool> {
  protected:
@@ -239,7 +234,7 @@ TEST_P(SequenceChange, IterativeSequencesRunOn) {
   for (int i = 0; i < 9; ++i) calls.push_back(model.Send({}, kNone, 2));
   model.AwaitAtGate(3);
   for (const int count : {1, 2, 1, 4, 1}) {
-    ASSERT_TRUE(Change(model, Closed(Times(plan, count))).ok());
+    ASSERT_TRUE(Change(*model, Closed(Times(plan, count))).ok());
     model.Gate(R"({"action":"release"})");
   }
   model.Open();
@@ -254,18 +249,18 @@ TEST_P(SequenceChange, HoldsALimitOfBytesAgainstWhatWaitedBefore) {
   const SequenceCall also = model.Send(B, kStart, 2);
   core::ModelPlan next = Closed(SequencePlan(GetParam(), 1, 1));
   next.queue.max_queue_bytes = 11;  // a request has 4
-  ASSERT_TRUE(Change(model, next).ok());
+  ASSERT_TRUE(Change(*model, next).ok());
   EXPECT_EQ(model.Send(A, kNone, 3).code(), base::StatusCode::kUnavailable);
   next.queue.max_queue_bytes = 12;
-  ASSERT_TRUE(Change(model, next).ok());
+  ASSERT_TRUE(Change(*model, next).ok());
   const SequenceCall fits = model.Send(A, kNone, 3);
   next.queue.max_queue_bytes = 0;
   next.queue.max_queue_size = 3;
   next.queue.full_status = base::StatusCode::kResourceExhausted;
-  ASSERT_TRUE(Change(model, next).ok());
+  ASSERT_TRUE(Change(*model, next).ok());
   EXPECT_EQ(model.Send(A, kNone, 3).code(), base::StatusCode::kResourceExhausted);
   next.queue.max_queue_size = 4;
-  ASSERT_TRUE(Change(model, next).ok());
+  ASSERT_TRUE(Change(*model, next).ok());
   const SequenceCall end = model.Send(A, kEnd, 4);
   model.Open();
   EXPECT_EQ(first.sum(), 1);

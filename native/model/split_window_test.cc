@@ -22,6 +22,7 @@ namespace {
 
 using backend::Batch;
 using metrics::FailureReason;
+using serving::testing::Change;
 using serving::testing::FindBackend;
 using serving::testing::MakePlan;
 using serving::testing::Pack;
@@ -77,9 +78,7 @@ class SplitWindow : public ::testing::Test {
   void Open() { ASSERT_TRUE(model_->Control(R"({"action":"open"})").ok()); }
   void ChangeInstances(core::ModelPlan plan, int instances) {
     plan.instance_count = instances;
-    auto change = model_->PrepareChange(std::move(plan));
-    ASSERT_TRUE(change.ok());
-    change.value()->Apply();
+    ASSERT_TRUE(Change(*model_, std::move(plan)).ok());
   }
 
   Asked Ask(int64_t rows, base::Instant deadline = base::kNever) {

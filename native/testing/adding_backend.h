@@ -106,11 +106,7 @@ class Changing {
     return plan;
   }
 
-  base::Status Change(core::ModelPlan plan) {
-    auto change = model->PrepareChange(std::move(plan));
-    if (change.ok()) change.value()->Apply();
-    return change.status();
-  }
+  base::Status Change(core::ModelPlan plan) { return testing::Change(*model, std::move(plan)); }
   size_t Instances() { return model->Statistics().instances.size(); }
   int living() const { return backend_.living(); }
   void AwaitLiving(int count) const {

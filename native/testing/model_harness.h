@@ -41,6 +41,13 @@ inline std::unique_ptr<backend::Backend> FindBackend(std::string_view name) {
   return nullptr;
 }
 
+// Brings a version that serves to other instances and limits.
+inline base::Status Change(model::Servable& model, core::ModelPlan plan) {
+  auto change = model.PrepareChange(std::move(plan));
+  if (change.ok()) change.value()->Apply();
+  return change.status();
+}
+
 // One loaded version with short words for what tests do to it. Plans have one INT32 input and
 // output.
 class ModelHarness {

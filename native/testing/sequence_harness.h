@@ -104,6 +104,7 @@ class SequenceHarness {
       : backend_(backend ? std::move(backend) : FindBackend(plan.backend)),
         model_(model::SequenceModel::Load(std::move(plan), *backend_, options).Take()) {}
   ~SequenceHarness() { model_->Stop(); }
+  model::SequenceModel& operator*() { return *model_; }
   model::SequenceModel* operator->() { return model_.get(); }
 
   SequenceCall Send(core::CorrelationId id, int flags, int32_t number, uint64_t timeout_us = 0) {

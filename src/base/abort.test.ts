@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { abortable, sleep, throwIfAborted } from './abort.ts';
+import { abortable, endsWithin, sleep, throwIfAborted } from './abort.ts';
 
 describe('abortable', () => {
   it('gives the value when there is no signal or it has not fired', async () => {
@@ -22,6 +22,17 @@ describe('abortable', () => {
     await assert.rejects(abortable(Promise.reject(new Error('late')), AbortSignal.abort()), {
       code: 'Cancelled',
     });
+  });
+});
+
+describe('endsWithin', () => {
+  it('tells which of the two was first', async () => {
+    assert.equal(await endsWithin(Promise.resolve('done'), 1e6), true);
+    assert.equal(await endsWithin(new Promise(() => undefined), -1), false);
+  });
+
+  it('fails as the work does', async () => {
+    await assert.rejects(endsWithin(Promise.reject(new Error('no')), 1e6), /no/);
   });
 });
 

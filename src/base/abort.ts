@@ -44,3 +44,19 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
   return abortable(slept, signal).finally(() => clearTimeout(timer));
 }
+
+/**
+ * Waits for `work` until `ms` milliseconds are over; it goes on then.
+ * @returns it has ended
+ */
+export async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), Math.max(0, ms));
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

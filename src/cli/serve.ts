@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { loadBinding } from '../addon/binding.ts';
+import { endsWithin } from '../base/abort.ts';
 import { Log } from '../base/log.ts';
 import { internal, invalidArgument, ServeError } from '../base/status.ts';
 import { flagsHelp } from '../config/flags-page.ts';
@@ -132,8 +133,8 @@ async function run(options: ServerOptions, log: Log): Promise<number> {
     await sleep(options.drainDelaySecs * 1000);
   }
   log.info('Waiting for in-flight requests to complete.');
-  const tooLate = sleep(timeoutMs + CANCELLING_MS, false, { ref: false });
-  if (await Promise.race([server.close(timeoutMs), tooLate])) return 0;
+  const closing = server.close(timeoutMs);
+  if ((await endsWithin(closing, timeoutMs + CANCELLING_MS)) && (await closing)) return 0;
   stderr.write('failed to stop server: Internal - Exit timeout expired. Exiting immediately.\n');
   // Node would join its threads first: one that warms a model up, or waits for a file system that hangs.
   return binding.exitAtOnce(1);

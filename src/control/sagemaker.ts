@@ -3,6 +3,7 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { endsWithin } from '../base/abort.ts';
 import { internal, invalidArgument, notFound, ServeError, unimplemented } from '../base/status.ts';
 import type { ServerOptions } from '../config/server-options.ts';
 import type { ModelLifecycle } from '../lifecycle/lifecycle.ts';
@@ -92,7 +93,7 @@ export class SagemakerModels {
     await this.#publish();
     await lifecycle.unload(target);
     sources.splice(sources.indexOf(source), 1);
-    await within(lifecycle.gone(target), UNLOAD_TIMEOUT_MS);
+    await endsWithin(lifecycle.gone(target), UNLOAD_TIMEOUT_MS);
   }
 
   #publish(): Promise<void> {
@@ -178,13 +179,4 @@ async function locate(path: string, target: string): Promise<{ location: string;
 
 function readConfig(folder: string): Promise<string | undefined> {
   return readFile(join(folder, 'config.pbtxt'), 'utf8').catch(() => undefined);
-}
-
-async function within(work: Promise<void>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((done) => {
-    timer = setTimeout(done, timeoutMs);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }

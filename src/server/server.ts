@@ -6,6 +6,7 @@ import type { ControlCall } from '../addon/control-call.ts';
 import type { ListenResult } from '../addon/listen-options.ts';
 import type { Service } from '../addon/routes.ts';
 import type { Binding, Engine } from '../addon/types.ts';
+import { endsWithin } from '../base/abort.ts';
 import type { Log } from '../base/log.ts';
 import { ServeError } from '../base/status.ts';
 import type { ServerOptions } from '../config/server-options.ts';
@@ -296,7 +297,7 @@ export class Server implements AsyncDisposable {
       await this.lifecycle.beginExit();
       await this.engine.stopListening();
       isClean = await this.#drain(deadline);
-      if (isClean) isClean = await within(this.lifecycle.close(), deadline - Date.now());
+      if (isClean) isClean = await endsWithin(this.lifecycle.close(), deadline - Date.now());
     } catch (thrown) {
       this.#log.error(`stopping: ${ServeError.from(thrown).message}`);
       isClean = false;
@@ -362,16 +363,4 @@ const ENSEMBLE_SHARE = 4;
 function defaultMaxBatchSize(options: ServerOptions): number {
   const given = options.backendConfig.findLast(({ key }) => key === 'default-max-batch-size');
   return given === undefined ? DEFAULT_MAX_BATCH_SIZE : Number(given.value);
-}
-
-async function within(work: Promise<void>, timeoutMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), Math.max(0, timeoutMs));
-  });
-  try {
-    return await Promise.race([work.then(() => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

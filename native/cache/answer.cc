@@ -11,8 +11,8 @@
 namespace serving::cache {
 namespace {
 
-// Of an entry besides its block: the allocator's own, and its place in the table.
-constexpr size_t kOverheadBytes = 32;
+// Of an entry besides its block: the allocator's own.
+constexpr size_t kOverheadBytes = 16;
 
 size_t Aligned(size_t bytes) {
   return (bytes + base::kBufferAlignment - 1) / base::kBufferAlignment * base::kBufferAlignment;

@@ -65,7 +65,7 @@ class Desk final : public base::RefCounted {
     sinks_[place] = &sink;
     return place;
   }
-  // Nothing in `missed`: it was not looked for.
+  // Nothing in `missed`: it was not looked for, or is counted already.
   void Leave(uint32_t place, std::optional<Nanoseconds> missed,
              const core::InferResponse& response) {
     std::lock_guard lock(mutex_);
@@ -88,6 +88,10 @@ class Desk final : public base::RefCounted {
     if (!has_histograms_) return;
     request_histogram_.Add(request);
     queue_histogram_.Add(queued);
+  }
+  void CountMisses(uint64_t count, Nanoseconds each) {
+    std::lock_guard lock(mutex_);
+    for (uint64_t i = 0; i < count; ++i) CountLocked(statistics_.miss, kMisses, each);
   }
   void AddTo(metrics::ModelStatistics& statistics) {
     std::lock_guard lock(mutex_);
@@ -208,6 +212,37 @@ base::Ref<KeepingSink> Desk::Find(const core::ResponseSink* target) const {
   return base::Ref<KeepingSink>::Share(sinks_[place]);
 }
 
+// The look-ups for the requests of one chain. Those since the clock was last read share the time
+// evenly, so that many misses cost one reading and one lock.
+class LookUps {
+ public:
+  explicit LookUps(Desk& desk) : desk_(desk), began_(steady_clock::now()), read_(began_) {}
+
+  Instant began() const { return began_; }
+  // When the clock was last read.
+  Instant read() const { return read_; }
+
+  void AddMiss() { ++misses_; }
+  // Returns what the look-up took that ends now, which is none of the added misses.
+  Nanoseconds End() { return Read(1); }
+  void EndAll() {
+    if (misses_ != 0) Read(0);
+  }
+
+ private:
+  Nanoseconds Read(uint64_t others) {
+    const Instant now = steady_clock::now();
+    const Nanoseconds each = (now - std::exchange(read_, now)) / (misses_ + others);
+    if (misses_ != 0) desk_.CountMisses(std::exchange(misses_, 0), each);
+    return each;
+  }
+
+  Desk& desk_;
+  const Instant began_;
+  Instant read_;
+  uint64_t misses_ = 0;
+};
+
 class CachedModel final : public model::Servable {
  public:
   CachedModel(base::Ref<model::Servable> model, std::shared_ptr<ResponseCache> cache,
@@ -217,13 +252,13 @@ class CachedModel final : public model::Servable {
         desk_(base::MakeRef<Desk>(std::move(cache), metrics)) {}
 
   void Submit(model::RequestChain chain, model::InlineAllowance* allowance) override {
-    const Instant submitted = steady_clock::now();
-    Instant now = submitted;
+    LookUps look_ups(*desk_);
     model::RequestChain missed;
     while (!chain.empty()) {
       core::RequestPtr request = chain.TakeFirst();
-      if (!AnswerFromCache(request, submitted, now)) missed.Append(std::move(request));
+      if (!AnswerFromCache(request, look_ups)) missed.Append(std::move(request));
     }
+    look_ups.EndAll();
     if (!missed.empty()) model_->Submit(missed, allowance);
   }
 
@@ -268,28 +303,34 @@ class CachedModel final : public model::Servable {
             Nanoseconds lookup) const {
     request.sink = base::MakeRef<KeepingSink>(std::move(request.sink), desk_, key, lookup);
   }
+  // A kept answer to another request may not overtake this one, and its time in the queue counts.
+  void Watch(core::InferRequest& request) const {
+    if (KeepsOrder() || desk_->has_summaries()) Keep(request, std::nullopt, Nanoseconds(0));
+  }
 
-  // False for a request that the model is to answer, with a sink that keeps the answer.
-  // @param now when it begins; then when it ended
-  bool AnswerFromCache(core::RequestPtr& request, Instant submitted, Instant& now) {
-    const Instant start = now;
+  // False for a request that the model is to answer, with a sink that keeps a wanted answer.
+  bool AnswerFromCache(core::RequestPtr& request, LookUps& look_ups) {
     const auto key = KeyOf(plan_, *request, desk_->owner, desk_->cache->secret());
     if (!key) {
-      // A kept answer to another request may not overtake this one either; and its time in the
-      // queue counts.
-      if (KeepsOrder() || desk_->has_summaries()) Keep(*request, key, Nanoseconds(0));
+      Watch(*request);
       return false;
     }
-    const base::Ref<Answer> answer = MayAnswer() ? desk_->cache->Find(*key) : nullptr;
-    now = steady_clock::now();
-    if (!answer) {
-      Keep(*request, key, now - start);
+    const auto [answer, is_wanted] = desk_->cache->Find(*key);
+    if (is_wanted) {
+      Keep(*request, key, look_ups.End());
       return false;
     }
+    if (!answer || !MayAnswer()) {
+      look_ups.AddMiss();
+      Watch(*request);
+      return false;
+    }
+    const Nanoseconds took = look_ups.End();
+    const Instant now = look_ups.read();
     core::StageTimes times = request->times;
-    times.queued = submitted;
+    times.queued = look_ups.began();
     times.compute_start = times.input_end = times.infer_end = times.output_end = now;
-    desk_->CountHit(now - times.received, start - submitted, now - start);
+    desk_->CountHit(now - times.received, now - took - look_ups.began(), took);
     core::InferResponse* const response = request->sink->NewResponse();
     answer->FillIn(*response);
     response->times = times;

@@ -167,6 +167,31 @@ TEST(CachedModel, TellsRequestsApartByShapeOutputsAndParameters) {
   EXPECT_EQ(Hits(server), 1u);
 }
 
+// Whoever asks first misses, keeps nothing, and is counted; what is asked again is kept.
+TEST(CachedModel, KeepsInAFullCacheWhatIsAskedForASecondTime) {
+  metrics::MetricsOptions metrics;
+  metrics.summary_latencies = true;
+  metrics.summary_quantiles = {0.5};
+  Server server(Caching(MakePlan("identity")), 10'000, metrics);
+  int32_t next = 0;
+  for (; server.cache->entries() == static_cast<size_t>(next); ++next)
+    server.Submit({next})->Wait();
+  const uint64_t before = Misses(server);
+  const size_t kept = server.cache->entries();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(server.Submit({-1})->Wait().outputs.at(0).bytes, Pack<int32_t>({-1}));
+    EXPECT_EQ(server.cache->entries(), kept);
+  }
+  EXPECT_EQ(Misses(server), before + 2);
+  EXPECT_EQ(Hits(server), 1u);
+  const metrics::ModelStatistics statistics = server.model->Statistics();
+  const uint64_t asked = static_cast<uint64_t>(next) + 3;
+  EXPECT_EQ(statistics.received, asked);
+  EXPECT_EQ(statistics.success.count, asked);
+  EXPECT_EQ(statistics.queue.count, asked);
+  EXPECT_EQ(statistics.cache->miss_summary.size(), 1u);
+}
+
 TEST(CachedModel, TakesInputsInAnyOrderAndInPieces) {
   Server server(Caching(MakePlan("identity")));
   server.Submit({1, 2})->Wait();

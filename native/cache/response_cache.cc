@@ -31,25 +31,36 @@ std::array<uint64_t, 2> MakeSecret() {
 }  // namespace
 
 ResponseCache::ResponseCache(size_t limit_bytes)
-    : limit_(limit_bytes), secret_(MakeSecret()), shards_(ShardCount(limit_bytes)) {}
+    : limit_(limit_bytes),
+      shard_limit_(limit_bytes / ShardCount(limit_bytes)),
+      secret_(MakeSecret()),
+      shards_(ShardCount(limit_bytes)) {}
 
-base::Ref<Answer> ResponseCache::Find(const Hash128& key) {
+ResponseCache::Found ResponseCache::Find(const Hash128& key) {
   Shard& shard = ShardOf(key);
-  std::lock_guard lock(shard.mutex);
-  return shard.answers.Touch(key);
+  Found found;
+  if (shard.answers.MayContain(key)) {
+    std::lock_guard lock(shard.mutex);
+    found.answer = shard.answers.Touch(key);
+  }
+  if (!found.answer) {
+    found.is_wanted =
+        !shard.is_full.load(std::memory_order_relaxed) || shard.answers.MissedBefore(key);
+  }
+  return found;
 }
 
 void ResponseCache::Insert(const Hash128& key, uint64_t owner,
                            const core::InferResponse& response) {
   const size_t bytes = Answer::ChargeOf(response);
-  const size_t shard_limit = limit_ / shards_.size();
-  if (bytes > shard_limit) return;
   Shard& shard = ShardOf(key);
   {
     AnswerTable::Removed removed;  // let go after the lock
     std::lock_guard lock(shard.mutex);
     if (shard.answers.Contains(key)) return;
-    while (shard.answers.bytes() + bytes > shard_limit) shard.answers.RemoveOldest(removed);
+    if (shard.answers.own_bytes() + bytes > shard_limit_) return;
+    shard.is_full = shard.answers.bytes() + bytes > shard_limit_;
+    while (shard.answers.bytes() + bytes > shard_limit_) shard.answers.RemoveOldest(removed);
   }
   if (used_->fetch_add(bytes, std::memory_order_relaxed) + bytes > limit_) {
     used_->fetch_sub(bytes, std::memory_order_relaxed);
@@ -62,7 +73,7 @@ void ResponseCache::Insert(const Hash128& key, uint64_t owner,
   }
   std::lock_guard lock(shard.mutex);
   // Others have been here meanwhile.
-  if (shard.answers.bytes() + bytes > shard_limit || shard.answers.Contains(key)) return;
+  if (shard.answers.bytes() + bytes > shard_limit_ || shard.answers.Contains(key)) return;
   shard.answers.Add(key, owner, std::move(answer));
 }
 
@@ -71,6 +82,7 @@ void ResponseCache::Forget(uint64_t owner) {
     AnswerTable::Removed removed;
     std::lock_guard lock(shard.mutex);
     shard.answers.RemoveAllOf(owner, removed);
+    shard.is_full = false;
   }
 }
 

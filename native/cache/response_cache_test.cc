@@ -4,6 +4,8 @@
 #include "cache/response_cache.h"
 
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <numeric>
 #include <thread>
 
@@ -31,7 +33,7 @@ core::InferResponse Response(std::string_view bytes) {
 Hash128 Key(uint64_t number) { return {number, number}; }
 
 std::string Read(ResponseCache& cache, uint64_t key) {
-  const auto answer = cache.Find(Key(key));
+  const auto answer = cache.Find(Key(key)).answer;
   if (!answer) return "";
   core::InferResponse response;
   answer->FillIn(response);
@@ -69,13 +71,32 @@ TEST(SipHash, IsTheSameInWhateverPiecesTheBytesCome) {
   }
 }
 
+TEST(AnswerTable, FindsTheOthersWhenSomeAreRemoved) {
+  AnswerTable table;
+  const auto key = [](uint64_t i) { return Hash128{0, i}; };  // all in one bucket
+  const auto used = std::make_shared<std::atomic<size_t>>(0);
+  for (uint64_t i = 0; i < 24; ++i) {
+    *used += 1;
+    table.Add(key(i), i % 3, Answer::Copy(Response("x"), 1, used));
+  }
+  AnswerTable::Removed removed;
+  table.RemoveOldest(removed);
+  table.RemoveAllOf(1, removed);
+  for (uint64_t i = 0; i < 24; ++i) {
+    const bool is_there = i != 0 && i % 3 != 1;
+    EXPECT_TRUE(table.MayContain(key(i)) || !is_there) << i;
+    EXPECT_EQ(static_cast<bool>(table.Touch(key(i))), is_there) << i;
+  }
+  EXPECT_EQ(table.entries(), 15u);
+}
+
 TEST(ResponseCache, GivesBackWhatItWasGiven) {
   ResponseCache cache(1 << 20);
   core::InferResponse response = Response("some bytes");
   response.parameters.push_back({"p", int64_t{7}});
   cache.Insert(Key(1), 1, response);
-  EXPECT_FALSE(cache.Find(Key(2)));
-  const auto answer = cache.Find(Key(1));
+  EXPECT_FALSE(cache.Find(Key(2)).answer);
+  const auto answer = cache.Find(Key(1)).answer;
   ASSERT_TRUE(answer);
   core::InferResponse copy;
   answer->FillIn(copy);
@@ -94,22 +115,22 @@ TEST(ResponseCache, LetsTheLeastRecentlyAskedForGo) {
   const std::string bytes(2'000, 'x');
   for (uint64_t i = 0; i < 4; ++i) cache.Insert(Key(i), 1, Response(bytes));
   ASSERT_EQ(cache.entries(), 4u);
-  EXPECT_TRUE(cache.Find(Key(0)));
+  EXPECT_TRUE(cache.Find(Key(0)).answer);
   cache.Insert(Key(9), 1, Response(bytes));
-  EXPECT_TRUE(cache.Find(Key(0)));
-  EXPECT_FALSE(cache.Find(Key(1)));
-  EXPECT_TRUE(cache.Find(Key(9)));
+  EXPECT_TRUE(cache.Find(Key(0)).answer);
+  EXPECT_FALSE(cache.Find(Key(1)).answer);
+  EXPECT_TRUE(cache.Find(Key(9)).answer);
 }
 
 TEST(ResponseCache, KeepsAnAnswerThatIsLookedAtAndCountsIt) {
   ResponseCache cache(10'000);
   cache.Insert(Key(1), 1, Response(std::string(8'000, 'a')));
-  auto held = cache.Find(Key(1));
+  auto held = cache.Find(Key(1)).answer;
   ASSERT_TRUE(held);
   // Its place in the table is taken, its bytes are not free yet.
   cache.Insert(Key(2), 1, Response(std::string(8'000, 'b')));
-  EXPECT_FALSE(cache.Find(Key(1)));
-  EXPECT_FALSE(cache.Find(Key(2)));
+  EXPECT_FALSE(cache.Find(Key(1)).answer);
+  EXPECT_FALSE(cache.Find(Key(2)).answer);
   EXPECT_GT(cache.used_bytes(), 8'000u);
   core::InferResponse response;
   held->FillIn(response);
@@ -125,8 +146,73 @@ TEST(ResponseCache, PassesOverWhatIsTooLarge) {
   ResponseCache cache(10'000);
   cache.Insert(Key(1), 1, Response("small"));
   cache.Insert(Key(2), 1, Response(std::string(10'000, 'x')));
-  EXPECT_FALSE(cache.Find(Key(2)));
+  EXPECT_FALSE(cache.Find(Key(2)).answer);
   EXPECT_EQ(Read(cache, 1), "small");
+}
+
+// As a cached model does: looks, and inserts what is wanted.
+bool Ask(ResponseCache& cache, uint64_t key, uint64_t owner = 1) {
+  const auto [answer, is_wanted] = cache.Find(Key(key));
+  if (is_wanted) cache.Insert(Key(key), owner, Response("x"));
+  return static_cast<bool>(answer);
+}
+
+constexpr uint64_t kManyKeys = 1'000'001;  // more than the caches of these tests hold
+
+// Keys from 0 on, until there is no room for another. Returns how many there are.
+uint64_t Fill(ResponseCache& cache) {
+  uint64_t key = 0;
+  for (; cache.entries() == key; ++key) Ask(cache, key);
+  return cache.entries();
+}
+
+TEST(ResponseCache, TakesInAFullShardWhatIsAskedForASecondTime) {
+  ResponseCache cache(10'000);
+  Fill(cache);
+  EXPECT_FALSE(Ask(cache, kManyKeys));
+  EXPECT_FALSE(Ask(cache, kManyKeys));
+  EXPECT_TRUE(Ask(cache, kManyKeys));
+}
+
+TEST(ResponseCache, TakesEveryAnswerAgainWhenThereIsRoom) {
+  ResponseCache cache(10'000);
+  Fill(cache);
+  EXPECT_FALSE(Ask(cache, kManyKeys, 2));
+  EXPECT_FALSE(Ask(cache, kManyKeys, 2));
+  cache.Forget(1);
+  EXPECT_FALSE(Ask(cache, kManyKeys + 1));
+  EXPECT_TRUE(Ask(cache, kManyKeys + 1));
+}
+
+TEST(ResponseCache, ForgetsTheMissesOfLongAgo) {
+  ResponseCache cache(10'000);
+  const uint64_t held = Fill(cache);
+  EXPECT_FALSE(cache.Find(Key(kManyKeys)).is_wanted);
+  for (uint64_t i = 1; i < 100 * held; ++i) cache.Find(Key(kManyKeys + i));
+  EXPECT_FALSE(cache.Find(Key(kManyKeys)).is_wanted);
+  EXPECT_TRUE(cache.Find(Key(kManyKeys)).is_wanted);
+}
+
+// Between two requests for one of the popular keys come more others than the cache holds; each of
+// them comes once.
+TEST(ResponseCache, KeepsWhatIsPopularUnderRequestsThatComeOnce) {
+  ResponseCache cache(10'000);
+  const uint64_t popular = Fill(cache) / 2;  // from 1 on: the last one took the place of key 0
+  uint64_t once = kManyKeys;
+  for (int round = 0; round < 10; ++round) {
+    for (uint64_t key = 1; key <= popular; ++key) {
+      EXPECT_TRUE(Ask(cache, key)) << round << " " << key;
+      for (int i = 0; i < 4; ++i) EXPECT_FALSE(Ask(cache, once++));
+    }
+  }
+}
+
+TEST(ResponseCache, MayBeOfAnySize) {
+  for (const size_t bytes : {size_t{0}, size_t{1}, size_t{100}, size_t{1} << 60}) {
+    ResponseCache cache(bytes);
+    EXPECT_FALSE(Ask(cache, 1));
+    EXPECT_EQ(Ask(cache, 1), bytes > 100) << bytes;
+  }
 }
 
 TEST(ResponseCache, ForgetsTheAnswersOfOneOwner) {
@@ -150,7 +236,7 @@ TEST(ResponseCache, NeverHoldsMoreThanItMayOrAnswersWithAnothersBytes) {
         state = state * 6364136223846793005 + 1442695040888963407;
         const uint64_t key = (state >> 33) % 300;
         const std::string expected(key * 7, static_cast<char>('a' + key % 26));
-        if (const auto answer = cache.Find(Key(key))) {
+        if (const auto answer = cache.Find(Key(key)).answer) {
           core::InferResponse response;
           answer->FillIn(response);
           ASSERT_EQ(TextOf(response.outputs[0].view), expected);

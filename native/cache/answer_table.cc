@@ -35,6 +35,7 @@ bool AnswerTable::MissedBefore(const Hash128& key) {
 }
 
 Answer* AnswerTable::FindRaw(const Hash128& key) const {
+  if (!MayContain(key)) return nullptr;
   Answer* answer = BucketOf(key).first;
   while (answer != nullptr && answer->key_ != key) answer = answer->next_in_bucket_;
   return answer;

@@ -5,9 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <list>
 #include <memory>
 #include <numeric>
+#include <random>
 #include <thread>
+#include <unordered_map>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "testing/buffers.h"
@@ -205,6 +210,41 @@ TEST(ResponseCache, KeepsWhatIsPopularUnderRequestsThatComeOnce) {
       for (int i = 0; i < 4; ++i) EXPECT_FALSE(Ask(cache, once++));
     }
   }
+}
+
+// Of requests for 20,000 keys by Zipf's law, those that find an answer; and those that would where
+// every answer is kept and the least recently used goes.
+TEST(ResponseCache, FindsMoreThanWhereEveryAnswerIsKept) {
+  constexpr uint64_t kKeys = 20'000;
+  constexpr double kExponent = 0.9;
+  std::vector<double> weights;
+  for (uint64_t i = 1; i <= kKeys; ++i)
+    weights.push_back(std::pow(static_cast<double>(i), -kExponent));
+  std::discrete_distribution<uint64_t> next_key(weights.begin(), weights.end());
+  std::mt19937_64 random(1);
+  ResponseCache cache(300'000);
+  std::list<uint64_t> kept;  // the newest first
+  std::unordered_map<uint64_t, std::list<uint64_t>::iterator> places;
+  const uint64_t room = Fill(cache);
+  cache.Forget(1);
+  int found = 0;
+  int would_be_found = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    const uint64_t key = next_key(random);
+    found += Ask(cache, key);
+    if (const auto place = places.find(key); place != places.end()) {
+      ++would_be_found;
+      kept.splice(kept.begin(), kept, place->second);
+    } else {
+      kept.push_front(key);
+      places.emplace(key, kept.begin());
+      if (kept.size() > room) {
+        places.erase(kept.back());
+        kept.pop_back();
+      }
+    }
+  }
+  EXPECT_GT(found, would_be_found * 11 / 10) << "with room for " << room;
 }
 
 TEST(ResponseCache, MayBeOfAnySize) {

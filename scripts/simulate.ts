@@ -19,7 +19,7 @@ import { runTool } from './lib/run.mjs';
 
 const HELP = `npm run simulate -- [--events=1e6] [--seed=N] [--save]
 
-  --events   how much must happen in the simulated models together (default 1e6; 1e8 takes about ten minutes)
+  --events   how much must happen in the simulated models together (default 1e6; 1e8 takes a few minutes)
   --seed     of the first model; the next one has the next number (default: by chance)
   --save     writes what it printed to native/scheduler/simulation/results
   --program  a built scheduler_simulation, instead of building one`;

@@ -59,7 +59,7 @@ class Http2Hostile : public testing::Test {
     client.Send(std::string(kHttp2Preface) + RawFrame(kSettings, 0, 0, ""));
     while (!frames.empty()) {
       const size_t sent = client.TrySend(frames);
-      if (sent == 0) break;
+      if (sent == 0 && !client.AwaitRoom()) break;
       frames.remove_prefix(sent);
     }
     const std::optional<Goaway> goaway = GoawayIn(client.ReceiveAll());

@@ -452,6 +452,12 @@ size_t Client::TrySend(std::string_view bytes) {
   return n > 0 ? static_cast<size_t>(n) : 0;
 }
 
+bool Client::AwaitRoom() {
+  if (tls_ && !tls_->failure().empty()) return false;
+  pollfd wanted{fd_, POLLOUT, 0};
+  return poll(&wanted, 1, 5'000) > 0 && (wanted.revents & (POLLERR | POLLHUP)) == 0;
+}
+
 std::string Client::Receive(size_t most) {
   std::string text(most, '\0');
   const ssize_t n =

@@ -134,6 +134,9 @@ class Client {
   void Send(std::string_view bytes);
   // As much as the server takes at once; returns how much.
   size_t TrySend(std::string_view bytes);
+  // Waits until the server may take more; false when it will not: the connection is over, or
+  // nothing was taken for five seconds.
+  bool AwaitRoom();
   // At least one byte; empty at the end of the stream or when reset.
   std::string Receive(size_t most = 65536);
   std::string ReceiveExactly(size_t size);

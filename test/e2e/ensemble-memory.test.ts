@@ -64,8 +64,20 @@ describe('an ensemble that makes much of little', () => {
     const bytes = await facts.poolBytes();
     // Those inside, and all bodies.
     assert.ok(bytes <= CREDIT + REQUESTS * (COLUMNS * 4 + 4096), `${bytes} bytes`);
-    await gate({ action: 'open' });
-    await Promise.all(calls);
+    let settled = 0;
+    const counted = calls.map((call) =>
+      call.finally(() => {
+        settled += 1;
+      }),
+    );
+    const all = Promise.all(counted);
+    all.catch(() => undefined); // awaited below
+    // One at a time: answers that this client has not read yet are held too.
+    for (let i = 1; i <= REQUESTS; i++) {
+      await gate({ action: 'release' });
+      await until(() => settled >= i);
+    }
+    await all;
     await until(async () => (await facts.poolBytes()) === 0);
     const { body } = await askHttp(server.endpoints.http, 'GET', '/v2/memory');
     const { peak_bytes: peak } = JSON.parse(body) as { peak_bytes: number };

@@ -6,6 +6,7 @@
 #include <utility>
 
 namespace serving::cache {
+
 AnswerTable::Removed::~Removed() {
   while (first_ != nullptr) {
     const auto answer = base::Ref<Answer>::Adopt(first_);

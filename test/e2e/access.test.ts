@@ -11,6 +11,7 @@ import { after, before, describe, it } from 'node:test';
 import { loadBinding } from '../../src/addon/binding.ts';
 import { GrpcClient } from '../support/grpc-client.ts';
 import { askHttp, type HttpAnswer, inferBody } from '../support/http-client.ts';
+import { NativeHeap } from '../support/native-heap.ts';
 import { startNereid } from '../support/nereid.ts';
 import { ServerFacts } from '../support/server-facts.ts';
 import { TempRepository } from '../support/temp-repository.ts';
@@ -212,6 +213,8 @@ describe('tokens', () => {
     for (const model of ['one', 'two']) await repository.addIdentity(model);
     issuer = await TokenIssuer.start();
     server = await startNereid({
+      // Its young generation does not grow: what is resident tells what is kept.
+      env: NativeHeap.env(),
       args: [
         `--model-repository=${repository.path}`,
         `--jwt-jwks-url=${issuer.url}`,
